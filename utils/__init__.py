@@ -1,1 +1,1 @@
-"""Everything between the networks and the command lines: camera, scene, media, weights, training."""
+"""All between the networks and the command lines: camera, scene, media, weights, training."""
