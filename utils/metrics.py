@@ -1,0 +1,267 @@
+"""Figures of merit for depth, disparity and pictures, over valid pixels only.
+
+Every metric takes tensors of one shape, a mask that broadcasts to it (0 = leave the pixel out), and
+pools over everything it is given: call it image by image and average if images should count
+alike. A NaN in a prediction shows as NaN in the figure; with no valid pixel every figure is NaN.
+
+What the reference system reports differs (masked pixels counted as perfect, a PSNR with the
+squared peak, half the dissimilarity under the name SSIM); here are the textbook formulas.
+"""
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+EDGE_SIGMA_PX = math.sqrt(2)
+EDGE_REACH_PX = 10  # Koch et al. 2018: beyond this an edge has no partner
+ORDER_THRESHOLD = 0.03  # Xian et al. 2020: closer pairs count as equally far
+
+
+def depth_metrics(prediction, truth, mask=None):
+    """Errors of depth against depth, or of disparity against disparity (both positive).
+
+    Args:
+        prediction: any shape, > 0; smaller values are taken as 1e-7.
+        truth: same shape and unit, > 0 where valid.
+        mask: 0 leaves a pixel out; default: where truth is finite and positive.
+    Returns:
+        dict of floats: abs_rel, sq_rel, rmse, rmse_log10, log10 (mean absolute error of log10),
+        delta1, delta2, delta3 (shares with ratio < 1.25, 1.25^2, 1.25^3).
+    """
+    p, t = _valid(prediction, truth, mask)
+    p, error = p.clamp(min=1e-7), p - t
+    ratio = torch.maximum(p / t, t / p)
+    log_error = torch.log10(p) - torch.log10(t)
+    figures = {
+        "abs_rel": (error.abs() / t).mean(),
+        "sq_rel": (error**2 / t).mean(),
+        "rmse": (error**2).mean().sqrt(),
+        "rmse_log10": (log_error**2).mean().sqrt(),
+        "log10": log_error.abs().mean(),
+    }
+    for k in (1, 2, 3):
+        # A comparison turns NaN into False; the detour keeps a broken prediction visible.
+        figures[f"delta{k}"] = ((ratio < 1.25**k) + 0 * ratio).mean()
+    return {name: float(value) for name, value in figures.items()}
+
+
+def fit_scale_shift(prediction, target, weight):
+    """Least squares: scale and shift per image that bring `prediction` nearest to `target`.
+
+    Closed form in float64, differentiable. Degenerate images are safe: a constant prediction
+    gets scale 0 and shift = mean target, an image without weight gets 0 and 0.
+
+    Args:
+        prediction, target: (B, 1, H, W); target finite where weight > 0.
+        weight: (B, 1, H, W) >= 0, 0 = ignore.
+    Returns:
+        scale, shift: (B, 1, 1, 1) float64.
+    """
+    w = weight.double().expand(prediction.shape)
+    p, t = prediction.double(), torch.where(w > 0, target, 0).double()
+    total = w.sum((1, 2, 3), keepdim=True)
+    share = w / torch.where(total > 0, total, 1)
+    mean_p, mean_t = ((share * x).sum((1, 2, 3), keepdim=True) for x in (p, t))
+    variance = (share * (p - mean_p) ** 2).sum((1, 2, 3), keepdim=True)
+    covariance = (share * (p - mean_p) * (t - mean_t)).sum((1, 2, 3), keepdim=True)
+    # Spread below float32 rounding of the mean is no spread.
+    flat = variance <= 1e-12 * (mean_p**2) + 1e-24
+    scale = torch.where(flat, 0, covariance / torch.where(flat, 1, variance))
+    return scale, mean_t - scale * mean_p
+
+
+def align(prediction, target, mask):
+    """`prediction` with the scale and shift per image that fit `target` best (least squares).
+
+    Args:
+        prediction, target, mask: (B, 1, H, W).
+    Returns:
+        (B, 1, H, W) in the type of `prediction`.
+    """
+    scale, shift = fit_scale_shift(prediction, target, mask)
+    return (scale * prediction + shift).to(prediction.dtype)
+
+
+def correlation(prediction, truth, mask=None):
+    """Pearson correlation over valid pixels; 0 if either side is constant."""
+    p, t = _valid(prediction, truth, mask)
+    p, t = p - p.mean(), t - t.mean()
+    spread = (p.square().sum() * t.square().sum()).sqrt()
+    return float((p * t).sum() / spread) if spread != 0 else 0.0
+
+
+def ordinal_error(prediction, truth, mask=None, threshold=ORDER_THRESHOLD, pairs=50_000, seed=0):
+    """Share of wrongly ordered pairs of pixels, of those that clearly differ in truth.
+
+    Pairs are drawn uniformly with a fixed seed. Larger means the same (nearer, or farther) on
+    both sides; neither scale nor shift of the prediction matters. A pair tied in the prediction is
+    half wrong, so a constant scores 0.5, like a coin.
+
+    Args:
+        prediction, truth, mask: any one shape.
+        threshold: pairs count whose values in truth differ by more than this share of the smaller.
+        pairs: number of pairs drawn, before the threshold.
+        seed: of the generator.
+    Returns:
+        float in [0, 1]; NaN if no pair differs.
+    """
+    p, t = _valid(prediction, truth, mask)
+    if len(t) == 0:
+        return math.nan
+    first, second = np.random.default_rng(seed).integers(0, len(t), (2, pairs))
+    p1, p2, t1, t2 = p[first], p[second], t[first], t[second]
+    clear = (t1 - t2).abs() > threshold * torch.minimum(t1.abs(), t2.abs())
+    agreement = torch.sign(p1 - p2) * torch.sign(t1 - t2)
+    return float(((1 - agreement) / 2)[clear].mean())
+
+
+def depth_edges(depth, mask=None, low=0.15, high=0.3):
+    """Canny edges of a map whose values span about [0, 1], as iBims-1 takes them.
+
+    Unknown pixels are filled from their nearest valid neighbour, and edges next to them dropped.
+
+    Args:
+        depth: (H, W) float array.
+        mask: (H, W), 0 = unknown.
+        low, high: hysteresis thresholds on the Sobel magnitude (a unit step gives about 2.3).
+    Returns:
+        (H, W) bool array.
+    """
+    known = np.isfinite(depth) if mask is None else (np.asarray(mask) > 0) & np.isfinite(depth)
+    if not known.any():
+        return np.zeros(depth.shape, bool)
+    smooth = cv2.GaussianBlur(_fill_nearest(depth, known), (0, 0), EDGE_SIGMA_PX)
+    unit = 2000  # int16 gradients: 8 is the largest slope that a map in [0, 1] can have
+    dx, dy = (
+        (cv2.Sobel(smooth, cv2.CV_32F, *order) * unit).clip(-32767, 32767).astype(np.int16)
+        for order in ((1, 0), (0, 1))
+    )
+    edges = cv2.Canny(dx, dy, low * unit, high * unit, L2gradient=True) > 0
+    return edges & (cv2.erode(known.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+
+
+def boundary_error(prediction, truth, mask=None, edges=None):
+    """Depth boundary error of iBims-1: how far predicted and true depth edges lie apart.
+
+    Koch et al., "Evaluation of CNN-based single-image depth estimation methods", 2018, eq. 4.
+    Accuracy: mean distance of the predicted edge pixels to the nearest true edge, predicted edges
+    farther than 10 px left out. Completeness: mean distance of true edge pixels to the nearest
+    predicted edge, at most 10 px. Both maps are brought to [0, 1] by the *truth's* range, so align
+    the prediction first; one without edges scores 10 and 10.
+
+    Args:
+        prediction, truth: (..., H, W), one image (depth for iBims-1).
+        mask: 0 = unknown truth; default: where truth is finite and positive.
+        edges: (H, W) true edges if annotated; default: those of `truth`.
+    Returns:
+        dict of floats in px: dbe_accuracy, dbe_completeness. NaN if the truth has no edge.
+    """
+    truth, prediction = (_image_array(x) for x in (truth, prediction))
+    known = np.isfinite(truth) & (truth > 0) if mask is None else _image_array(mask) > 0
+    if not known.any():
+        return {"dbe_accuracy": math.nan, "dbe_completeness": math.nan}
+    low, high = truth[known].min(), truth[known].max()
+    truth, prediction = ((x - low) / max(high - low, 1e-12) for x in (truth, prediction))
+    true_edges = depth_edges(truth, known) if edges is None else np.asarray(edges) > 0
+    return _edge_distances(depth_edges(prediction.clip(-1, 2), known), true_edges)
+
+
+def psnr(prediction, truth, mask=None, peak=1.0):
+    """Peak signal to noise ratio, 20 log10(peak / rmse), in dB; infinite if equal.
+
+    Args:
+        prediction, truth: (B, C, H, W).
+        mask: broadcastable, 0 = leave out; default: all pixels.
+        peak: largest possible value.
+    """
+    p, t = _chosen(prediction, truth, mask)
+    return float(20 * math.log10(peak) - 10 * torch.log10((p - t).square().mean()))
+
+
+def ssim_map(prediction, truth, data_range=1.0):
+    """Structural similarity per pixel and channel.
+
+    Wang et al. 2004: Gaussian window 11x11, sigma 1.5, K1 = 0.01, K2 = 0.03; border reflected.
+
+    Args:
+        prediction, truth: (B, C, H, W), H and W > 5.
+        data_range: largest minus smallest possible value.
+    Returns:
+        (B, C, H, W), 1 = equal.
+    """
+    window = torch.exp(-((torch.arange(11, dtype=torch.float64) - 5) ** 2) / (2 * 1.5**2))
+    window = (window / window.sum()).to(prediction)
+
+    def blur(x):
+        flat = F.pad(x.flatten(0, 1)[:, None], (5, 5, 5, 5), mode="reflect")
+        flat = F.conv2d(F.conv2d(flat, window.view(1, 1, 11, 1)), window.view(1, 1, 1, 11))
+        return flat.view(x.shape)
+
+    mean_p, mean_t = blur(prediction), blur(truth)
+    var_p, var_t = blur(prediction**2) - mean_p**2, blur(truth**2) - mean_t**2
+    covariance = blur(prediction * truth) - mean_p * mean_t
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    similarity = (2 * mean_p * mean_t + c1) * (2 * covariance + c2)
+    return similarity / ((mean_p**2 + mean_t**2 + c1) * (var_p + var_t + c2))
+
+
+def ssim(prediction, truth, mask=None, data_range=1.0):
+    """Mean structural similarity, see `ssim_map`; the mask chooses window centres."""
+    similarity = ssim_map(prediction.double(), truth.double(), data_range)
+    chosen, _ = _chosen(similarity, similarity, mask)
+    return float(chosen.mean())
+
+
+def _valid(prediction, truth, mask):
+    """Prediction and truth at the valid pixels, flat, float64."""
+    mask = torch.isfinite(truth) & (truth > 0) if mask is None else mask
+    return _chosen(prediction, truth, mask)
+
+
+def _chosen(prediction, truth, mask):
+    if prediction.shape != truth.shape:
+        raise ValueError(
+            f"prediction {tuple(prediction.shape)} and truth {tuple(truth.shape)} differ in shape; "
+            "resize the prediction first"
+        )
+    if mask is None:
+        return prediction.double().flatten(), truth.double().flatten()
+    keep = (mask > 0).expand(truth.shape)
+    return prediction[keep].double(), truth[keep].double()
+
+
+def _image_array(x):
+    """(H, W) float32 array of one image, tensor or array, with any leading axes of length 1."""
+    array = x.detach().cpu().float().numpy() if torch.is_tensor(x) else np.asarray(x, np.float32)
+    return array.reshape(array.shape[-2:])
+
+
+def _fill_nearest(values, known):
+    """Unknown pixels take the value of the nearest known one."""
+    gaps = (~known).astype(np.uint8)
+    _, label = cv2.distanceTransformWithLabels(
+        gaps, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros(label.max() + 1, np.float32)
+    table[label[known]] = values[known]
+    return table[label]
+
+
+def _edge_distances(predicted, true):
+    """Boundary error of two edge maps, (H, W) bool."""
+    if not true.any():
+        return {"dbe_accuracy": math.nan, "dbe_completeness": math.nan}
+    to_true = cv2.distanceTransform((~true).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    predicted = predicted & (to_true <= EDGE_REACH_PX)
+    if not predicted.any():
+        return {"dbe_accuracy": float(EDGE_REACH_PX), "dbe_completeness": float(EDGE_REACH_PX)}
+    to_predicted = cv2.distanceTransform(
+        (~predicted).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+    )
+    return {
+        "dbe_accuracy": float(to_true[predicted].mean()),
+        "dbe_completeness": float(to_predicted[true].clip(max=EDGE_REACH_PX).mean()),
+    }
