@@ -13,7 +13,8 @@ import math
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional as F
+
+from utils.filters import gaussian_blur
 
 EDGE_SIGMA_PX = math.sqrt(2)
 EDGE_REACH_PX = 10  # Koch et al. 2018: beyond this an edge has no partner
@@ -192,13 +193,8 @@ def ssim_map(prediction, truth, data_range=1.0):
     Returns:
         (B, C, H, W), 1 = equal.
     """
-    window = torch.exp(-((torch.arange(11, dtype=torch.float64) - 5) ** 2) / (2 * 1.5**2))
-    window = (window / window.sum()).to(prediction)
-
     def blur(x):
-        flat = F.pad(x.flatten(0, 1)[:, None], (5, 5, 5, 5), mode="reflect")
-        flat = F.conv2d(F.conv2d(flat, window.view(1, 1, 11, 1)), window.view(1, 1, 1, 11))
-        return flat.view(x.shape)
+        return gaussian_blur(x, size=11, sigma=1.5)
 
     mean_p, mean_t = blur(prediction), blur(truth)
     var_p, var_t = blur(prediction**2) - mean_p**2, blur(truth**2) - mean_t**2
