@@ -219,7 +219,7 @@ def test_psnr_and_ssim_match_golden(losses):
     )
     halves = (1 - metrics.ssim_map(image.double(), truth.double())).clamp(0, 1) / 2
     expected = g["dssim_map_image"]  # of the first channel
-    torch.testing.assert_close(halves[:, :1].float(), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(halves[:, :1].float(), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_ssim_matches_scikit_image():
