@@ -1,0 +1,197 @@
+"""Discriminators for adversarial training of the inpainting: is this image, or pair, a real one?
+
+Names (`ConvBlock0`, `localD1`, `Dmain`, `extractor`) are those of the reference's state dicts.
+"""
+
+import torch
+from torch import nn
+
+from models.features import VGG16Partial
+
+SLOPE = 0.2
+
+
+class ConvBlock(nn.Module):
+    """4x4 convolution, batch normalisation unless `first`, LeakyReLU."""
+
+    def __init__(self, entering, leaving, stride=2, dilation=1, *, first=False):
+        """Make the block; `stride` and `dilation` are those of its convolution, px."""
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(entering, leaving, 4, stride, padding=1, dilation=dilation),
+            *([] if first else [nn.BatchNorm2d(leaving)]),
+            nn.LeakyReLU(SLOPE, inplace=True),
+        )
+
+    def forward(self, features):
+        """Map (B, entering, H, W) to (B, leaving, H', W'), about H/stride."""
+        return self.conv(features)
+
+
+class VGGBlock(nn.Module):
+    """Two 3x3 convolutions with LeakyReLU (three if `large`), then average pooling by two."""
+
+    def __init__(self, entering, leaving, *, large=False):
+        """Make the block from its channels."""
+        super().__init__()
+        layers = []
+        for channels in [entering, leaving, leaving][: 3 if large else 2]:
+            layers.append(nn.Conv2d(channels, leaving, 3, padding=1))
+            layers.append(nn.LeakyReLU(SLOPE, inplace=True))
+        self.block = nn.Sequential(*layers, nn.AvgPool2d(2))
+
+    def forward(self, features):
+        """Map (B, entering, H, W) to (B, leaving, H/2, W/2), rounded down."""
+        return self.block(features)
+
+
+class Discriminator(nn.Module):
+    """A patch discriminator: one raw score, no sigmoid, per patch of the input.
+
+    forward(image) -> (B, 1, H', W')
+
+    Args:
+        channels: of the input and of each block. None: 3, 32, 64, 128, 256, the first block
+            without batch normalisation; given channels normalise in every block.
+        dilations: one per block; None: 1.
+        strides: one per block; None: 2.
+
+    Raises:
+        ValueError: not one dilation and one stride per block.
+    """
+
+    def __init__(self, channels=None, dilations=None, strides=None):
+        """Make the blocks and the head."""
+        super().__init__()
+        first = channels is None
+        channels = (3, 32, 64, 128, 256) if first else tuple(channels)
+        blocks = len(channels) - 1
+        dilations, strides = dilations or [1] * blocks, strides or [2] * blocks
+        if not len(dilations) == len(strides) == blocks:
+            raise ValueError(
+                f"{blocks} blocks need as many dilations and strides, "
+                f"got {list(dilations)} and {list(strides)}."
+            )
+        self.net = nn.Sequential(*(
+            ConvBlock(channels[i], channels[i + 1], strides[i], dilations[i],
+                      first=first and i == 0)
+            for i in range(blocks)
+        ))
+        self.outConv = nn.Conv2d(channels[-1], 1, kernel_size=4, padding=1)
+
+    def forward(self, image):
+        """Return the raw scores."""
+        return self.outConv(self.net(image))
+
+
+class PerceptualDiscriminator(nn.Module):
+    """Discriminator over the coarsest features of VGG-16: raw scores (B, 1, H', W').
+
+    Args:
+        extractor: VGG16Partial to look through, pretrained and normalising at best; None makes one
+            with random weights, in which case the state dict should bring its own.
+    """
+
+    def __init__(self, *, extractor=None):
+        """Make the network around an extractor."""
+        super().__init__()
+        self.extractor = extractor or VGG16Partial()
+        self.net = nn.Sequential(*(ConvBlock(256, 256) for _ in range(3)))
+        self.outConv = nn.Conv2d(256, 1, kernel_size=4, padding=1)
+
+    def forward(self, image):
+        """Return the raw scores of (B, 3, H, W)."""
+        return self.outConv(self.net(self.extractor(image)[2]))
+
+
+class MultiScaleDiscriminator(nn.Module):
+    """Three patch discriminators at 1/4 and 1/8 resolution, the main one with a wide view.
+
+    forward(image) -> three probability maps: fine local, coarse local, main
+        image: (B, 3, H, W), at least 280 px on its short side.
+    """
+
+    def __init__(self):
+        """Make the pyramid and its three heads."""
+        super().__init__()
+        self.ConvBlock0 = VGGBlock(3, 64)
+        self.ConvBlock1 = VGGBlock(64, 128)
+        self.ConvBlock2 = VGGBlock(128, 256, large=True)
+        _add_heads(self, fine=128, coarse=256)
+
+    def forward(self, image):
+        """Return the scores after a sigmoid."""
+        fine = self.ConvBlock1(self.ConvBlock0(image))
+        return _scores(self, fine, self.ConvBlock2(fine))
+
+
+class MultiScalePerceptualDiscriminator(nn.Module):
+    """MultiScaleDiscriminator that sees VGG-16 features beside its own at every scale.
+
+    forward(image) -> three probability maps: fine local, coarse local, main
+        image: (B, 3, H, W) RGB in [0, 1], at least 280 px on its short side.
+
+    Args:
+        extractor: as for PerceptualDiscriminator.
+    """
+
+    entering = 3
+
+    def __init__(self, *, extractor=None):
+        """Make the pyramid around an extractor, and its three heads."""
+        super().__init__()
+        self.extractor = extractor or VGG16Partial()
+        self.ConvBlock0 = VGGBlock(self.entering, 64)
+        self.ConvBlock1 = VGGBlock(128, 128)
+        self.ConvBlock2 = VGGBlock(256, 256, large=True)
+        _add_heads(self, fine=256, coarse=512)
+
+    def forward(self, image):
+        """Return the scores after a sigmoid."""
+        return self._judge(image, image)
+
+    def _judge(self, seen, image):
+        first, second, third = self.extractor(image)
+        half = torch.cat([first, self.ConvBlock0(seen)], dim=1)
+        quarter = torch.cat([second, self.ConvBlock1(half)], dim=1)
+        eighth = torch.cat([third, self.ConvBlock2(quarter)], dim=1)
+        return _scores(self, quarter, eighth)
+
+
+class MPDDiscriminator(MultiScalePerceptualDiscriminator):
+    """The multi-scale perceptual discriminator of image and disparity together.
+
+    forward(image, disparity) -> three probability maps
+        disparity: (B, 1, H, W), scaled to about the range of the image; VGG-16 does not see it.
+    """
+
+    entering = 4
+
+    def forward(self, image, disparity):
+        """Return the scores after a sigmoid."""
+        return self._judge(torch.cat([image, disparity], dim=1), image)
+
+
+def _add_heads(network, fine, coarse):
+    network.localD1 = Discriminator([fine, 256, 256], [1, 1], [1, 1])
+    network.localD2 = Discriminator([coarse, 256, 256], [1, 1], [2, 1])
+    network.Dmain = Discriminator([coarse, 256, 256, 256], [8, 4, 1], [1, 1, 1])
+
+
+def _scores(network, fine, coarse):
+    scores = network.localD1(fine), network.localD2(coarse), network.Dmain(coarse)
+    return tuple(torch.sigmoid(score) for score in scores)
+
+
+def add_spectral_norm(network):
+    """Divide every trainable convolution's weight by its largest singular value, for training.
+
+    The frozen feature extractor is left alone. One power iteration per training forward; the state
+    dict then holds `weight_orig` and `weight_u`, `weight_v` in place of `weight`.
+
+    Source: Miyato et al., arXiv:1802.05957.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.weight.requires_grad:
+            nn.utils.spectral_norm(module, eps=1e-12)
+    return network

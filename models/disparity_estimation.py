@@ -1,0 +1,139 @@
+"""Coarse disparity from one photograph: VGG-19 semantics and a grid network on top."""
+
+import math
+
+import torch
+from torch import nn
+
+from models.blocks import GridNetwork, Residual, conv3
+from models.features import normalise_imagenet
+
+# Per pooling stage: channels, and torchvision's index of each convolution in `vgg19_bn().features`.
+VGG19_STAGES = (
+    (64, (0, 3)),
+    (128, (7, 10)),
+    (256, (14, 17, 20, 23)),
+    (512, (27, 30, 33, 36)),
+)
+SEMANTICS_ROW = 3  # the grid row at 1/16 resolution, where the semantics join
+
+
+class Semantics(nn.Module):
+    """VGG-19 with batch normalisation up to its fourth pooling; always in eval mode, never a gradient.
+
+    forward(image) -> features
+        image: (B, 3, H, W) in [0, 1], channels in `channel_order`.
+        features: (B, 512, ceil(H/16), ceil(W/16)).
+
+    Args:
+        channel_order: order of the images it will be given. The reference feeds "bgr", hence the
+            default; everything of ours feeds "rgb".
+
+    Source: Simonyan and Zisserman, arXiv:1409.1556; weights by torchvision.
+    """
+
+    def __init__(self, *, channel_order="bgr"):
+        """Make the network with random weights."""
+        super().__init__()
+        if channel_order not in ("rgb", "bgr"):
+            raise ValueError(f"channel_order must be 'rgb' or 'bgr', got {channel_order!r}.")
+        self.channel_order = channel_order
+        self.moduleVgg = _vgg19_features()
+        self.eval()
+
+    def train(self, mode=True):
+        """Stay in eval mode whatever is asked: these running statistics are not ours to move."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, image):
+        """Return the 512 feature channels at 1/16 of the size."""
+        rgb = image if self.channel_order == "rgb" else image.flip(1)
+        return self.moduleVgg(normalise_imagenet(rgb))
+
+
+def _vgg19_features():
+    """Build `moduleVgg.<position>.<torchvision index>`, pools in ceil mode."""
+    stages = nn.Sequential()
+    entering = 3
+    for leaving, indices in VGG19_STAGES:
+        for index in indices:
+            layers = nn.Sequential()
+            layers.add_module(str(index), conv3(entering, leaving))
+            layers.add_module(str(index + 1), nn.BatchNorm2d(leaving))
+            layers.add_module(str(index + 2), nn.ReLU(inplace=True))
+            stages.append(layers)
+            entering = leaving
+        stages.append(nn.MaxPool2d(2, ceil_mode=True))
+    return stages
+
+
+class Disparity(GridNetwork):
+    """Coarse disparity: a grid over the colours at half resolution, joined by the semantics.
+
+    forward(image, semantics) -> disparity
+        image: (B, 3, H, W) in [0, 1], any size.
+        semantics: (B, semantics_channels, ceil(H/16), ceil(W/16)).
+        disparity: (B, 1, ceil(H/2), ceil(W/2)), relative: scale unknown, may be negative.
+
+    Args:
+        widths: channels of each row, from 1/2 resolution downwards; at least four rows.
+        semantics_channels: channels of the second input.
+
+    Raises:
+        ValueError: too few rows, or semantics that do not fit the image.
+    Source: arXiv:1909.05483, section 3.1.
+    """
+
+    def __init__(self, widths=(32, 48, 64, 512, 512, 512), *, semantics_channels=512):
+        """Make the network with random weights."""
+        super().__init__()
+        if len(widths) <= SEMANTICS_ROW:
+            raise ValueError(
+                f"Disparity needs at least {SEMANTICS_ROW + 1} row widths, got {tuple(widths)}."
+            )
+        self.moduleImage = nn.Conv2d(3, widths[0], kernel_size=7, stride=2, padding=3)
+        self.moduleSemantics = conv3(semantics_channels, widths[SEMANTICS_ROW])
+        self.add_grid(widths)
+        self.moduleDisparity = Residual(widths[0], widths[0], 1, activate_first=False)
+
+    def forward(self, image, semantics):
+        """Return disparity at half the size of the image."""
+        wanted = tuple(math.ceil(size / 16) for size in image.shape[-2:])
+        if tuple(semantics.shape[-2:]) != wanted:
+            raise ValueError(
+                f"semantics of an image of {tuple(image.shape[-2:])} must be {wanted}, "
+                f"got {tuple(semantics.shape[-2:])}."
+            )
+        finest = self.run_grid(
+            self.moduleImage(image),
+            joining=self.moduleSemantics(semantics), joining_row=SEMANTICS_ROW,
+        )
+        return self.moduleDisparity(finest)
+
+
+class Estimation(nn.Module):
+    """Semantics and Disparity as one network, so that every estimator takes just a photo.
+
+    forward(image) -> disparity
+        image: (B, 3, H, W) RGB in [0, 1], any size.
+        disparity: (B, 1, ceil(H/2), ceil(W/2)), relative, may be negative.
+
+    Args:
+        semantics: Semantics.
+        disparity: Disparity.
+        value_range: the range in which both saw images while `disparity` was trained.
+    """
+
+    def __init__(self, semantics, disparity, *, value_range=(0.0, 1.0)):
+        """Join the two; neither is copied."""
+        super().__init__()
+        self.semantics, self.disparity = semantics, disparity
+        self.value_range = tuple(value_range)
+
+    def forward(self, image):
+        """Return disparity at half the size of the image."""
+        low, high = self.value_range
+        if (low, high) != (0.0, 1.0):
+            image = low + (high - low) * image
+        return self.disparity(image, self.semantics(image))

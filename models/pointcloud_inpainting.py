@@ -1,0 +1,95 @@
+"""Inpainting: colour and disparity for what a moved camera uncovers, by one network at once."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from models.blocks import GridNetwork, conv3, normalise
+
+
+class Inpainting(NamedTuple):
+    """What an inpainting network returns."""
+
+    image: torch.Tensor  # (B, 3, H, W); clamped to [0, 1] in eval mode only
+    disparity: torch.Tensor  # (B, 1, H, W), never negative
+    mask: torch.Tensor  # (B, 1, H, W), the mask that was given: 1 = known, 0 = was a hole
+
+
+class Inpaint(GridNetwork):
+    """Fill the holes of a rendered view in colour and disparity, guided by learned context.
+
+    forward(image, disparity, mask, context=None, statistics=None) -> Inpainting
+        image: (B, 3, H, W) RGB in [0, 1], zero in holes; any size.
+        disparity: (B, 1, H, W) px, zero in holes.
+        mask: (B, 1, H, W), 1 = known, 0 = hole.
+        context: None, or (B, context_channels, H, W) from `context()`, rendered along. With a
+            context, image and disparity must be normalised already and `statistics` be given.
+        statistics: models.blocks.Statistics to normalise and to restore by. Without context, None
+            measures the inputs as they are, zeros of holes included, as the published weights were
+            trained; measure_statistics(image, disparity, mask) counts known pixels only. For tiles:
+            measure once on the whole, pass it with each tile.
+
+    The network keeps no state between calls and changes none of its arguments.
+
+    Args:
+        widths: channels of each row, from full resolution downwards.
+        context_channels: channels of the context.
+
+    Raises:
+        ValueError: a context without statistics.
+    Source: arXiv:1909.05483, section 3.2.
+    """
+
+    mask_channels = 1  # the mask is an input of its own beside image, disparity and context
+
+    def __init__(self, widths=(32, 64, 128, 256), *, context_channels=64):
+        """Make the network with random weights."""
+        super().__init__()
+        self.context_channels = context_channels
+        self.moduleContext = nn.Sequential(
+            conv3(4, context_channels), nn.PReLU(context_channels),
+            conv3(context_channels, context_channels), nn.PReLU(context_channels),
+        )
+        entering, finest = 4 + context_channels + self.mask_channels, widths[0]
+        self.moduleInput = self.lateral(entering, finest, finest, activate_first=False)
+        self.add_grid(widths)
+        self.moduleImage = self.lateral(finest, finest, 3, activate_first=False)
+        self.moduleDisparity = self.lateral(finest, finest, 1, activate_first=False)
+
+    def normalise(self, image, disparity, statistics=None):
+        """Return normalised image and disparity, and the Statistics that restore them."""
+        return normalise(image, disparity, statistics)
+
+    def context(self, image, disparity):
+        """Return (B, context_channels, H, W) features of normalised image and disparity."""
+        return self.moduleContext(torch.cat([image, disparity], dim=1))
+
+    def forward(self, image, disparity, mask, context=None, statistics=None):
+        """Return the filled image, the filled disparity and the mask that was given."""
+        if context is None:
+            image, disparity, statistics = self.normalise(image, disparity, statistics)
+            context = self.context(image, disparity)
+        elif statistics is None:
+            raise ValueError(
+                "a context comes with normalised image and disparity: "
+                "pass the statistics that normalise() returned."
+            )
+        image, disparity = self.paint(torch.cat([image, disparity, context], dim=1), mask)
+        image = image * statistics.image_std + statistics.image_mean
+        disparity = disparity * statistics.disparity_std + statistics.disparity_mean
+        return Inpainting(
+            image if self.training else image.clamp(0, 1), disparity.clamp(min=0), mask
+        )
+
+    def paint(self, features, mask):
+        """Return image and disparity, both still normalised.
+
+        Args:
+            features: (B, 4 + context_channels, H, W): image, disparity, context, all normalised.
+            mask: (B, 1, H, W).
+        """
+        finest = self.run_grid(self.moduleInput(torch.cat([features, mask], dim=1)))
+        return self.moduleImage(finest), self.moduleDisparity(finest)
+
+
