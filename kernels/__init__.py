@@ -1,1 +1,291 @@
-"""Point-cloud operators, one public function each, dispatched by the device of their arguments."""
+"""Point-cloud operators, one public function each, dispatched by the device of their arguments.
+
+Camera frame: x right, y down, z forward, any unit. Pixel (0, 0) is centred at (0, 0) and the
+principal point is ((W - 1) / 2, (H - 1) / 2). Disparity = focal_px * baseline / z, in px, larger
+= nearer. CUDA tensors run in `cuda.py` (CuPy), everything else in the Numba twin `cpu.py`; tensors
+of other devices (Apple MPS) travel to the CPU and back.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+__all__ = [
+    "disocclusion_mask",
+    "fill_disocclusion",
+    "render_frame",
+    "render_pointcloud",
+    "zbuffer",
+]
+
+
+def render_pointcloud(points, features, size, focal_px, baseline, depth_tolerance=1.0):
+    """Splat point clouds into one view each, keeping only the nearest surface.
+
+    Three passes: keep per pixel the largest disparity (z-buffer); pull a pixel that lies behind
+    both opposite neighbours forward to their mean, reading a copy (degrid); spread each point
+    bilinearly over its four pixels unless the z-buffer there is over `depth_tolerance` nearer.
+    Gradients flow to `features`, not to `points`.
+
+    Args:
+        points: (B, 3, N) float32, camera frame, unit of `baseline`. Points with z < 0.001 and
+            points that are not finite are dropped.
+        features: (B, C, N) float32, any channels (colour in [0, 1], disparity, context).
+        size: (height, width) of the view, px.
+        focal_px: focal length, px; a number, or a tensor (B,) for one per sample.
+        baseline: stereo baseline, only turns depth into disparity; a number or a tensor (B,).
+        depth_tolerance: disparity by which a point may lie behind the z-buffer and still show, px.
+    Returns:
+        view (B, C, H, W), 0 where nothing landed; coverage (B, 1, H, W), summed weights, 0 =
+        disoccluded (sums below 1e-4 count as nothing).
+    Raises:
+        ValueError: a shape, dtype or device does not fit, or a camera number is not positive.
+
+    The CPU gives the same bytes for any number of threads. CUDA adds atomically: its last bits
+    vary from run to run.
+    Source: Niklaus et al., 3D Ken Burns Effect from a Single Image, 2019 (arXiv:1909.05483).
+    """
+    _check("points", points, "B3N")
+    _check("features", features, "BCN", like=points)
+    for axis, meaning in ((0, "clouds"), (2, "points")):
+        if features.shape[axis] != points.shape[axis]:
+            raise ValueError(
+                f"features must have as many {meaning} as points, {points.shape[axis]}, "
+                f"got {features.shape[axis]}."
+            )
+    camera = _camera(points, size, focal_px, baseline)
+    return _Splat.apply(points, features, *camera, _positive("depth_tolerance", depth_tolerance))
+
+
+def fill_disocclusion(view, depth):
+    """Fill holes from the farther side of the shortest line that has known pixels at both ends.
+
+    16 directions are searched per hole pixel. A hole that no line bridges (at the border) takes
+    the nearest known pixel; if nothing is known, the view is returned as it is.
+
+    Args:
+        view: (B, C, H, W) float32, any channels.
+        depth: (B, 1, H, W) float32, larger = farther; <= 0 (or not a number) marks a hole.
+    Returns:
+        (B, C, H, W), a filled copy; known pixels are unchanged. No gradient.
+    Raises:
+        ValueError: a shape, dtype or device does not fit.
+    Source: as `render_pointcloud`.
+    """
+    _check("view", view, "BCHW")
+    _check("depth", depth, "B1HW", like=view)
+    wanted = (view.shape[0], 1, *view.shape[2:])
+    if tuple(depth.shape) != wanted:
+        raise ValueError(f"depth must be {wanted} like view, got {tuple(depth.shape)}.")
+    if view.numel() == 0:
+        return view.detach().clone()
+    return _run("fill_disocclusion", view, depth)
+
+
+def disocclusion_mask(points, size, focal_px, baseline):
+    """Mark which points of a view's own cloud stay visible from a moved camera.
+
+    Per target pixel the nearest point wins; points that tie to 1/16 px of disparity (the key that
+    the published training used, kept so that its masks can be reproduced) go to the smaller index.
+
+    Args:
+        points: (B, 3, H * W) float32, row-major cloud of the view, already moved.
+        size: (height, width), px.   focal_px, baseline: as in `render_pointcloud`.
+    Returns:
+        (B, 1, H, W) float32 at the pixels of the *source* view: 1 = wins its target pixel,
+        0 = hidden, outside the frame or behind the camera. Before any median.
+    Raises:
+        ValueError: a shape, dtype or device does not fit, or a camera number is not positive.
+    Source: as `render_pointcloud`.
+    """
+    _check("points", points, "B3N")
+    size, focals, baselines = _camera(points, size, focal_px, baseline)
+    if points.shape[2] != size[0] * size[1]:
+        raise ValueError(
+            f"points must have one point per pixel of size {size}, {size[0] * size[1]}, "
+            f"got {points.shape[2]}."
+        )
+    return _run("disocclusion_mask", points, size=size, focal_px=focals, baseline=baselines)
+
+
+def zbuffer(points, size, focal_px, baseline, depth_tolerance=1.0, degridded=True):
+    """Nearest disparity per pixel, as `render_pointcloud` uses it for its depth test.
+
+    Args: as in `render_pointcloud`; degridded=False leaves out the closing of cracks.
+    Returns:
+        (B, 1, H, W) float32 disparity, px; 0 = no point is nearest here.
+    Raises:
+        ValueError: a shape, dtype or device does not fit, or a camera number is not positive.
+    """
+    _check("points", points, "B3N")
+    size, focals, baselines = _camera(points, size, focal_px, baseline)
+    tolerance = _positive("depth_tolerance", depth_tolerance)
+    options = {"tolerance": tolerance, "degridded": bool(degridded)}
+    return _run("zbuffer", points, size=size, focal_px=focals, baseline=baselines, **options)
+
+
+def render_frame(
+    points, colors, shift, size, focal_px, disparity_scale, spacing=None, fill=True
+):
+    """Render one 8-bit frame of a film: move, project, splat, normalise and fill in one go.
+
+    The method is that of `render_pointcloud` followed by `fill_disocclusion`. On the CPU one call
+    runs on one thread without the GIL: call it from a thread pool to render several frames at
+    once. Its buffers are kept per thread for the next frame.
+
+    Args:
+        points: (3, N) float32, camera frame, C-contiguous; z < 0.001 after the shift is dropped.
+        colors: (N, 3) uint8 RGB.
+        shift: (3,) added to every point.
+        size: (height, width) of the frame, px.
+        focal_px: focal length in px of this frame.
+        disparity_scale: the depth test compares disparity_scale / z with a tolerance of 1, so
+            focal_px * baseline of the photo makes it independent of the frame's size.
+        spacing: (N,) float32, distance to the neighbouring points in the unit of `points` (depth /
+            focal_px where they were lifted), or None. Where it projects to more than 1.25 px the
+            point is drawn that wide, so that magnified surfaces show no cracks.
+        fill: fill holes; otherwise they stay black.
+    Returns:
+        frame (H, W, 3) uint8, rounded; holes (H, W) bool, True where nothing landed. NumPy arrays,
+        or CUDA tensors if `points` is one.
+    Raises:
+        ValueError: a shape, dtype or device does not fit, or a camera number is not positive.
+    """
+    size = _size(size)
+    focal_px = _positive("focal_px", focal_px)
+    disparity_scale = _positive("disparity_scale", disparity_scale)
+    on_gpu = isinstance(points, torch.Tensor) and points.is_cuda
+    arrays = {"points": (points, "float32", "3N"), "colors": (colors, "uint8", "N3")}
+    if spacing is not None:
+        arrays["spacing"] = (spacing, "float32", "N")
+    cloud = [_cloud_array(name, *wanted, points, on_gpu) for name, wanted in arrays.items()]
+    cloud += [None] * (spacing is None)
+    shift = [float(value) for value in shift]
+    if len(shift) != 3 or not all(map(math.isfinite, shift)):
+        raise ValueError(f"shift must be three finite numbers, got {shift}.")
+    if on_gpu:
+        from .cuda import render_frame as render
+    else:
+        from .cpu_frame import render_frame as render
+    return render(*cloud[:2], shift, size, focal_px, disparity_scale, cloud[2], bool(fill))
+
+
+class _Splat(torch.autograd.Function):
+    """`render_pointcloud` with its gradient: what a point gave to pixels, it collects from them."""
+
+    @staticmethod
+    def forward(ctx, points, features, size, focal_px, baseline, tolerance):
+        """Render, and keep the footprints (which pixels, what weights) for the gradient."""
+        back_end, device = _back_end(points)
+        view, coverage, ctx.footprints = back_end.splat(
+            _ready(points), _ready(features), size, focal_px, baseline, tolerance
+        )
+        ctx.back_end, ctx.device = back_end, device
+        view, coverage = view.to(device), coverage.to(device)
+        ctx.mark_non_differentiable(coverage)
+        return view, coverage
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_view, _):
+        """Gradient of the features; points, camera and tolerance have none."""
+        grad = None
+        if ctx.needs_input_grad[1]:
+            grad = ctx.back_end.gather(_ready(grad_view), ctx.footprints).to(ctx.device)
+        return None, grad, None, None, None, None
+
+
+def _back_end(tensor):
+    """Module that runs the kernels of this tensor, and the device that results belong on."""
+    if tensor.is_cuda:
+        from . import cuda
+
+        return cuda, tensor.device
+    from . import cpu
+
+    return cpu, tensor.device
+
+
+def _ready(tensor):
+    """The tensor's values as the back ends take them: contiguous, detached, on CPU or CUDA."""
+    tensor = tensor.detach().contiguous()
+    return tensor if tensor.is_cuda else tensor.cpu()
+
+
+def _run(name, *tensors, **options):
+    """Call the back end's function of this name, and bring its result to the tensors' device."""
+    back_end, device = _back_end(tensors[0])
+    result = getattr(back_end, name)(*map(_ready, tensors), **options)
+    return result.to(device)
+
+
+def _check(name, tensor, axes, like=None):
+    """Raise ValueError unless the tensor has these axes (a digit fixes one), float32, and a device.
+
+    Args:
+        axes: one letter or digit per dimension, as in "B3N".
+        like: tensor whose device this one must share.
+    """
+    wanted = f"({', '.join(axes)}) float32"
+    if not isinstance(tensor, torch.Tensor):
+        raise ValueError(f"{name} must be a tensor {wanted}, got {type(tensor).__name__}.")
+    fits = tensor.ndim == len(axes) and tensor.dtype == torch.float32
+    fits = fits and all(not a.isdigit() or int(a) == n for a, n in zip(axes, tensor.shape))
+    if not fits:
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise ValueError(f"{name} must be {wanted}, got {tuple(tensor.shape)} {kind}.")
+    if like is not None and tensor.device != like.device:
+        raise ValueError(f"{name} must be on {like.device}, got {tensor.device}.")
+
+
+def _cloud_array(name, array, dtype, axes, points, on_gpu):
+    """One array of `render_frame`'s cloud, checked and C-contiguous on the right device."""
+    wanted = f"({', '.join(axes)}) {dtype}"
+    if on_gpu and not (isinstance(array, torch.Tensor) and array.device == points.device):
+        where = getattr(array, "device", "the CPU")
+        raise ValueError(f"{name} must be a tensor {wanted} on {points.device}, got one on {where}.")
+    array = array if on_gpu else np.asarray(array)
+    kind = str(array.dtype).removeprefix("torch.")
+    count = points.shape[-1] if len(points.shape) else 0
+    shape = tuple(count if a == "N" else int(a) for a in axes)
+    if kind != dtype or tuple(array.shape) != shape:
+        raise ValueError(f"{name} must be {wanted} with N = {count}, got {tuple(array.shape)} {kind}.")
+    return array.contiguous() if on_gpu else np.ascontiguousarray(array)
+
+
+def _size(size):
+    """(height, width) as two positive ints."""
+    try:
+        height, width = size
+        height, width = int(height), int(width)
+    except (TypeError, ValueError):
+        raise ValueError(f"size must be (height, width), got {size!r}.") from None
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be at least (1, 1), got {(height, width)}.")
+    return height, width
+
+
+def _positive(name, value):
+    """A finite number above zero as a float."""
+    value = float(value)
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be positive and finite, got {value}.")
+    return value
+
+
+def _camera(points, size, focal_px, baseline):
+    """Checked size, and focal length and baseline as one float per sample."""
+    return _size(size), *(
+        _per_sample(name, value, points.shape[0])
+        for name, value in (("focal_px", focal_px), ("baseline", baseline))
+    )
+
+
+def _per_sample(name, value, batch):
+    """A number, or a tensor (B,), as a list of B positive floats."""
+    values = value.tolist() if isinstance(value, (torch.Tensor, np.ndarray)) else value
+    values = values if isinstance(values, (list, tuple)) else [values] * batch
+    if len(values) != batch:
+        raise ValueError(f"{name} must be a number or ({batch},), got {len(values)} values.")
+    return [_positive(name, entry) for entry in values]

@@ -1,0 +1,19 @@
+"""How every Numba kernel of this package is compiled."""
+
+import numba
+
+
+def jit(function):
+    """Compile for one thread without the GIL, and keep the machine code on disk if possible.
+
+    Kernels run side by side in a thread pool (one frame, band or channel group each), so none is
+    parallel in itself: results never depend on the number of threads. `error_model="numpy"`
+    leaves out the zero-division tests that would stop LLVM from vectorising. Where neither the
+    folder of the sources, nor NUMBA_CACHE_DIR, nor the user's cache folder can be written, the
+    kernel is compiled anew in every process instead.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except (RuntimeError, OSError):  # no writable place for the machine code
+        return numba.njit(**options)(function)
