@@ -52,17 +52,17 @@ def depth_metrics(prediction, truth, mask=None):
 def fit_scale_shift(prediction, target, weight):
     """Least squares: scale and shift per image that bring `prediction` nearest to `target`.
 
-    Closed form in float64, differentiable. Degenerate images are safe: a constant prediction
-    gets scale 0 and shift = mean target, an image without weight gets 0 and 0.
+    Closed form, differentiable, in the precision of `prediction`. Degenerate images are safe: a
+    constant prediction gets scale 0 and shift = mean target, one without weight gets 0 and 0.
 
     Args:
         prediction, target: (B, 1, H, W); target finite where weight > 0.
         weight: (B, 1, H, W) >= 0, 0 = ignore.
     Returns:
-        scale, shift: (B, 1, 1, 1) float64.
+        scale, shift: (B, 1, 1, 1).
     """
-    w = weight.double().expand(prediction.shape)
-    p, t = prediction.double(), torch.where(w > 0, target, 0).double()
+    w = weight.to(prediction).expand(prediction.shape)
+    p, t = prediction, torch.where(w > 0, target, 0).to(prediction)
     total = w.sum((1, 2, 3), keepdim=True)
     share = w / torch.where(total > 0, total, 1)
     mean_p, mean_t = ((share * x).sum((1, 2, 3), keepdim=True) for x in (p, t))
@@ -80,10 +80,10 @@ def align(prediction, target, mask):
     Args:
         prediction, target, mask: (B, 1, H, W).
     Returns:
-        (B, 1, H, W) in the type of `prediction`.
+        (B, 1, H, W).
     """
     scale, shift = fit_scale_shift(prediction, target, mask)
-    return (scale * prediction + shift).to(prediction.dtype)
+    return scale * prediction + shift
 
 
 def correlation(prediction, truth, mask=None):
@@ -206,7 +206,8 @@ def ssim_map(prediction, truth, data_range=1.0):
 
 def ssim(prediction, truth, mask=None, data_range=1.0):
     """Mean structural similarity, see `ssim_map`; the mask chooses window centres."""
-    similarity = ssim_map(prediction.double(), truth.double(), data_range)
+    prediction, truth = (x.detach().cpu().double() for x in (prediction, truth))
+    similarity = ssim_map(prediction, truth, data_range)
     chosen, _ = _chosen(similarity, similarity, mask)
     return float(chosen.mean())
 
@@ -223,10 +224,12 @@ def _chosen(prediction, truth, mask):
             f"prediction {tuple(prediction.shape)} and truth {tuple(truth.shape)} differ in shape; "
             "resize the prediction first"
         )
+    # On the CPU, since not every device has float64.
+    prediction, truth = (x.detach().cpu().double() for x in (prediction, truth))
     if mask is None:
-        return prediction.double().flatten(), truth.double().flatten()
-    keep = (mask > 0).expand(truth.shape)
-    return prediction[keep].double(), truth[keep].double()
+        return prediction.flatten(), truth.flatten()
+    keep = (mask.cpu() > 0).expand(truth.shape)
+    return prediction[keep], truth[keep]
 
 
 def _image_array(x):
