@@ -121,7 +121,7 @@ def complete_windows(image_size, start=NOT_GIVEN, end=NOT_GIVEN, dolly=False, as
                                       strict=True):
         window = _complete(numbers, default, image_size, box)
         if not _alike(window.width / max(window.height, 1e-9), box[1] / box[0], window):
-            height = int(box[0] * window.width / box[1])
+            height = max(1, int(box[0] * window.width / box[1]))
             notes.append(f"the {name} window {window.width:g}x{window.height:g} becomes "
                          f"{window.width:g}x{height:g}, to have the film's shape")
             window = CropWindow(window.center_u, window.center_v, window.width, height)
@@ -142,7 +142,7 @@ def _complete(numbers, default, image_size, box):
     (height, width), (box_height, box_width) = image_size, box
     w, h = numbers.w, numbers.h
     if w is None and h is None:
-        w, h = math.floor(size_share * box_width), math.floor(size_share * box_height)
+        w, h = (max(1, math.floor(size_share * side)) for side in (box_width, box_height))
     elif w is None:
         w = int(box_width * h / box_height)
     elif h is None:

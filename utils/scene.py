@@ -1,0 +1,253 @@
+"""One photo as a point cloud: lift it, inpaint what a moved camera uncovers, render views."""
+
+import torch
+import torch.nn.functional as F
+
+import kernels
+from models.pointcloud_inpainting import Inpainting
+from utils.camera import AutoZoom, CropWindow, find_zoom_window, unproject
+from utils.filters import binary_median
+
+# A pixel whose neighbour is nearer by this share of the largest disparity lies just behind an
+# edge: its colour is mixed with the object's, so it makes no point and is inpainted instead.
+EDGE_JUMP = 0.03
+# Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
+# nothing moves by a pixel, and single precision would place points badly (SPEC 12, G8).
+DISPARITY_FLOOR = 0.005
+# Inpainting works on at most this many pixels; a larger photo is inpainted at reduced size, which
+# bounds time and memory, and stays near the 1024 x 768 that the networks were trained for.
+INPAINT_PIXELS = 1_000_000
+# The automatic zoom compares its candidates on views of this long side, px.
+ZOOM_SEARCH_SIDE = 160
+
+
+def scale_disparity(disparity, baseline):
+    """Turn any disparity or inverse depth into the scene's: the nearest point at `baseline`.
+
+    A negative minimum is subtracted first, as relative disparity has no zero of its own.
+
+    Args:
+        disparity: (1, 1, H, W), larger = nearer, finite.
+        baseline: the disparity that the nearest point gets.
+    Returns:
+        (1, 1, H, W) in [DISPARITY_FLOOR * baseline, baseline].
+    """
+    disparity = disparity - disparity.amin().clamp(max=0)
+    peak = disparity.amax()
+    if peak <= 0:  # flat: everything at the nearest depth
+        return torch.full_like(disparity, baseline)
+    return (disparity / peak).clamp(min=DISPARITY_FLOOR) * baseline
+
+
+def surface_mask(disparity, jump=EDGE_JUMP):
+    """Mark pixels that show one surface only: all but those just behind a depth edge.
+
+    Unlike the reference's validity test (`utils.filters.valid_mask`) the near side of an edge
+    stays, so that thin objects in front survive.
+
+    Args:
+        disparity: (B, 1, H, W), positive.
+        jump: step to the nearest neighbour, as a share of the largest disparity.
+    Returns:
+        (B, 1, H, W) bool.
+    """
+    limit = jump * disparity.amax(dim=(1, 2, 3), keepdim=True)
+    return F.max_pool2d(disparity, 3, stride=1, padding=1) - disparity < limit
+
+
+class Scene:
+    """The coloured point cloud of one photo, growing by what is inpainted.
+
+    On a CUDA device everything stays there; for any other device the cloud lives on the CPU.
+
+    Args:
+        image: (1, 3, H, W) RGB in [0, 1].
+        disparity: (1, 1, H, W) px, larger = nearer, positive (see `scale_disparity`).
+        focal_px: focal length of the photo, px.
+        baseline: depth = focal_px * baseline / disparity.
+    Raises:
+        ValueError: shapes do not fit together, or disparity is not finite and positive.
+    """
+
+    def __init__(self, image, disparity, focal_px, baseline):
+        """Lift every pixel that lies on a surface."""
+        if image.ndim != 4 or image.shape[:2] != (1, 3):
+            raise ValueError(f"image must be (1, 3, H, W), got {tuple(image.shape)}.")
+        if disparity.shape != (1, 1, *image.shape[2:]):
+            raise ValueError(f"disparity must be (1, 1, {image.shape[2]}, {image.shape[3]}) like "
+                             f"the image, got {tuple(disparity.shape)}.")
+        if not (torch.isfinite(disparity).all() and (disparity > 0).all()):
+            raise ValueError("disparity must be finite and positive; see scale_disparity().")
+        self.device = image.device if image.is_cuda else torch.device("cpu")
+        self.image = image.to(self.device, torch.float32)
+        self.disparity = disparity.to(self.device, torch.float32)
+        self.focal_px, self.baseline = float(focal_px), float(baseline)
+        self._points, self._colors, self._spacing = [], [], []
+        self._cloud = None
+        points = unproject(self.depth, self.focal_px)
+        self._append(points, self.image, self.depth / self.focal_px, surface_mask(self.disparity))
+
+    @property
+    def size(self):
+        """(height, width) of the photo, px."""
+        return tuple(self.image.shape[2:])
+
+    @property
+    def depth(self):
+        """(1, 1, H, W) depth of the photo, unit of the baseline."""
+        return self.focal_px * self.baseline / self.disparity
+
+    def cloud(self):
+        """Return points (3, N) float32, colours (N, 3) uint8 and spacing (N,) float32.
+
+        The spacing of a point is its distance to its neighbours where it was lifted.
+        """
+        if self._cloud is None:
+            points, colors, spacing = (
+                torch.cat(parts, dim=dim).contiguous()
+                for parts, dim in ((self._points, 1), (self._colors, 0), (self._spacing, 0)))
+            self._points, self._colors, self._spacing = [points], [colors], [spacing]
+            self._cloud = points, colors, spacing
+            if self.device.type == "cpu":
+                self._cloud = tuple(tensor.numpy() for tensor in self._cloud)
+        return self._cloud
+
+    def _append(self, points, image, spacing, keep):
+        """Add the pixels where `keep` (1, 1, H, W) is true to the cloud."""
+        index = keep.view(-1).nonzero().view(-1)
+        self._points.append(points[0, :, index])
+        self._colors.append((image[0].flatten(1)[:, index].T * 255).round().clamp(0, 255).byte())
+        self._spacing.append(spacing.view(-1)[index])
+        self._cloud = None
+
+    def render(self, shift, focal_px=None, size=None, fill=True):
+        """Render the view of a moved camera.
+
+        Args:
+            shift: (3,) added to every point.
+            focal_px: focal length of the view, px; by default the photo's, scaled to `size`.
+            size: (height, width) of the view, px; the photo's by default.
+            fill: fill the holes that are left from the farther side.
+        Returns:
+            frame (H, W, 3) uint8; holes (H, W) bool, where no point landed before filling.
+        """
+        size = tuple(size or self.size)
+        focal_px = focal_px or self.focal_px * size[1] / self.size[1]
+        points, colors, spacing = self.cloud()
+        frame, holes = kernels.render_frame(points, colors, shift, size, focal_px,
+                                            self.focal_px * self.baseline, spacing, fill)
+        if self.device.type == "cuda":
+            frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
+        return frame, holes
+
+    @torch.inference_mode()
+    def inpaint(self, network, shift, focal_px=None, disparity_network=None):
+        """Add what the camera at `shift` uncovers to the cloud.
+
+        Args:
+            network: `Inpaint` or `PartialInpaint` in eval mode; None fills by rule, from the
+                farther side.
+            shift: (3,) added to every point.
+            focal_px: focal length of that view, px of the photo; the photo's by default.
+            disparity_network: takes the disparity from a second network.
+        Returns:
+            int: how many points were added.
+        """
+        focal_px = focal_px or self.focal_px
+        image, disparity = self._working_copy()
+        scale = image.shape[3] / self.size[1]
+        view = _View(image, disparity, shift, self.focal_px * scale, focal_px * scale,
+                     self.baseline)
+        filled = view.fill_by_rule() if network is None else view.inpaint(network)
+        if disparity_network is not None:
+            filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
+        return self._lift(view, filled)
+
+    def _working_copy(self):
+        """Return image and disparity at the size at which inpainting works."""
+        height, width = self.size
+        scale = min(1.0, (INPAINT_PIXELS / (height * width)) ** 0.5)
+        if scale == 1:
+            return self.image, self.disparity
+        size = [max(1, round(side * scale)) for side in self.size]
+        # Averaging disparity over an edge would invent surfaces between near and far.
+        return (F.interpolate(self.image, size, mode="area"),
+                F.interpolate(self.disparity, size, mode="nearest-exact"))
+
+    def _lift(self, view, filled):
+        """Append the inpainted pixels of a view as points of the scene."""
+        floor = DISPARITY_FLOOR * float(self.disparity.amax())
+        disparity = filled.disparity.clamp(min=floor)
+        # Disparity is carried from the photo's camera; the moved camera stands nearer by shift z.
+        depth = view.photo_focal_px * self.baseline / disparity + view.shift[2]
+        keep = (filled.mask == 0) & surface_mask(disparity) & (depth > 0)
+        points = unproject(depth, view.focal_px) - depth.new_tensor(view.shift).view(1, 3, 1)
+        self._append(points, filled.image, depth / view.focal_px, keep)
+        return int(keep.sum())
+
+
+class _View:
+    """A photo's cloud seen by a moved camera, with holes, at the working size of inpainting."""
+
+    def __init__(self, image, disparity, shift, photo_focal_px, focal_px, baseline):
+        self.image, self.disparity = image, disparity
+        self.shift = tuple(float(value) for value in shift)
+        self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
+        depth = photo_focal_px * baseline / disparity
+        points = unproject(depth, photo_focal_px) + depth.new_tensor(self.shift).view(1, 3, 1)
+        self.keep = surface_mask(disparity).view(-1).nonzero().view(-1)
+        self.points = points[:, :, self.keep].contiguous()
+
+    def render(self, features):
+        """Splat (1, C, H, W) features; return the view and its mask of known pixels."""
+        features = features.flatten(2)[:, :, self.keep].contiguous()
+        view, coverage = kernels.render_pointcloud(
+            self.points, features, tuple(self.image.shape[2:]), self.focal_px, self.baseline)
+        known = (coverage > 0).float()
+        # Single splats in the middle of a hole are no knowledge worth keeping.
+        known = known * binary_median(known, 5)
+        return view * known, known
+
+    def fill_by_rule(self):
+        """Continue colour and disparity from the farther side of each hole."""
+        view, known = self.render(torch.cat([self.image, self.disparity], dim=1))
+        depth = known / view[:, 3:].clamp(min=1e-6)
+        view = kernels.fill_disocclusion(view.contiguous(), depth.contiguous())
+        return Inpainting(view[:, :3], view[:, 3:], known)
+
+    def inpaint(self, network):
+        """Render image, disparity and the network's context, and let it fill the holes."""
+        device = next(network.parameters()).device
+        image, disparity, statistics = network.normalise(self.image.to(device),
+                                                         self.disparity.to(device))
+        context = network.context(image, disparity)
+        features = torch.cat([image, disparity, context], dim=1).to(self.points.device)
+        view, known = self.render(features)
+        view, known = view.to(device), known.to(device)
+        filled = network(view[:, :3], view[:, 3:4], known, view[:, 4:], statistics)
+        return type(filled)(*(part.to(self.points.device) for part in filled))
+
+
+def find_scene_zoom(scene, start, shift_share=100 / 1024, zoom=1.25):
+    """Run the automatic zoom on a small copy of the scene's depth.
+
+    Args:
+        scene: Scene.
+        start: CropWindow in the scene's pixels.
+        shift_share: how far the centre may move, as a share of the long side.
+        zoom: size of the start window over that of the end window.
+    Returns:
+        AutoZoom with window and candidate centres in the scene's pixels.
+    """
+    scale = min(1.0, ZOOM_SEARCH_SIDE / max(scene.size))
+    size = [max(1, round(side * scale)) for side in scene.size]
+    disparity = F.interpolate(scene.disparity, size, mode="nearest-exact")
+    scale_v, scale_u = (small / side for small, side in zip(size, scene.size, strict=True))
+    focal_px = scene.focal_px * scale_u
+    found = find_zoom_window(
+        focal_px * scene.baseline / disparity, focal_px, scene.baseline,
+        start.scaled(scale_u, scale_v), shift_share * max(size), zoom,
+        mask=surface_mask(disparity))
+    center_u, center_v = found.window.center_u / scale_u, found.window.center_v / scale_v
+    window = CropWindow(center_u, center_v, int(start.width / zoom), int(start.height / zoom))
+    return AutoZoom(window, found.centers / (scale_u, scale_v), found.covered)
