@@ -231,7 +231,8 @@ def _check(name, tensor, axes, like=None):
     if not isinstance(tensor, torch.Tensor):
         raise ValueError(f"{name} must be a tensor {wanted}, got {type(tensor).__name__}.")
     fits = tensor.ndim == len(axes) and tensor.dtype == torch.float32
-    fits = fits and all(not a.isdigit() or int(a) == n for a, n in zip(axes, tensor.shape))
+    if fits:
+        fits = all(n == int(a) for a, n in zip(axes, tensor.shape, strict=True) if a.isdigit())
     if not fits:
         kind = str(tensor.dtype).removeprefix("torch.")
         raise ValueError(f"{name} must be {wanted}, got {tuple(tensor.shape)} {kind}.")
@@ -244,13 +245,14 @@ def _cloud_array(name, array, dtype, axes, points, on_gpu):
     wanted = f"({', '.join(axes)}) {dtype}"
     if on_gpu and not (isinstance(array, torch.Tensor) and array.device == points.device):
         where = getattr(array, "device", "the CPU")
-        raise ValueError(f"{name} must be a tensor {wanted} on {points.device}, got one on {where}.")
+        raise ValueError(f"{name} must be a tensor {wanted} on {points.device}, got {where}.")
     array = array if on_gpu else np.asarray(array)
     kind = str(array.dtype).removeprefix("torch.")
     count = points.shape[-1] if len(points.shape) else 0
     shape = tuple(count if a == "N" else int(a) for a in axes)
     if kind != dtype or tuple(array.shape) != shape:
-        raise ValueError(f"{name} must be {wanted} with N = {count}, got {tuple(array.shape)} {kind}.")
+        found = f"{tuple(array.shape)} {kind}"
+        raise ValueError(f"{name} must be {wanted} with N = {count}, got {found}.")
     return array.contiguous() if on_gpu else np.ascontiguousarray(array)
 
 
