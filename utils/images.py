@@ -55,7 +55,7 @@ SEEMS = {  # what a file that is no picture seems to be, by its first bytes in l
     "a depth map (pass it with --depth)": (b"\x93numpy", b"\x89hdf", b"v/1\1", b"pf\n", b"matlab"),
 }
 
-_header_lock = threading.Lock()  # opening a file changes Pillow's global limit for a moment
+_quiet_lock = threading.Lock()
 
 
 class UnreadableFile(ValueError):
@@ -94,7 +94,7 @@ def read_image(path):
         if any(";16" in str(tile) for tile in image.tile):
             notes.append("reduced 16 bits a channel to 8")
         orientation, focal_px = _exif(image)
-        image.load()
+        decode(image)
         if getattr(image, "is_animated", False):
             notes.append("took the first of several pictures in the file")
         turn = UPRIGHT.get(_exif(image)[0])  # Pillow's TIFF reader has turned it by now
@@ -171,6 +171,12 @@ def open_picture(path):
     return image
 
 
+def decode(image):
+    """Decode a picture from open_picture in place, without warnings about odd tags."""
+    with _quietly():
+        image.load()
+
+
 def read_head(path, length=64):
     """Return a file's first bytes, having checked that it is a file with something in it.
 
@@ -228,6 +234,14 @@ def naming_the_file(path):
         ) from error
 
 
+@contextlib.contextmanager
+def _quietly():
+    """Silence warnings (odd tags, sizes); one thread at a time, since filters are global."""
+    with _quiet_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _check_format(path, head):
     """Refuse what Pillow would misread, and make HEIC known to it if the file needs that."""
     if path.suffix.lower() in RAW_SUFFIXES:
@@ -247,8 +261,7 @@ def _check_format(path, head):
 def _open_header(path, head):
     Image.init()
     known = [name for name in FORMATS if name in Image.OPEN]
-    with _header_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quietly():
         # Pillow warns, then refuses, at sizes of its own that phones have passed; ours is next.
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -298,8 +311,7 @@ def _ends_in_zeros(path, marker):
 def _exif(image):
     """Return (orientation 1..8, focal length in px or None) from EXIF that may be nonsense."""
     try:
-        with _header_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quietly():
             exif = image.getexif()
             orientation = exif.get(EXIF_ORIENTATION, 1)
             focal_mm = float(exif.get_ifd(EXIF_DETAILS).get(EXIF_FOCAL_35MM) or 0)
