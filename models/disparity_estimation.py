@@ -19,7 +19,7 @@ SEMANTICS_ROW = 3  # the grid row at 1/16 resolution, where the semantics join
 
 
 class Semantics(nn.Module):
-    """VGG-19 with batch normalisation up to its fourth pooling; always in eval mode, never a gradient.
+    """VGG-19 with batch normalisation up to its fourth pooling: never trained, no gradient.
 
     forward(image) -> features
         image: (B, 3, H, W) in [0, 1], channels in `channel_order`.
@@ -80,10 +80,16 @@ class Disparity(GridNetwork):
         widths: channels of each row, from 1/2 resolution downwards; at least four rows.
         semantics_channels: channels of the second input.
 
+    Two attributes say what its weights saw in training, for Estimation and load_estimator:
+    `value_range` of the images, and `semantics_order`, the channel_order of Semantics beside it.
+
     Raises:
         ValueError: too few rows, or semantics that do not fit the image.
     Source: arXiv:1909.05483, section 3.1.
     """
+
+    value_range = (0.0, 1.0)
+    semantics_order = "rgb"
 
     def __init__(self, widths=(32, 48, 64, 512, 512, 512), *, semantics_channels=512):
         """Make the network with random weights."""
@@ -121,19 +127,16 @@ class Estimation(nn.Module):
 
     Args:
         semantics: Semantics.
-        disparity: Disparity.
-        value_range: the range in which both saw images while `disparity` was trained.
+        disparity: Disparity; both networks get images in its `value_range`.
     """
 
-    def __init__(self, semantics, disparity, *, value_range=(0.0, 1.0)):
+    def __init__(self, semantics, disparity):
         """Join the two; neither is copied."""
         super().__init__()
         self.semantics, self.disparity = semantics, disparity
-        self.value_range = tuple(value_range)
 
     def forward(self, image):
         """Return disparity at half the size of the image."""
-        low, high = self.value_range
-        if (low, high) != (0.0, 1.0):
-            image = low + (high - low) * image
+        low, high = self.disparity.value_range
+        image = image * (high - low) + low
         return self.disparity(image, self.semantics(image))
