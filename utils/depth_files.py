@@ -60,7 +60,7 @@ def read_depth(path, key=None):
     return values
 
 
-def write_disparity(folder, disparity):
+def write_disparity(folder, disparity, prefix=""):
     """Write disparity.npy (float32, exact) and disparity.png (16 bit, to look at and to share).
 
     The PNG stores 65535 * disparity / maximum: zero stays zero, so depth ratios survive; unknown
@@ -69,6 +69,7 @@ def write_disparity(folder, disparity):
     Args:
         folder: an existing folder.
         disparity: (H, W), larger is nearer.
+        prefix: put before both names.
     Returns:
         (Path, Path): the two files.
     Raises:
@@ -77,7 +78,8 @@ def write_disparity(folder, disparity):
     """
     if disparity.ndim != 2 or not disparity.size:
         raise ValueError(f"disparity must be (H, W), got {disparity.shape}.")
-    array_path, picture_path = Path(folder) / "disparity.npy", Path(folder) / "disparity.png"
+    array_path, picture_path = (
+        Path(folder) / f"{prefix}disparity.{suffix}" for suffix in ("npy", "png"))
     with complete_or_absent(array_path) as temporary:
         np.save(temporary, np.ascontiguousarray(disparity, np.float32), allow_pickle=False)
     shown = np.nan_to_num(disparity.astype(np.float64), nan=0, posinf=0, neginf=0).clip(0)

@@ -1,7 +1,9 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and what tells two of them apart."""
 
 import contextlib
+import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -33,3 +35,34 @@ def complete_or_absent(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_complete_or_absent(path):
+    """Like `complete_or_absent` for a folder; an older one of that name is replaced as a whole.
+
+    Args:
+        path: the final folder, in one that exists; None or False yields None.
+    Yields:
+        pathlib.Path of an empty folder to fill, or None.
+    """
+    if not path:
+        yield None
+        return
+    path = Path(path)
+    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    try:
+        filled = temporary / "filled"
+        filled.mkdir()  # with the permissions of any new folder, unlike mkdtemp's
+        yield filled
+        if path.exists():
+            os.replace(path, temporary / "older")
+        os.replace(filled, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def file_digest(path):
+    """Return the SHA-256 of a file as a hexadecimal string."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

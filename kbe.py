@@ -1,0 +1,498 @@
+#!/usr/bin/env python3
+"""Turn photographs into 3D Ken Burns films: `python kbe.py --in PHOTO --out DIR`, or see --help.
+
+The chain for one photo, from top to bottom: read it, estimate and refine its disparity, lift it to
+a point cloud, inpaint what the camera uncovers at both ends of its path, render, write.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from utils.options import UsageError, build_parser, parse_settings
+
+log = logging.getLogger("kbe")
+
+BASELINE = 120.0
+# How far beyond both ends of the path is inpainted, so that rounding leaves no sliver (SPEC 6).
+OVERSHOOT = 1.1
+# The start window of --autozoom, as a share of the photo, as published.
+AUTOZOOM_START = 0.97
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; it unwinds like Ctrl-C, so that no half file stays."""
+
+
+class Plan(NamedTuple):
+    """What is settled as soon as a photo is read: sizes and windows."""
+
+    image: object  # (1, 3, H, W) RGB in [0, 1], at the size that is worked on
+    photo_size: tuple[int, int]  # (height, width) px, as a person sees it
+    start: object  # CropWindow, px of the photo
+    end: object
+    film_size: tuple[int, int]  # (height, width) px
+    focal_px: float  # of `image`
+
+    @property
+    def scale(self):
+        """Pixels of `image` per pixel of the photo, across and down."""
+        height, width = (side // 4 * 4 for side in self.photo_size)
+        return self.image.shape[3] / width, self.image.shape[2] / height
+
+
+def main(argv=None):
+    """Run the command line; return the exit status."""
+    settings, verbosity = parse_settings(build_parser(), argv)
+    _set_up_log(verbosity)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
+    try:
+        return run(settings)
+    except KeyboardInterrupt:
+        log.error("interrupted; finished films are kept.")
+        return 130
+    except Terminated:
+        log.error("terminated; finished films are kept.")
+        return 143
+    except UsageError as error:
+        log.error("%s", error)
+        return 2
+    except BrokenPipeError:  # the reader of our results went away, as in `... | head -1`
+        sys.stdout = open(os.devnull, "w")
+        return 1
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        log.error("%s", _explain(error), exc_info=log.isEnabledFor(logging.DEBUG))
+        return 1
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _set_up_log(verbosity):
+    """Log to standard error: all, notes and worse, or errors only."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter())
+    log.handlers[:] = [handler]
+    log.propagate = False
+    log.setLevel({"verbose": logging.DEBUG, "quiet": logging.ERROR}.get(verbosity, logging.INFO))
+
+
+class _Formatter(logging.Formatter):
+    """Prefix the program; notes need no label, warnings and errors have one."""
+
+    def format(self, record):
+        label = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        return f"kbe.py: {label}{super().format(record)}"
+
+
+def _terminate(*_):
+    raise Terminated
+
+
+def _explain(error):
+    """Say an operating system's error with the file it is about."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return "not enough memory.\n  Give a smaller --max-size or --size."
+    return str(error)
+
+
+def run(settings):
+    """Make a film of every photo; return 0, or 1 if one of several failed.
+
+    Raises:
+        ValueError, OSError: the only photo failed, or there is none.
+    """
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    from utils.batch import find_photos, plan_jobs
+    from utils.film import film_length
+    from utils.video import CODECS
+
+    try:
+        film_length(settings.duration, settings.fps, settings.loop)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    photos, batch = find_photos(settings.inputs, sys.stdin)
+    jobs = plan_jobs(photos, batch, settings.out, CODECS[settings.codec].suffix)
+    if batch and settings.depth and Path(settings.depth).is_file():
+        raise UsageError(f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
+                         "  Give a folder of maps with the photos' stems.")
+    networks = choose_networks(settings)
+    failed = 0
+    with logging_redirect_tqdm([log]):
+        for job in tqdm(jobs, unit="photo", disable=_hide_bar() if batch else True):
+            try:
+                result = animate(job, settings, networks, show_progress=not batch)
+            except (ValueError, OSError, RuntimeError, MemoryError) as error:
+                if not batch:
+                    raise
+                failed += 1
+                log.error("%s", _explain(error), exc_info=log.isEnabledFor(logging.DEBUG))
+                result = {"photo": str(job.photo), "error": _explain(error)}
+            report(result, settings.json)
+    if failed:
+        log.error("%d of %d photos failed.", failed, len(jobs))
+    return 1 if failed else 0
+
+
+def _hide_bar():
+    """What tqdm takes as `disable`: hidden with --quiet, else shown on a terminal only."""
+    return None if log.isEnabledFor(logging.INFO) else True
+
+
+def report(result, as_json):
+    """Print the result of one photo to standard output, where nothing else goes."""
+    if as_json:
+        print(json.dumps(result), flush=True)
+    elif "error" not in result:
+        print(_sentence(result), flush=True)
+
+
+def _sentence(result):
+    """Say in one line what --json says in one object."""
+    if "dry_run" in result:
+        return "\n".join([f"{result['photo']}:"] + [
+            f"  {name}: {value}" for name, value in result.items()
+            if name not in ("photo", "dry_run")])
+    if result.get("skipped"):
+        return f"{result['video']}: skipped, made of the same photo, settings and weights"
+    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result["seconds"].items()
+                       if name != "total")
+    weights = ", ".join(f"{role} {name}" for role, name in result["weights"].items())
+    return (f"{result['video']}: {result['frames']} frames of "
+            f"{result['width']}x{result['height']} in {result['seconds']['total']:.1f} s "
+            f"({stages}); {weights}")
+
+
+# -- networks -------------------------------------------------------------------------------------
+
+def choose_device(name):
+    """Resolve --device to the torch.device on which networks run."""
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(),
+                 "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available[name]:
+        raise UsageError(f"--device {name}: there is no such device here.\n"
+                         "  Use --device auto or cpu.")
+    return torch.device(name)
+
+
+def choose_networks(settings):
+    """Find the weights of this run; nothing is loaded yet.
+
+    Raises:
+        ValueError: a file that was asked for is not there, or none gives depth.
+    """
+    from utils.estimators import is_hugging_face
+    from utils.networks import Networks, find_weights
+
+    estimation = refinement = inpainting = inpaint_depth = None
+    if not settings.flat:
+        inpainting = find_weights("inpainting", settings.inpaint_path)
+        inpaint_depth = settings.inpaint_depth and find_weights("inpainting",
+                                                                settings.inpaint_depth)
+        if not settings.depth:
+            refinement = find_weights("refinement", settings.refine_path)
+            estimation = settings.estim_path
+            if estimation is None or not is_hugging_face(estimation):
+                estimation = find_weights("estimation", estimation)
+            if estimation is None:
+                raise ValueError("no weights for depth estimation.\n  Run ./download_models.sh, or "
+                                 "pass --estim-path FILE, or --depth FILE, or --2d.")
+    return Networks(estimation, refinement, inpainting, inpaint_depth,
+                    choose_device(settings.device), settings.trust_checkpoint)
+
+
+def describe_weights(settings, networks):
+    """Return {role: what was chosen}, to be said with every result."""
+    if settings.flat:
+        return {"depth": "flat"}
+    paths = networks.paths
+    chosen = {"depth": f"file {settings.depth}"} if settings.depth else {
+        "estimation": str(paths["estimation"]), "refinement": str(paths["refinement"] or "by rule")}
+    chosen["inpainting"] = str(paths["inpainting"] or "by rule")
+    if paths["inpaint_depth"]:
+        chosen["inpaint_depth"] = str(paths["inpaint_depth"])
+    return chosen
+
+
+# -- the chain for one photo ----------------------------------------------------------------------
+
+def animate(job, settings, networks, show_progress=False):
+    """Make the film of one photo.
+
+    Args:
+        job: utils.batch.Job.
+        settings: utils.options.Settings.
+        networks: utils.networks.Networks.
+        show_progress: a bar over the frames, on a terminal.
+    Returns:
+        dict, ready for JSON: video, frames, width, height, seconds per stage, weights.
+    Raises:
+        ValueError: the photo or its depth map cannot be used, or a window does not fit.
+        OSError: a result cannot be written.
+    """
+    from utils.preview import Preview
+
+    clock = Stopwatch()
+    depth_file = find_depth_file(settings.depth, job.photo)
+    plan = plan_photo(job.photo, settings)
+    result = {"photo": str(job.photo), "video": str(job.video)}
+    weights = describe_weights(settings, networks)
+    if settings.dry_run:
+        return result | {"dry_run": True} | describe_plan(plan, settings) | {"weights": weights}
+    metadata = describe_film(job, settings, networks, depth_file)
+    if settings.skip_existing and is_made(job.video, metadata):
+        return result | {"skipped": True}
+    prepare_folder(job.folder)
+    clock.lap("read")
+
+    disparity = find_disparity(plan, settings, networks, depth_file)
+    clock.lap("depth")
+    scene, path, plan = build_scene(plan, disparity, settings, networks.device)
+    if settings.save_disparity:
+        save_disparity(job, plan, scene)
+    preview = Preview(scene, path, plan.film_size) if settings.preview else None
+    if not settings.flat:
+        inpaint_ends(scene, path, networks)
+    clock.lap("inpainting")
+    frames = write_film(job, plan, scene, path, settings, metadata, show_progress)
+    clock.lap("film")
+    if preview:
+        preview.write(job.result("preview.png"))
+        clock.lap("preview")
+    height, width = plan.film_size
+    return result | {"frames": frames, "width": width, "height": height,
+                     "fps": float(settings.fps), "seconds": clock.seconds(), "weights": weights}
+
+
+class Stopwatch:
+    """Seconds per stage."""
+
+    def __init__(self):
+        """Start."""
+        self._laps, self._start = {}, time.perf_counter()
+        self._last = self._start
+
+    def lap(self, name):
+        """End the stage `name`."""
+        now = time.perf_counter()
+        self._laps[name], self._last = now - self._last, now
+
+    def seconds(self):
+        """Return {stage: seconds}, and the total."""
+        laps = self._laps | {"total": self._last - self._start}
+        return {name: round(seconds, 3) for name, seconds in laps.items()}
+
+
+def plan_photo(path, settings):
+    """Read a photo and settle everything that depends on its size.
+
+    Raises:
+        ValueError: unreadable.
+        UsageError: a window does not fit the photo.
+    """
+    import torch
+
+    from utils.camera import WindowNumbers, aspect_box, complete_windows, default_focal_px
+    from utils.images import read_image, resize
+
+    photo = read_image(path)
+    for note in photo.notes:
+        log.info("%s: %s", path, note)
+    # Networks halve the photo several times; what a multiple of four leaves over is dropped.
+    height, width = (side // 4 * 4 for side in photo.pixels.shape[:2])
+    scale = min(1.0, (settings.max_size or 10**9) / max(height, width))
+    size = tuple(max(16, round(side * scale / 4) * 4) for side in (height, width))
+    pixels = resize(photo.pixels[:height, :width], size)
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+
+    given = settings.windows
+    numbers = [WindowNumbers(*(given.get(end + letter) for letter in "UVWH"))
+               for end in ("start", "end")]
+    if settings.autozoom and numbers[0].w is None and numbers[0].h is None:
+        numbers[0] = WindowNumbers(numbers[0].u or width / 2, numbers[0].v or height / 2,
+                                   int(AUTOZOOM_START * width))
+    aspect = settings.size and settings.size[1] / settings.size[0]
+    try:
+        start, end, aspect, notes = complete_windows((height, width), *numbers, settings.dolly,
+                                                     aspect)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    for note in notes:
+        log.info("%s: %s", path, note)
+    film_size = settings.size or tuple(
+        max(2, round(side / 2) * 2) for side in aspect_box(size, aspect))
+    focal_px = settings.focal_px or default_focal_px((height, width))
+    return Plan(image, photo.pixels.shape[:2], start, end, film_size,
+                focal_px * size[1] / width)
+
+
+def describe_plan(plan, settings):
+    """Return what --dry-run prints."""
+    from utils.film import film_length
+
+    count, frames = film_length(settings.duration, settings.fps, settings.loop)
+    windows = {name: "to be searched" if name == "end" and settings.autozoom else
+               {key: round(value, 3) for key, value in vars(window).items()}
+               for name, window in (("start", plan.start), ("end", plan.end))}
+    return windows | {
+        "worked_on": "{3}x{2}".format(*plan.image.shape),
+        "width": plan.film_size[1], "height": plan.film_size[0],
+        "frames": frames, "fps": float(settings.fps), "focal_px": round(plan.focal_px, 3),
+    }
+
+
+def describe_film(job, settings, networks, depth_file):
+    """Return the metadata of the video: what it was made of, and how."""
+    from utils.batch import fingerprint
+
+    looks = settings.looks()
+    return {"fingerprint": fingerprint(job.photo, looks, networks.digests, depth_file),
+            "settings": json.dumps(looks)}
+
+
+def is_made(video, metadata):
+    """Whether a whole video of just this description is there."""
+    from utils.video import read_metadata
+
+    try:
+        made_of = read_metadata(video).get("fingerprint") if video.is_file() else None
+    except ValueError:  # damaged
+        return False
+    return made_of == metadata["fingerprint"]
+
+
+def prepare_folder(folder):
+    """Make the results' folder, and fail before the work rather than after it.
+
+    Raises:
+        OSError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"cannot write into {folder}: {error.strerror}.\n"
+                      "  Choose another --out.") from error
+
+
+def find_depth_file(depth, photo):
+    """Resolve --depth for one photo: the file, or the one of its stem in the folder.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if depth is None:
+        return None
+    depth = Path(depth).expanduser()
+    if not depth.is_dir():
+        return depth
+    found = sorted(path for path in depth.iterdir() if path.stem == photo.stem)
+    if not found:
+        raise ValueError(f"{photo}: no depth map named {photo.stem}.* in {depth}.")
+    return found[0]
+
+
+def find_disparity(plan, settings, networks, depth_file):
+    """Return (1, 1, H, W) relative disparity of the photo, not negative."""
+    import torch
+
+    from utils.estimators import fit_disparity, read_disparity, refine_disparity
+
+    if settings.flat:
+        return torch.ones_like(plan.image[:, :1])
+    if depth_file:
+        disparity, note = read_disparity(depth_file, settings.depth_kind)
+        log.info("%s", note)
+        # The map shows the whole photo; a few of its last rows and columns were dropped.
+        rows, columns = (round(have * (side // 4 * 4) / side) for have, side in
+                         zip(disparity.shape, plan.photo_size, strict=True))
+        return fit_disparity(disparity[: max(1, rows), : max(1, columns)], plan.image)
+    return refine_disparity(networks.refiner, plan.image, networks.estimator(plan.image))
+
+
+def save_disparity(job, plan, scene):
+    """Write the scene's disparity at the size of the photo."""
+    import numpy as np
+
+    from utils.depth_files import write_disparity
+    from utils.images import resize
+
+    height, width = (side // 4 * 4 for side in plan.photo_size)
+    disparity = resize(scene.disparity[0, 0].cpu().numpy(), (height, width))
+    dropped = [(0, whole - kept) for whole, kept in
+               zip(plan.photo_size, (height, width), strict=True)]
+    write_disparity(job.folder, np.pad(disparity, dropped, mode="edge"), job.prefix)
+
+
+def build_scene(plan, disparity, settings, device):
+    """Lift the photo; return its Scene, the CameraPath in it, and the plan with final windows."""
+    from utils.camera import CameraPath, nearest_depth
+    from utils.scene import Scene, find_scene_zoom, scale_disparity
+
+    on = device if device.type == "cuda" else "cpu"
+    scene = Scene(plan.image.to(on), scale_disparity(disparity.to(on), BASELINE), plan.focal_px,
+                  BASELINE)
+    if settings.autozoom:
+        across, down = plan.scale
+        found = find_scene_zoom(scene, plan.start.scaled(across, down))
+        plan = plan._replace(end=found.window.scaled(1 / across, 1 / down))
+        log.info("automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f",
+                 *vars(plan.end).values())
+    path = CameraPath(plan.start.scaled(*plan.scale), plan.end.scaled(*plan.scale), scene.size,
+                      nearest_depth(scene.depth), plan.focal_px, settings.dolly)
+    return scene, path, plan
+
+
+def inpaint_ends(scene, path, networks):
+    """Inpaint a little beyond both ends of the path; between them nothing new is uncovered."""
+    for t in (0, 1):
+        pose = path.pose(t)
+        shift = [OVERSHOOT * value for value in pose.shift]
+        added = scene.inpaint(networks.inpainter, shift, pose.focal_px, networks.depth_inpainter)
+        log.debug("inpainted %d points at the %s of the path", added, ("start", "end")[t])
+
+
+def write_film(job, plan, scene, path, settings, metadata, show_progress):
+    """Render and encode at once; return how many frames the film has."""
+    from tqdm import tqdm
+
+    from utils.files import folder_complete_or_absent
+    from utils.film import film_frames, film_length
+    from utils.images import write_image
+    from utils.video import VideoWriter
+
+    count, frames = film_length(settings.duration, settings.fps, settings.loop)
+    rendered = film_frames(scene, path, count, plan.film_size, settings.loop, settings.easing)
+    with (
+        VideoWriter(job.video, plan.film_size, settings.fps, settings.codec, settings.quality,
+                    metadata) as video,
+        folder_complete_or_absent(settings.write_frames and job.result("frames")) as folder,
+    ):
+        bar = tqdm(rendered, total=frames, unit="frame",
+                   disable=_hide_bar() if show_progress else True)
+        for index, (frame, _) in enumerate(bar):
+            video.write(frame)
+            if folder and index < count:
+                write_image(folder / f"{index:05d}.png", frame)
+    return frames
+
+
+if __name__ == "__main__":
+    sys.exit(main())

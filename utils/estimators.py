@@ -1,0 +1,188 @@
+"""Everything that can give disparity: our networks, a Hugging Face checkpoint, a depth-map file.
+
+Each returns relative disparity, larger = nearer, of scale (and for most networks shift) unknown;
+`utils.scene.scale_disparity` makes it the scene's.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from models.compact_estimation import CompactDisparity
+from utils.depth_files import read_depth
+from utils.depth_kind import guess_kind, to_disparity
+from utils.disparity import resize_disparity, upsample_disparity
+
+# The size at which networks look at the photo, px of its long side: what they were trained at.
+ESTIMATION_SIDE = 512
+COMPACT_SIDE = 384
+REFINEMENT_SIDE = 1024
+MIN_SIDE = 32  # of the short side of that copy, or a wide panorama would lose its last rows
+
+
+def working_size(size, long_side, multiple=1):
+    """Return (height, width) of the copy of a photo whose long side is `long_side`."""
+    scale = long_side / max(size)
+    return tuple(max(MIN_SIDE, round(side * scale / multiple) * multiple) for side in size)
+
+
+def resize_image(image, size):
+    """Resize (1, 3, H, W), averaging where it shrinks so that fine texture does not alias."""
+    if tuple(size) == tuple(image.shape[2:]):
+        return image
+    shrinks = size[0] < image.shape[2]
+    return F.interpolate(image, tuple(size), mode="area" if shrinks else "bilinear",
+                         **({} if shrinks else {"align_corners": False}))
+
+
+@torch.inference_mode()
+def estimate_disparity(network, image):
+    """Estimate coarse disparity with one of our networks.
+
+    Args:
+        network: from `utils.checkpoints.load_estimator`.
+        image: (1, 3, H, W) RGB in [0, 1].
+    Returns:
+        (1, 1, h, w) float32 relative disparity on the CPU; may be negative.
+    """
+    long_side = COMPACT_SIDE if isinstance(network, CompactDisparity) else ESTIMATION_SIDE
+    device = next(network.parameters()).device
+    small = resize_image(image, working_size(image.shape[2:], long_side))
+    return network(small.to(device)).float().cpu()
+
+
+@torch.inference_mode()
+def refine_disparity(network, image, disparity):
+    """Bring coarse disparity to the size and the edges of the photo.
+
+    Args:
+        network: Refine or RefinePretrained in eval mode; None enlarges without a network.
+        image: (1, 3, H, W) RGB in [0, 1].
+        disparity: (1, 1, h, w) relative disparity, as estimated.
+    Returns:
+        (1, 1, H, W) float32 relative disparity, not negative, on the CPU.
+    """
+    if network is not None:
+        device = next(network.parameters()).device
+        long_side = min(REFINEMENT_SIDE, max(image.shape[2:]))
+        size = working_size(image.shape[2:], long_side, multiple=4)
+        quarter = resize_disparity(disparity, [side // 4 for side in size])
+        disparity = network(resize_image(image, size).to(device), quarter.to(device))
+    disparity = disparity.float().cpu()
+    return upsample_disparity(disparity - disparity.amin().clamp(max=0), image)
+
+
+class HuggingFaceEstimator:
+    """A depth-estimation checkpoint in the format of Hugging Face Transformers.
+
+    Args:
+        name: "org/name" on the hub, or a local folder with config.json.
+        device: where it runs.
+    Raises:
+        ValueError: transformers is not installed, or the checkpoint cannot be loaded.
+    """
+
+    def __init__(self, name, device="cpu"):
+        """Load processor and network; code that a checkpoint brings along is never run."""
+        try:
+            from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+        except ImportError as error:
+            raise ValueError(f"{name} is a Hugging Face checkpoint, and transformers is not "
+                             "installed.\n  pip install transformers") from error
+        try:
+            self.processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+            self.network = AutoModelForDepthEstimation.from_pretrained(
+                name, trust_remote_code=False).eval().to(device)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise ValueError(f"cannot load {name} as a depth-estimation checkpoint: {reason}\n"
+                             "  Give hf:org/name, or a folder with config.json, "
+                             "preprocessor_config.json and model.safetensors.") from error
+        self.device, self.gives_depth = device, predicts_depth(self.network.config)
+
+    @torch.inference_mode()
+    def __call__(self, image):
+        """Return (1, 1, h, w) relative disparity of (1, 3, H, W) RGB in [0, 1]."""
+        pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+        inputs = self.processor(images=pixels, return_tensors="pt").to(self.device)
+        predicted = self.network(**inputs).predicted_depth.float().cpu()
+        predicted = predicted.reshape(1, 1, *predicted.shape[-2:])
+        return 1 / predicted.clamp(min=1e-3) if self.gives_depth else predicted
+
+
+def predicts_depth(config):
+    """Say whether a depth-estimation checkpoint's `predicted_depth` is depth, not disparity.
+
+    Relative models are trained on disparity, and so is Depth Pro (it inverts only afterwards);
+    metric models give metres.
+    """
+    family = config.model_type
+    if family in ("zoedepth", "glpn", "prompt_depth_anything", "chmv2", "tipsv2_dpt"):
+        return True
+    if family == "depth_anything":
+        return getattr(config, "depth_estimation_type", "relative") == "metric"
+    if family == "dpt":  # MiDaS and its kin are relative; DINOv2's DPT heads were trained on metres
+        backbone = getattr(config, "backbone_config", None)
+        return getattr(backbone, "model_type", "") == "dinov2"
+    return False
+
+
+def is_hugging_face(path):
+    """Whether --estim-path names a Hugging Face checkpoint: hf:org/name or a folder."""
+    return str(path).startswith("hf:") or Path(path).is_dir()
+
+
+def read_disparity(path, kind=None):
+    """Read a depth-map file as relative disparity.
+
+    Args:
+        path: file in any format of `utils.depth_files.read_depth`.
+        kind: "disparity", "depth", or None to guess.
+    Returns:
+        (h, w) float32, finite, not negative; and what is to be said of it.
+    Raises:
+        ValueError: unreadable, or nothing in it is known.
+    """
+    values = read_depth(path)
+    reason = "as told by --depth-kind"
+    if kind is None:
+        kind, reason = guess_kind(path, values)
+    disparity = to_disparity(values, kind)
+    unknown = ~np.isfinite(disparity)
+    note = f"{path}: taken as {kind} ({reason})"
+    if unknown.any():
+        note += f"; {unknown.mean():.1%} unknown, filled from the nearest known pixel"
+        disparity = _fill_unknown(disparity, unknown)
+    return disparity - min(0.0, float(disparity.min())), note
+
+
+def _fill_unknown(disparity, unknown):
+    """Copy the nearest known value into every unknown pixel."""
+    _, labels = cv2.distanceTransformWithLabels(
+        unknown.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    known = disparity[~unknown]
+    value_of = np.zeros(labels.max() + 1, np.float32)
+    value_of[labels[~unknown]] = known
+    return value_of[labels]
+
+
+def fit_disparity(disparity, image):
+    """Bring a given disparity map to the size of the photo.
+
+    A map at least as large keeps its own edges; a smaller one is enlarged along the photo's.
+
+    Args:
+        disparity: (h, w) float32 from `read_disparity`, of the same view as the image.
+        image: (1, 3, H, W) RGB in [0, 1].
+    Returns:
+        (1, 1, H, W) float32.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(disparity))[None, None]
+    if tensor.shape[2:] == image.shape[2:]:
+        return tensor
+    if tensor.shape[2] >= image.shape[2]:
+        return F.interpolate(tensor, tuple(image.shape[2:]), mode="nearest-exact")
+    return upsample_disparity(tensor, image)
