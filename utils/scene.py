@@ -6,11 +6,14 @@ import torch.nn.functional as F
 import kernels
 from models.pointcloud_inpainting import Inpainting
 from utils.camera import AutoZoom, CropWindow, find_zoom_window, unproject
+from utils.filling import fill_from_far
 from utils.filters import binary_median
 
 # A pixel whose neighbour is nearer by this share of the largest disparity lies just behind an
 # edge: its colour is mixed with the object's, so it makes no point and is inpainted instead.
 EDGE_JUMP = 0.03
+# How far an edge mixes colours, as a share of the long side: one pixel at 1024, at least one.
+EDGE_REACH = 1 / 1024
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
 # nothing moves by a pixel, and single precision would place points badly (SPEC 12, G8).
 DISPARITY_FLOOR = 0.005
@@ -52,7 +55,9 @@ def surface_mask(disparity, jump=EDGE_JUMP):
         (B, 1, H, W) bool.
     """
     limit = jump * disparity.amax(dim=(1, 2, 3), keepdim=True)
-    return F.max_pool2d(disparity, 3, stride=1, padding=1) - disparity < limit
+    reach = max(1, round(max(disparity.shape[2:]) * EDGE_REACH))
+    nearest = F.max_pool2d(disparity, 2 * reach + 1, stride=1, padding=reach)
+    return nearest - disparity < limit
 
 
 class Scene:
@@ -211,8 +216,7 @@ class _View:
     def fill_by_rule(self):
         """Continue colour and disparity from the farther side of each hole."""
         view, known = self.render(torch.cat([self.image, self.disparity], dim=1))
-        depth = known / view[:, 3:].clamp(min=1e-6)
-        view = kernels.fill_disocclusion(view.contiguous(), depth.contiguous())
+        view = fill_from_far(view, known)
         return Inpainting(view[:, :3], view[:, 3:], known)
 
     def inpaint(self, network):
