@@ -1,0 +1,225 @@
+"""From triangles to pixels: the ray caster of the synthetic scenes.
+
+Rays are cast in object order: a triangle (v0, v1, v2) seen from the origin is hit by the ray d
+exactly if the three triple products d . (v1 x v2), d . (v2 x v0), d . (v0 x v1) have one sign, and
+their sum divided by v0 . (v1 x v2) is 1 / z. All are linear in the pixel, so a triangle costs a
+few multiplications a row, needs no clipping, and its depth is exact to rounding. The same code
+fills shadow maps, where the third coordinate of an orthographic light is constant 1.
+
+All functions here are scalar Numba code without threads, so processes or threads may run them
+side by side.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+NEAR = 0.02
+"""Metres; nothing nearer to the camera is drawn."""
+
+TEXTURE_SIZE = 256
+TEXTURE_LEVELS = 9
+LEVEL_OFFSETS = np.cumsum([0] + [(TEXTURE_SIZE >> i) ** 2 * 4 for i in range(TEXTURE_LEVELS)])
+
+
+@njit(cache=True, nogil=True)
+def project(points, matrix):
+    """Multiply (N, 3) points by a (4, 4) matrix: rows give x*w, y*w, w and the depth key times w.
+
+    Args:
+        points: (N, 3) float32, world frame.
+        matrix: (4, 4) float64. A camera has key 1 (so key / w = 1 / z); an orthographic light
+            has w = 1 and a key that grows towards the light.
+    Returns:
+        (N, 4) float64.
+    """
+    out = np.empty((points.shape[0], 4))
+    for i in range(points.shape[0]):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        for k in range(4):
+            out[i, k] = matrix[k, 0] * x + matrix[k, 1] * y + matrix[k, 2] * z + matrix[k, 3]
+    return out
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _fetch(atlas, texture, level, u, v, channel):
+    """One bilinear sample of one channel of one mip level, wrapping around, in [0, 255]."""
+    size = TEXTURE_SIZE >> level
+    x = u * size - 0.5
+    y = v * size - 0.5
+    x0 = math.floor(x)
+    y0 = math.floor(y)
+    fx = x - x0
+    fy = y - y0
+    left = int(x0) & (size - 1)
+    top = int(y0) & (size - 1)
+    right = (left + 1) & (size - 1)
+    bottom = (top + 1) & (size - 1)
+    base = LEVEL_OFFSETS[level] + channel
+    a = atlas[texture, base + (top * size + left) * 4]
+    b = atlas[texture, base + (top * size + right) * 4]
+    c = atlas[texture, base + (bottom * size + left) * 4]
+    d = atlas[texture, base + (bottom * size + right) * 4]
+    return (a * (1 - fx) + b * fx) * (1 - fy) + (c * (1 - fx) + d * fx) * fy
+
+
+@njit(cache=True, nogil=True)
+def _columns(edges, y, left, right):
+    """The pixels left..right of row y inside all three edges; empty if the first exceeds the last.
+
+    edges: (3, 3); the triangle is where edges[i] . (x, y, 1) >= 0 for all i.
+    """
+    low, high = float(left), float(right)
+    for i in range(3):
+        slope = edges[i, 0]
+        constant = edges[i, 1] * y + edges[i, 2]
+        if slope > 0.0:
+            low = max(low, -constant / slope)
+        elif slope < 0.0:
+            high = min(high, -constant / slope)
+        elif constant < 0.0:
+            return 1, 0
+    if high < low:
+        return 1, 0
+    return int(math.ceil(low)), int(math.floor(high))
+
+
+@njit(cache=True, nogil=True)
+def _bounds(corners, near, width, height):
+    """Pixel box (left, right, top, bottom) of the part of a triangle with w > near."""
+    low_x, low_y, high_x, high_y = 1e9, 1e9, -1e9, -1e9
+    for i in range(3):
+        j = (i + 1) % 3
+        wi, wj = corners[i, 2], corners[j, 2]
+        if wi > near:
+            x, y = corners[i, 0] / wi, corners[i, 1] / wi
+            low_x, high_x = min(low_x, x), max(high_x, x)
+            low_y, high_y = min(low_y, y), max(high_y, y)
+        if (wi > near) != (wj > near):
+            t = (near - wi) / (wj - wi)
+            x = (corners[i, 0] + t * (corners[j, 0] - corners[i, 0])) / near
+            y = (corners[i, 1] + t * (corners[j, 1] - corners[i, 1])) / near
+            low_x, high_x = min(low_x, x), max(high_x, x)
+            low_y, high_y = min(low_y, y), max(high_y, y)
+    left = max(0, int(math.ceil(max(low_x, -1.0))))
+    top = max(0, int(math.ceil(max(low_y, -1.0))))
+    right = min(width - 1, int(math.floor(min(high_x, width + 1.0))))
+    bottom = min(height - 1, int(math.floor(min(high_y, height + 1.0))))
+    return left, right, top, bottom
+
+
+@njit(cache=True, nogil=True)
+def _edges(corners, out):
+    """Fill `out` (3, 3) with the edge functions, positive inside; return the determinant."""
+    for i in range(3):
+        a, b = (i + 1) % 3, (i + 2) % 3
+        out[i, 0] = corners[a, 1] * corners[b, 2] - corners[a, 2] * corners[b, 1]
+        out[i, 1] = corners[a, 2] * corners[b, 0] - corners[a, 0] * corners[b, 2]
+        out[i, 2] = corners[a, 0] * corners[b, 1] - corners[a, 1] * corners[b, 0]
+    volume = corners[0, 0] * out[0, 0] + corners[0, 1] * out[0, 1] + corners[0, 2] * out[0, 2]
+    if volume < 0.0:
+        out *= -1.0
+        volume = -volume
+    return volume
+
+
+@njit(cache=True, nogil=True)
+def rasterize(projected, faces, visible, cutout, uvs, atlas, near, keys, ids):
+    """Cast one ray through every pixel of a buffer and keep the nearest triangle.
+
+    Args:
+        projected: (N, 4) float64 of `project`, in pixels of the buffer.
+        faces: (M, 3) int32.
+        visible: (M,) bool; the others are skipped (a ceiling that shall not cast shadows).
+        cutout: (M,) int32, texture whose alpha cuts holes, or -1.
+        uvs: (N, 2) float32 texture coordinates in tiles.
+        atlas: (T, bytes) uint8 textures with their mip levels.
+        near: smallest w that is drawn.
+        keys: (H, W) float32, read and written: the largest key so far (1 / z for a camera).
+        ids: (H, W) int32, read and written: the triangle that holds the pixel.
+    """
+    height, width = keys.shape
+    corners = np.empty((3, 3))
+    edges = np.empty((3, 3))
+    for face in range(faces.shape[0]):
+        if not visible[face]:
+            continue
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        if projected[a, 2] <= near and projected[b, 2] <= near and projected[c, 2] <= near:
+            continue
+        for k in range(3):
+            corners[0, k] = projected[a, k]
+            corners[1, k] = projected[b, k]
+            corners[2, k] = projected[c, k]
+        left, right, top, bottom = _bounds(corners, near, width, height)
+        if left > right or top > bottom:
+            continue
+        volume = _edges(corners, edges)
+        if volume < 1e-12:
+            continue
+        ka, kb, kc = projected[a, 3], projected[b, 3], projected[c, 3]
+        step = (edges[0, 0] * ka + edges[1, 0] * kb + edges[2, 0] * kc) / volume
+        down = (edges[0, 1] * ka + edges[1, 1] * kb + edges[2, 1] * kc) / volume
+        start = (edges[0, 2] * ka + edges[1, 2] * kb + edges[2, 2] * kc) / volume
+        texture = cutout[face]
+        for y in range(top, bottom + 1):
+            first, last = _columns(edges, y, left, right)
+            row = start + down * y
+            for x in range(first, last + 1):
+                key = np.float32(row + step * x)
+                if key <= keys[y, x]:
+                    continue
+                if texture >= 0:
+                    wa = edges[0, 0] * x + edges[0, 1] * y + edges[0, 2]
+                    wb = edges[1, 0] * x + edges[1, 1] * y + edges[1, 2]
+                    wc = edges[2, 0] * x + edges[2, 1] * y + edges[2, 2]
+                    total = 1.0 / (wa + wb + wc)
+                    u = (wa * uvs[a, 0] + wb * uvs[b, 0] + wc * uvs[c, 0]) * total
+                    v = (wa * uvs[a, 1] + wb * uvs[b, 1] + wc * uvs[c, 1]) * total
+                    if _fetch(atlas, texture, 0, u, v, 3) < 127.5:
+                        continue
+                keys[y, x] = key
+                ids[y, x] = face
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _face_normal(points, a, b, c):
+    """Cross product of two edges of a triangle: its normal, as long as twice its area."""
+    px, py = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
+    pz = points[b, 2] - points[a, 2]
+    qx, qy = points[c, 0] - points[a, 0], points[c, 1] - points[a, 1]
+    qz = points[c, 2] - points[a, 2]
+    return py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
+
+
+@njit(cache=True, nogil=True)
+def texture_density(points, uvs, faces):
+    """Tiles of texture per metre of each face, (M,) float32: the mip level follows from it."""
+    density = np.empty(faces.shape[0], np.float32)
+    for face in range(faces.shape[0]):
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        ux, uy = uvs[b, 0] - uvs[a, 0], uvs[b, 1] - uvs[a, 1]
+        vx, vy = uvs[c, 0] - uvs[a, 0], uvs[c, 1] - uvs[a, 1]
+        nx, ny, nz = _face_normal(points, a, b, c)
+        area = math.sqrt(nx * nx + ny * ny + nz * nz)
+        density[face] = math.sqrt(abs(ux * vy - uy * vx) / max(area, 1e-12))
+    return density
+
+
+@njit(cache=True, nogil=True)
+def smooth_normals(points, faces):
+    """Area-weighted unit normals of the vertices, (N, 3) float32."""
+    normals = np.zeros_like(points)
+    for face in range(faces.shape[0]):
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        nx, ny, nz = _face_normal(points, a, b, c)
+        for k in (a, b, c):
+            normals[k, 0] += nx
+            normals[k, 1] += ny
+            normals[k, 2] += nz
+    for i in range(points.shape[0]):
+        length = math.sqrt(normals[i, 0] ** 2 + normals[i, 1] ** 2 + normals[i, 2] ** 2)
+        for k in range(3):
+            normals[i, k] /= max(length, 1e-12)
+    return normals
