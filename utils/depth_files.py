@@ -6,6 +6,7 @@ Files are hostile until shown otherwise: no pickles, and sizes are checked befor
 """
 
 import re
+import struct
 import zipfile
 from pathlib import Path
 
@@ -196,9 +197,11 @@ def _read_exr(path, key):
     with naming_the_file(path):
         name = _choose(path, _exr_names(path), key)
         with _openexr(path).File(str(path), separate_channels=True) as file:
-            channels = file.parts[0].channels
-            parts = [channels[part].pixels for part in ("RGB" if name == "RGB" else [name])]
-            return np.array(parts[0]) if len(parts) == 1 else np.dstack(parts)
+            channels = file.parts[0].channels  # those that could be decoded
+            wanted = list("RGB") if name == "RGB" else [name]
+            if not set(wanted) <= set(channels):
+                raise ValueError("its pixels cannot be decoded")
+            return np.dstack([channels[channel].pixels for channel in wanted])
 
 
 def _exr_names(path):
@@ -271,12 +274,29 @@ def _read_picture(path, key):
         deep_colour = image.mode.startswith(("RGB", "LA")) and ";16" in str(image.tile)
         decode(image)
         if deep_colour:  # which Pillow, having checked the file, reduces to 8 bits
-            return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+            return _deep_colour(path.read_bytes())
         if image.mode == "P":
             image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         if image.mode in ("1", "CMYK", "YCbCr"):
             image = image.convert("L" if image.mode == "1" else "RGB")
         return np.asarray(image)
+
+
+def _deep_colour(data):
+    """Decode 16 bits a channel with OpenCV, (H, W, C) uint16."""
+    if data.startswith(b"\x89PNG"):
+        # OpenCV spends seconds on a chunk that claims gigabytes; it gets those with pixels only.
+        start, kept = 8, [data[:8]]
+        while start + 12 <= len(data):
+            length, kind = struct.unpack_from(">I4s", data, start)
+            if kind in (b"IHDR", b"IDAT"):
+                kept.append(data[start : start + 12 + length])
+            start += 12 + length
+        data = b"".join(kept) + b"\0\0\0\0IEND\xaeB`\x82"
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise ValueError("its pixels cannot be decoded")
+    return values
 
 
 def _choose(path, names, key):
