@@ -289,9 +289,10 @@ def _deep_colour(data):
         start, kept = 8, [data[:8]]
         while start + 12 <= len(data):
             length, kind = struct.unpack_from(">I4s", data, start)
-            if kind in (b"IHDR", b"IDAT"):
-                kept.append(data[start : start + 12 + length])
-            start += 12 + length
+            end = start + 12 + length
+            if kind in (b"IHDR", b"IDAT") and end <= len(data):
+                kept.append(data[start:end])
+            start = end
         data = b"".join(kept) + b"\0\0\0\0IEND\xaeB`\x82"
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
