@@ -283,6 +283,15 @@ def test_a_broken_file_under_the_final_name_is_replaced(rubbish, download, serve
     assert files(download.folder) == {PAPER[0]: GOOD}
 
 
+def test_a_complete_part_is_not_fetched_again(download, server):
+    server.files = {VGG[0]: GOOD}
+    download.folder.mkdir()
+    (download.folder / (VGG[0] + ".part")).write_bytes(GOOD)
+    assert download("vgg19_bn").returncode == 0
+    assert files(download.folder) == {VGG[0]: GOOD}
+    assert server.sent == 0
+
+
 def test_a_server_without_the_file_leaves_the_part_for_later(download, server):
     download.folder.mkdir()
     part = download.folder / (PAPER[0] + ".part")
