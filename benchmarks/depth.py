@@ -23,6 +23,7 @@ Protocol (that of the paper's benchmarks):
 """
 
 import argparse
+import functools
 import itertools
 import json
 import math
@@ -175,21 +176,27 @@ def constant(image):
     return torch.zeros_like(image[:, :1])
 
 
-def network_estimator(path, side, device):
-    """A weights file; the photo is shrunk to a longest side of `side` px (area average)."""
-    from utils.checkpoints import load_estimator
+def network_estimator(path, device="cpu", refine=None):
+    """What `kbe.py` makes of a photo with these weights.
 
-    network = load_estimator(path, device)
+    Args:
+        path: weights file, or a Hugging Face checkpoint (hf:org/name, or a folder).
+        device: where networks run.
+        refine: weights of a refinement network; the coarse estimate is judged without.
+    Returns:
+        callable(image) -> disparity.
+    """
+    from utils import estimators
+    from utils.checkpoints import load_estimator, load_network
 
-    @torch.inference_mode()
-    def estimate(image):
-        scale = side / max(image.shape[-2:])
-        if scale < 1:
-            size = [round(n * scale) for n in image.shape[-2:]]
-            image = F.interpolate(image, size, mode="area")
-        return network(image.to(device)).float().cpu()
-
-    return estimate
+    if estimators.is_hugging_face(path):
+        estimate = estimators.HuggingFaceEstimator(path, device)
+    else:
+        estimate = functools.partial(estimators.estimate_disparity, load_estimator(path, device))
+    if refine is None:
+        return estimate
+    network = load_network(refine, "refinement", device)
+    return lambda image: estimators.refine_disparity(network, image, estimate(image))
 
 
 # --- evaluation ----------------------------------------------------------------------------------
@@ -265,7 +272,10 @@ def main():
     options = parse()
     estimators = {"ramp": ramp, "constant": constant}
     for path in options.weights:
-        estimators[Path(path).name] = network_estimator(path, options.side, options.device)
+        estimators[Path(path).name] = network_estimator(path, options.device)
+        if options.refine:
+            refined = network_estimator(path, options.device, options.refine)
+            estimators[f"{Path(path).name}, refined"] = refined
     results = {}
     for title, samples in chosen_sets(options):
         rows = evaluate(estimators, itertools.islice(samples, options.limit))
@@ -305,8 +315,8 @@ def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", nargs="*", default=[], help="estimation networks to compare")
-    parser.add_argument("--side", type=int, default=384, help="longest side they see, px (384)")
+    parser.add_argument("--weights", nargs="*", default=[], help="estimation networks")
+    parser.add_argument("--refine", help="refinement network; judged with and without it")
     parser.add_argument("--device", default="cpu", help="where they run (cpu)")
     parser.add_argument("--val", help="folder that holds rgbd/ (NYU) and stereo/ (Middlebury)")
     parser.add_argument("--nyu", help="NYU v2: folder, or nyu_depth_v2_labeled.mat")

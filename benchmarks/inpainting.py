@@ -1,0 +1,387 @@
+"""How well are uncovered pixels filled? Against true second views, in PSNR and SSIM.
+
+    python -m benchmarks.inpainting --stereo ../shared/data/val/stereo --weights mine.safetensors
+    python -m benchmarks.inpainting --scenes shard.h5 --json scenes.json
+    python -m benchmarks.inpainting --stereo FOLDER --estimator disparity-estimation.safetensors
+
+Protocol:
+* The photo is lifted with its true disparity (pixels without a measurement, and those just behind
+  a depth edge, make no point, as in a film), rendered where the second camera stood, and the holes
+  are filled: by rule (from the farther side), by OpenCV's Telea and Navier-Stokes (radius 3 px,
+  8 bit), and by each network given. "no parallax" is the photo itself, "unfilled" leaves black.
+* With --estimator the lifted disparity is that network's, fitted to the truth by a scale and an
+  offset per image; the pixels judged stay those that the *true* disparity uncovers.
+* `hole`: pixels uncovered. `inside`: of these, holes that do not touch the frame's border, where
+  there is something on both sides. `all`: the whole view. SSIM is averaged over the windows centred
+  there. `disparity`: mean |error| / truth of the filled disparity, where a method gives one.
+* A figure is the mean over the views; a view without such pixels does not count.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import kernels
+from utils import metrics
+from utils.camera import unproject
+from utils.files import complete_or_absent
+from utils.filters import binary_median
+from utils.scene import surface_mask
+
+RADIUS_PX = 3  # of OpenCV's methods
+COLUMNS = (
+    "psnr_hole", "ssim_hole", "psnr_inside", "ssim_inside", "psnr_all", "ssim_all",
+    "disparity", "seconds",
+)  # fmt: skip
+
+
+class Pair(NamedTuple):
+    """A photo with disparity and what a second camera saw."""
+
+    name: str
+    image: torch.Tensor  # (1, 3, H, W) RGB in [0, 1]
+    disparity: torch.Tensor  # (1, 1, H, W) px, 0 = unknown
+    shift: tuple  # (3,) added to the points of the photo to get the second view
+    focal_px: float
+    baseline: float  # depth = focal_px * baseline / disparity
+    truth: torch.Tensor  # (1, 3, H, W) the second photo
+    true_disparity: torch.Tensor  # (1, 1, H, W) of the second view in the photo's scale, 0 unknown
+
+
+class Holed(NamedTuple):
+    """A rendered view before filling."""
+
+    image: torch.Tensor  # (1, 3, H, W), 0 in holes
+    disparity: torch.Tensor  # (1, 1, H, W), 0 in holes
+    known: torch.Tensor  # (1, 1, H, W) of 0 and 1
+    pair: Pair
+
+
+# --- pairs ---------------------------------------------------------------------------------------
+def stereo_pairs(folder):
+    """Stereo scenes: `SCENE/{left,right}.png`, `disp_{left,right}.png` 16 bit, 64 per pixel."""
+    for path in sorted(Path(folder).glob("*/disp_left.png")):
+        left, right = (_photo(path.parent / f"{side}.png") for side in ("left", "right"))
+        disparities = (_disparity(path.parent / f"disp_{side}.png") for side in ("left", "right"))
+        yield stereo_pair(path.parent.name, left, right, *disparities)
+
+
+def stereo_pair(name, left, right, disparity, right_disparity=None):
+    """A rectified pair. Left pixel x matches right pixel x - disparity.
+
+    Args:
+        name: for the report.
+        left, right: (1, 3, H, W) RGB in [0, 1].
+        disparity, right_disparity: (1, 1, H, W) px; 0, NaN or inf = unknown.
+    """
+    known = [
+        torch.zeros_like(disparity) if d is None else torch.where(d.isfinite() & (d > 0), d, 0)
+        for d in (disparity, right_disparity)
+    ]
+    # Only the product of focal length and baseline counts; the second camera stands to the right.
+    return Pair(name, left, known[0], (-1.0, 0.0, 0.0), float(left.shape[-1]), 1.0, right, known[1])
+
+
+def scene_pairs(paths):
+    """Views 1, 2, ... of every scene in HDF5 shards of `utils.synthetic`, rendered from view 0."""
+    import h5py
+
+    for path in paths:
+        with h5py.File(path) as file:
+            baseline = float(file.attrs["baseline"])
+            for scene, focal_px in enumerate(file["focal_px"][:].tolist()):
+                images, depths = file["image"][scene], file["depth"][scene]
+                shifts = file["shift"][scene]
+                lift = focal_px * baseline
+                for view in range(1, len(images)):
+                    # Disparity is carried in the scale of the photo's camera.
+                    depth = depths[view] - shifts[view, 2]
+                    yield Pair(
+                        f"{Path(path).stem}/{scene}/{view}", _image_tensor(images[0]),
+                        _over(lift, depths[0]), tuple(shifts[view].tolist()), focal_px, baseline,
+                        _image_tensor(images[view]), _over(lift, depth),
+                    )  # fmt: skip
+
+
+def _over(lift, depth):
+    """Disparity (1, 1, H, W) of depth (H, W), 0 where it is not positive and finite."""
+    known = np.isfinite(depth) & (depth > 0)
+    disparity = np.where(known, lift / np.where(known, depth, 1), 0)
+    return torch.from_numpy(disparity.astype(np.float32))[None, None]
+
+
+def _photo(path):
+    return _image_tensor(cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+
+
+def _disparity(path):
+    stored = _read(path, cv2.IMREAD_UNCHANGED).astype(np.float32) / 64
+    return torch.from_numpy(stored)[None, None]
+
+
+def _read(path, mode):
+    pixels = cv2.imread(str(path), mode)
+    if pixels is None:
+        raise ValueError(f"{path} cannot be read as an image; is the data set whole?")
+    return pixels
+
+
+def _image_tensor(pixels):
+    """(1, 3, H, W) in [0, 1] from (H, W, 3) uint8."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
+
+
+# --- rendering the second view -------------------------------------------------------------------
+def second_view(pair, features=None, tidy=True):
+    """Render the photo where the second camera stood.
+
+    Args:
+        pair: Pair.
+        features: (1, C, H, W) rendered instead of colour and disparity.
+        tidy: as in a film: no points just behind depth edges, no single splats inside holes.
+    Returns:
+        view (1, C, H, W), 0 in holes; known (1, 1, H, W) of 0 and 1.
+    """
+    if features is None:
+        features = torch.cat([pair.image, pair.disparity], dim=1)
+    keep = pair.disparity > 0
+    if tidy:
+        keep = keep & surface_mask(pair.disparity)
+    keep = keep.flatten().nonzero().flatten()
+    depth = pair.focal_px * pair.baseline / pair.disparity.clamp(min=1e-6)
+    points = unproject(depth, pair.focal_px)[:, :, keep] + torch.tensor(pair.shift).view(1, 3, 1)
+    view, coverage = kernels.render_pointcloud(
+        points.contiguous(), features.flatten(2)[:, :, keep].contiguous(),
+        tuple(pair.image.shape[2:]), pair.focal_px, pair.baseline,
+    )  # fmt: skip
+    known = (coverage > 0).float()
+    if tidy:
+        known = known * binary_median(known, 5)
+    return view * known, known
+
+
+def row_warp(image, disparity):
+    """Move every pixel of each row to the nearest column x - disparity; nearer wins.
+
+    What rendering has to beat: no sub-pixel weights, cracks where surfaces widen.
+
+    Args:
+        image: (1, 3, H, W).
+        disparity: (1, 1, H, W) px, 0 = unknown.
+    Returns:
+        view (1, 3, H, W), known (1, 1, H, W) of 0 and 1.
+    """
+    d, colour = disparity[0, 0].numpy(), image[0].permute(1, 2, 0).numpy()
+    view, known = np.zeros_like(colour), np.zeros_like(d)
+    # NumPy keeps the last of several values for one index: sorted, that is the nearest.
+    y, x = np.unravel_index(d.argsort(axis=None, kind="stable"), d.shape)
+    target = np.rint(x - d[y, x]).astype(int)
+    inside = (d[y, x] > 0) & (target >= 0) & (target < d.shape[1])
+    y, x, target = y[inside], x[inside], target[inside]
+    view[y, target], known[y, target] = colour[y, x], 1
+    return torch.from_numpy(view).permute(2, 0, 1)[None], torch.from_numpy(known)[None, None]
+
+
+def with_estimate(pair, estimate):
+    """The pair with estimated disparity, fitted to the true one by scale and offset."""
+    disparity = F.interpolate(estimate(pair.image), pair.image.shape[-2:], mode="bilinear")
+    known = (pair.disparity > 0).float()
+    fitted = metrics.align(disparity, pair.disparity, known)
+    floor = 0.1 * float(pair.disparity[known > 0].min())
+    return pair._replace(disparity=fitted.clamp(min=floor))
+
+
+# --- fillings: Holed -> image (1, 3, H, W), disparity (1, 1, H, W) or None -----------------------
+def unfilled(holed):
+    """Leave holes black."""
+    return holed.image, None
+
+
+def no_parallax(holed):
+    """Show the photo itself."""
+    return holed.pair.image, None
+
+
+def by_rule(holed):
+    """Continue the farther side of each hole."""
+    depth = holed.known / holed.disparity.clamp(min=1e-6)
+    view = torch.cat([holed.image, holed.disparity], dim=1)
+    filled = kernels.fill_disocclusion(view.contiguous(), depth.contiguous())
+    return filled[:, :3], filled[:, 3:]
+
+
+def by_opencv(method):
+    """Fill by cv2.inpaint with the given flag."""
+
+    def fill(holed):
+        pixels = (holed.image[0].permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy()
+        holes = (holed.known[0, 0] == 0).byte().numpy()
+        filled = cv2.inpaint(np.ascontiguousarray(pixels), holes, RADIUS_PX, method)
+        return _image_tensor(filled), None
+
+    return fill
+
+
+def by_network(path, device="cpu"):
+    """Fill by an inpainting network, the context of the photo rendered along as in a film."""
+    from utils.checkpoints import load_network
+
+    network = load_network(path, "inpainting", device)
+
+    @torch.inference_mode()
+    def fill(holed):
+        pair = holed.pair
+        image, disparity, statistics = network.normalise(
+            pair.image.to(device), pair.disparity.to(device)
+        )
+        context = network.context(image, disparity)
+        features = torch.cat([image, disparity, context], dim=1).float().cpu()
+        view, known = (x.to(device) for x in second_view(pair, features))
+        filled = network(view[:, :3], view[:, 3:4], known, view[:, 4:], statistics)
+        return filled.image.float().cpu(), filled.disparity.float().cpu()
+
+    return fill
+
+
+FILLINGS = {
+    "no parallax": no_parallax,
+    "unfilled": unfilled,
+    "rule": by_rule,
+    "telea": by_opencv(cv2.INPAINT_TELEA),
+    "navier-stokes": by_opencv(cv2.INPAINT_NS),
+}
+
+
+# --- evaluation ----------------------------------------------------------------------------------
+def figures(filled, disparity, pair, holes):
+    """Figures of one filled view; NaN where there is no such pixel.
+
+    Args:
+        filled: (1, 3, H, W).
+        disparity: (1, 1, H, W) or None.
+        pair: Pair.
+        holes: (1, 1, H, W) of 0 and 1: the pixels to judge.
+    """
+    similarity = metrics.ssim_map(filled.double(), pair.truth.double())
+    found = {}
+    for name, mask in (("hole", holes), ("inside", inside(holes)), ("all", torch.ones_like(holes))):
+        some = bool(mask.any())
+        found[f"psnr_{name}"] = metrics.psnr(filled, pair.truth, mask) if some else math.nan
+        chosen = similarity[mask.bool().expand_as(similarity)]
+        found[f"ssim_{name}"] = float(chosen.mean()) if some else math.nan
+    judged = holes * (pair.true_disparity > 0)
+    found["disparity"] = math.nan
+    if disparity is not None and judged.any():
+        errors = metrics.depth_metrics(disparity, pair.true_disparity, judged)
+        found["disparity"] = errors["abs_rel"]
+    return found
+
+
+def inside(holes):
+    """The holes that do not touch the border of the frame."""
+    count, labels = cv2.connectedComponents(holes[0, 0].byte().numpy(), connectivity=8)
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    keep = np.ones(count, bool)
+    keep[border] = keep[0] = False
+    return torch.from_numpy(keep[labels])[None, None].float()
+
+
+def evaluate(pairs, fillings, estimate=None):
+    """Figures of every filling on every pair.
+
+    Args:
+        pairs: iterable of Pair.
+        fillings: dict name -> callable(Holed) -> image, disparity or None.
+        estimate: callable(image) -> disparity, to be used instead of the true one.
+    Returns:
+        dict name -> list of dicts.
+    """
+    rows = {name: [] for name in fillings}
+    for pair in pairs:
+        _, truly_known = second_view(pair)
+        moved = pair if estimate is None else with_estimate(pair, estimate)
+        view, known = second_view(moved)
+        holed = Holed(view[:, :3], view[:, 3:], known, moved)
+        for name, fill in fillings.items():
+            start = time.perf_counter()
+            image, disparity = fill(holed)
+            seconds = time.perf_counter() - start
+            if fill is not no_parallax:
+                image = torch.where(known > 0, holed.image, image)
+            found = figures(image, disparity, pair, 1 - truly_known)
+            rows[name].append({"pair": pair.name} | found | {"seconds": seconds})
+    return rows
+
+
+def means(rows):
+    """Mean of every figure over a list of dicts, NaN left out."""
+    values = {c: [row[c] for row in rows if not math.isnan(row[c])] for c in COLUMNS}
+    return {name: sum(v) / len(v) if v else math.nan for name, v in values.items()}
+
+
+def table(title, rows):
+    """Text table: one line per filling, one column per figure."""
+    width = max(map(len, rows)) + 2
+    count = len(next(iter(rows.values())))
+    lines = [f"{title} ({count} views)", " " * width + "".join(f"{c:>12}" for c in COLUMNS)]
+    for name, found in rows.items():
+        cells = (f"{value:12.3f}" for value in means(found).values())
+        lines.append(f"{name:<{width}}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def main():
+    """Evaluate, print, write JSON."""
+    options = parse()
+    fillings = FILLINGS | {Path(p).name: by_network(p, options.device) for p in options.weights}
+    estimate = None
+    if options.estimator:
+        from benchmarks.depth import network_estimator
+
+        estimate = network_estimator(options.estimator, options.device, options.refine)
+    sets = {"scenes": scene_pairs(options.scenes)} if options.scenes else {}
+    if options.stereo:
+        sets["stereo"] = stereo_pairs(options.stereo)
+    if not sets:
+        raise SystemExit("No views: pass --stereo FOLDER or --scenes SHARD.")
+    results = {}
+    for title, pairs in sets.items():
+        rows = evaluate(itertools.islice(pairs, options.limit), fillings, estimate)
+        if not next(iter(rows.values())):
+            raise SystemExit(f"{title}: no pair of views found there.")
+        print(table(title, rows), end="\n\n")
+        results[title] = {
+            name: {"mean": means(found), "views": found} for name, found in rows.items()
+        }
+    if options.json:
+        with complete_or_absent(options.json) as temporary:
+            temporary.write_text(json.dumps(results, indent=1))
+
+
+def parse():
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stereo", help="folder of scenes with both photos and both disparities")
+    parser.add_argument("--scenes", nargs="*", default=[], help="HDF5 shards of synthetic scenes")
+    parser.add_argument("--weights", nargs="*", default=[], help="inpainting networks to compare")
+    parser.add_argument("--estimator", help="estimate disparity with these weights instead")
+    parser.add_argument("--refine", help="refine that estimate with these weights")
+    parser.add_argument("--device", default="cpu", help="where networks run (cpu)")
+    parser.add_argument("--limit", type=int, help="views per set (all)")
+    parser.add_argument("--json", help="write every figure of every view here")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
