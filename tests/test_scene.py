@@ -1,0 +1,253 @@
+"""The scene: what a person sees when the camera moves through one photo."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.pointcloud_inpainting import Inpaint
+from utils.camera import CameraPath, CropWindow, complete_windows, nearest_depth
+from utils.filling import fill_from_far
+from utils.scene import (
+    DISPARITY_FLOOR,
+    INPAINT_PIXELS,
+    Scene,
+    find_scene_zoom,
+    scale_disparity,
+    surface_mask,
+)
+
+RED, GREEN, BLUE = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
+
+
+def flat(color, size=(48, 64)):
+    return torch.tensor(color).view(1, 3, 1, 1).expand(1, 3, *size).clone()
+
+
+def pillar_scene(size=(48, 64), near=100.0, far=20.0):
+    """A red pillar in front of a green wall."""
+    image, disparity = flat(GREEN, size), torch.full((1, 1, *size), far)
+    image[..., 26:38] = torch.tensor(RED).view(1, 3, 1, 1)
+    disparity[..., 26:38] = near
+    return Scene(image, disparity, 32.0, 120.0)
+
+
+# -- disparity ----------------------------------------------------------------------------------
+
+@given(st.integers(0, 10_000), st.floats(0.01, 1000), st.floats(-50, 50))
+@settings(max_examples=50, deadline=None)
+def test_scaled_disparity_keeps_order_and_ends_at_the_baseline(seed, scale, offset):
+    values = torch.randn(1, 1, 5, 7, generator=torch.Generator().manual_seed(seed))
+    scaled = scale_disparity(values * scale + offset, 120.0)
+    assert scaled.amin() >= DISPARITY_FLOOR * 120 - 1e-4
+    assert scaled.amax() == pytest.approx(120.0, rel=1e-5)
+    order = values.flatten().argsort()
+    assert (scaled.flatten()[order].diff() >= -1e-3).all()
+
+
+def test_flat_disparity_lies_at_the_nearest_depth():
+    assert (scale_disparity(torch.zeros(1, 1, 4, 4), 120.0) == 120).all()
+
+
+def test_surface_mask_drops_the_far_side_of_an_edge_only():
+    disparity = torch.tensor([[10.0, 10, 10, 100, 100, 10, 10]]).expand(1, 1, 4, 7)
+    kept = surface_mask(disparity)[0, 0, 1]
+    assert kept.tolist() == [True, True, False, True, True, False, True]
+
+
+def test_surface_mask_keeps_a_thin_wire():
+    disparity = torch.full((1, 1, 9, 9), 10.0)
+    disparity[..., 4] = 100
+    assert surface_mask(disparity)[..., 4].all()
+
+
+# -- rendering ----------------------------------------------------------------------------------
+
+def test_still_camera_shows_the_photo():
+    image = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(1))
+    scene = Scene(image, torch.full((1, 1, 40, 60), 100.0), 30.0, 120.0)
+    frame, holes = scene.render((0, 0, 0))
+    photo = (image[0].permute(1, 2, 0) * 255).round().numpy()
+    assert not holes.any()
+    assert np.abs(frame - photo).max() <= 1
+
+
+def test_near_things_move_farther_than_far_things():
+    scene = pillar_scene()
+    shift = (4.0, 0, 0)
+    frame, _ = scene.render(shift)
+    red = (frame[24, :, 0] > 200).nonzero()[0]
+    # A point of disparity d moves by shift * d / baseline pixels, times focal over focal.
+    assert red.min() == pytest.approx(26 + 4 * 100 / 120, abs=1)
+    assert len(red) == pytest.approx(12, abs=1)
+
+
+def test_moving_aside_uncovers_only_the_far_side():
+    _, holes = pillar_scene().render((6.0, 0, 0), fill=False)
+    columns = holes[24].nonzero()[0]
+    assert len(columns) and columns.max() < 34  # the camera saw behind the left flank of the pillar
+
+
+def test_view_can_be_larger_than_the_photo_without_cracks():
+    scene = Scene(flat(BLUE), torch.full((1, 1, 48, 64), 100.0), 32.0, 120.0)
+    frame, holes = scene.render((0, 0, 0), size=(144, 192))
+    assert frame.shape == (144, 192, 3)
+    assert not holes.any()
+    assert (frame[..., 2] == 255).all()
+
+
+def test_deep_zoom_shows_no_background_through_the_foreground():
+    image, disparity = flat(GREEN, (96, 128)), torch.full((1, 1, 96, 128), 10.0)
+    image[:, :, 30:66, 40:88] = torch.tensor(RED).view(1, 3, 1, 1)
+    disparity[:, :, 30:66, 40:88] = 120.0
+    scene = Scene(image, disparity, 64.0, 120.0)
+    frame, _ = scene.render((0, 0, -0.7 * nearest_depth(scene.depth)))
+    assert (frame[10:86, 14:114, 0] == 255).all()
+    assert (frame[10:86, 14:114, 1] == 0).all()
+
+
+def test_same_scene_same_bytes_in_any_number_of_threads():
+    from concurrent.futures import ThreadPoolExecutor
+
+    scene = pillar_scene()
+    scene.inpaint(None, (4.0, 0, 0))
+    alone = scene.render((3.0, 1.0, -2.0))[0].tobytes()
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda _: scene.render((3.0, 1.0, -2.0))[0].tobytes(), range(8)))
+    assert set(together) == {alone}
+
+
+# -- inpainting ---------------------------------------------------------------------------------
+
+def test_rule_continues_the_wall_behind_the_pillar():
+    scene = pillar_scene()
+    assert scene.inpaint(None, (6.0, 0, 0)) > 0
+    frame, holes = scene.render((5.0, 0, 0), fill=False)
+    assert not holes[8:40, 8:56].any()
+    red = (frame[24, :, 0] > 100).sum()
+    assert red == pytest.approx(12, abs=1), "the pillar is smeared into the hole"
+
+
+def test_inpainted_points_lie_on_the_wall():
+    """They move with it afterwards: a depth that is off would open the seam again."""
+    scene = pillar_scene()
+    before = scene.cloud()[0].shape[1]
+    scene.inpaint(None, (6.0, 0, -3.0))
+    added = scene.cloud()[0][:, before:]
+    wall = 32.0 * 120 / 20
+    np.testing.assert_allclose(added[2], wall, rtol=1e-4)
+
+
+def test_inpainting_follows_the_dolly_focal():
+    scene = pillar_scene()
+    before = scene.cloud()[0].shape[1]
+    scene.inpaint(None, (0, 0, -20.0), focal_px=20.0)
+    added = scene.cloud()[0][:, before:]
+    u = added[0] * 20.0 / (added[2] - 20.0)
+    assert added.shape[1] > 0 and np.abs(u - np.round(u * 2) / 2).max() < 1e-3  # pixel centres
+
+
+def test_network_fills_colour_and_second_network_gives_the_disparity():
+    class Painter(Inpaint):
+        """Paints every pixel blue, at a disparity of its own."""
+
+        def forward(self, image, disparity, mask, context=None, statistics=None):
+            one = torch.ones_like(mask)
+            return super().forward(image, disparity, mask, context, statistics)._replace(
+                image=torch.cat([0 * one, 0 * one, one], dim=1), disparity=self.level * one)
+
+    colour, depth = Painter((8, 8), context_channels=4), Painter((8, 8), context_channels=4)
+    colour.level, depth.level = 20.0, 40.0
+    for second, z in ((None, 32.0 * 120 / 20), (depth, 32.0 * 120 / 40)):
+        scene = pillar_scene()
+        before = scene.cloud()[0].shape[1]
+        scene.inpaint(colour.eval(), (6.0, 0, 0), disparity_network=second and second.eval())
+        points, colors, _ = scene.cloud()
+        assert (colors[before:] == (0, 0, 255)).all()
+        np.testing.assert_allclose(points[2, before:], z, rtol=1e-4)
+
+
+def test_large_photo_is_inpainted_at_bounded_size(monkeypatch):
+    monkeypatch.setattr("utils.scene.INPAINT_PIXELS", 48 * 64 // 4)
+    scene = pillar_scene()
+    assert scene.inpaint(None, (6.0, 0, 0)) > 0
+    frame, holes = scene.render((5.0, 0, 0), fill=False)
+    assert holes[8:40, 8:56].mean() < 0.01, "coarser points must still cover the hole"
+    assert INPAINT_PIXELS >= 1024 * 768
+
+
+# -- filling by rule ----------------------------------------------------------------------------
+
+def test_filling_prefers_the_far_side_even_if_the_object_encloses_the_hole():
+    view = torch.zeros(1, 4, 21, 21)
+    view[:, 1], view[:, 3] = 1, 10.0  # green and far
+    view[:, 0, 4:17, 4:17], view[:, 1, 4:17, 4:17], view[:, 3, 4:17, 4:17] = 1, 0, 100.0
+    known = torch.ones(1, 1, 21, 21)
+    known[..., 9:12, 6:17] = 0  # a cut into the red block, open to the right
+    filled = fill_from_far(view, known)
+    assert (filled[0, 1, 9:12, 6:17] == 1).all()
+    assert (filled[0, 3, 9:12, 6:17] == 10).all()
+
+
+def test_filling_mirrors_texture_instead_of_drawing_streaks():
+    view = torch.zeros(1, 4, 16, 40)
+    view[:, 0] = torch.arange(40.0) % 4 / 4  # stripes
+    view[:, 3] = 10
+    view[..., 30:] = torch.tensor([0, 0, 1.0, 100]).view(1, 4, 1, 1)
+    known = torch.ones(1, 1, 16, 40)
+    known[..., 22:30] = 0
+    filled = fill_from_far(view, known)[0, 0, 8, 22:30]
+    assert len(filled.unique()) == 4
+
+
+def test_filling_keeps_what_is_known_and_survives_nothing_known():
+    view, known = torch.rand(1, 4, 9, 9), (torch.rand(1, 1, 9, 9) > 0.5).float()
+    filled = fill_from_far(view, known)
+    assert torch.equal(filled * known, view * known)
+    assert torch.equal(fill_from_far(view, torch.zeros(1, 1, 9, 9)), view)
+
+
+# -- input --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("image", "disparity", "message"), [
+    (torch.zeros(3, 8, 8), torch.ones(1, 1, 8, 8), r"image must be \(1, 3, H, W\)"),
+    (torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 9), r"\(1, 1, 8, 8\) like the image"),
+    (torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), "finite and positive"),
+    (torch.zeros(1, 3, 8, 8), torch.full((1, 1, 8, 8), float("nan")), "finite and positive"),
+])
+def test_unfit_input_is_named(image, disparity, message):
+    with pytest.raises(ValueError, match=message):
+        Scene(image, disparity, 4.0, 120.0)
+
+
+def test_scene_zoom_stays_inside_and_keeps_the_zoom():
+    scene = pillar_scene((96, 128))
+    start = complete_windows((96, 128))[0]
+    found = find_scene_zoom(scene, start)
+    left, top, right, bottom = found.window.span()
+    assert 0 <= left and right <= 128 and 0 <= top and bottom <= 96
+    assert found.window.width == pytest.approx(start.width / 1.25, abs=1)
+
+
+def test_film_of_a_real_photo_has_no_black_and_keeps_its_colours():
+    data = pytest.importorskip("skimage.data")
+    photo = torch.from_numpy(data.chelsea()[:300, :448].copy()).permute(2, 0, 1)[None] / 255
+    rows = torch.linspace(0.2, 1, 300).view(1, 1, -1, 1).expand(1, 1, 300, 448)
+    scene = Scene(photo, scale_disparity(rows, 120.0), 224.0, 120.0)
+    start, end, *_ = complete_windows((300, 448))
+    path = CameraPath(start, end, (300, 448), nearest_depth(scene.depth), 224.0)
+    pose = path.pose(1)
+    frame, holes = scene.render(pose.shift, path.view_focal_px(pose, (300, 448)), (300, 448))
+    assert holes.mean() < 0.001
+    middle = photo[0].permute(1, 2, 0).numpy()[30:-30, 40:-40].mean((0, 1)) * 255
+    np.testing.assert_allclose(frame.mean((0, 1)), middle, atol=12)
+
+
+def test_window_of_the_whole_photo_shows_the_whole_photo():
+    image = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(2))
+    scene = Scene(image, torch.full((1, 1, 40, 60), 100.0), 30.0, 120.0)
+    whole = CropWindow(30, 20, 60, 40)
+    path = CameraPath(whole, whole, (40, 60), nearest_depth(scene.depth), 30.0)
+    frame, _ = scene.render(path.pose(0).shift, path.view_focal_px(path.pose(0), (40, 60)))
+    assert np.abs(frame - (image[0].permute(1, 2, 0) * 255).round().numpy()).max() <= 1
