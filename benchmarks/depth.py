@@ -67,8 +67,8 @@ def rgbd_samples(folder, unit=0.001, reach=NYU_RANGE_M):
     """
     for path in sorted((Path(folder) / "depth").glob("*.png")):
         photo = next((Path(folder) / "images").glob(f"{path.stem}.*"))
-        depth = _read(path, cv2.IMREAD_UNCHANGED).astype(np.float32) * unit
-        yield Sample(path.stem, _photo(photo), _inverse(depth), reach)
+        depth = read_pixels(path, cv2.IMREAD_UNCHANGED).astype(np.float32) * unit
+        yield Sample(path.stem, read_photo(photo), _inverse(depth), reach)
 
 
 def nyu_samples(path, split=None):
@@ -90,19 +90,19 @@ def nyu_samples(path, split=None):
         for index in numbers:  # stored as (C, W, H)
             image = file["images"][index].transpose(2, 1, 0)[crop, crop]
             depth = file["depths"][index].T[crop, crop]
-            yield Sample(f"{index + 1:04d}", _image_tensor(image), _inverse(depth), NYU_RANGE_M)
+            yield Sample(f"{index + 1:04d}", image_tensor(image), _inverse(depth), NYU_RANGE_M)
 
 
 def ibims_samples(folder):
     """iBims-1, core raw: `rgb/`, `depth/` (16 bit, 50 m at 65535), masks and annotated edges."""
     folder = Path(folder)
     for path in sorted((folder / "depth").glob("*.png")):
-        depth = _read(path, cv2.IMREAD_UNCHANGED).astype(np.float32) * (IBIMS_RANGE_M / 65535)
+        depth = read_pixels(path, cv2.IMREAD_UNCHANGED).astype(np.float32) * (IBIMS_RANGE_M / 65535)
         for name in ("mask_invalid", "mask_transp"):
             if (folder / name / path.name).exists():
-                depth[_read(folder / name / path.name, cv2.IMREAD_GRAYSCALE) == 0] = 0
-        edges = _read(folder / "edges" / path.name, cv2.IMREAD_GRAYSCALE) > 0
-        photo = _photo(folder / "rgb" / path.name)
+                depth[read_pixels(folder / name / path.name, cv2.IMREAD_GRAYSCALE) == 0] = 0
+        edges = read_pixels(folder / "edges" / path.name, cv2.IMREAD_GRAYSCALE) > 0
+        photo = read_photo(folder / "rgb" / path.name)
         yield Sample(path.stem, photo, _inverse(depth), IBIMS_RANGE_M, edges)
 
 
@@ -112,9 +112,9 @@ def stereo_samples(folder):
     In Middlebury 2005 the inverse depth is this disparity plus an unknown constant.
     """
     for path in sorted(Path(folder).glob("*/disp_left.png")):
-        disparity = _read(path, cv2.IMREAD_UNCHANGED).astype(np.float32) / 64
+        disparity = read_pixels(path, cv2.IMREAD_UNCHANGED).astype(np.float32) / 64
         truth = torch.from_numpy(disparity)[None, None]
-        yield Sample(path.parent.name, _photo(path.parent / "left.png"), truth, None)
+        yield Sample(path.parent.name, read_photo(path.parent / "left.png"), truth, None)
 
 
 def dict_samples(data_set):
@@ -127,7 +127,7 @@ def dict_samples(data_set):
         disparity, known = disparity_of(view)
         reach = None if view["kind"] == "relative" else math.inf
         truth = torch.from_numpy(disparity * known)[None, None]
-        image = _image_tensor(view["image"])
+        image = image_tensor(view["image"])
         if truth.shape[-2:] != image.shape[-2:]:
             image = F.interpolate(image, truth.shape[-2:], mode="area")
         yield Sample(source.label(item), image, truth, reach)
@@ -142,18 +142,18 @@ def _split(path):
     return np.loadtxt(path, dtype=int).ravel() - 1
 
 
-def _read(path, mode):
+def read_pixels(path, mode):
     pixels = cv2.imread(str(path), mode)
     if pixels is None:
         raise ValueError(f"{path} cannot be read as an image; is the data set whole?")
     return pixels
 
 
-def _photo(path):
-    return _image_tensor(cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+def read_photo(path):
+    return image_tensor(cv2.cvtColor(read_pixels(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 
-def _image_tensor(pixels):
+def image_tensor(pixels):
     """(1, 3, H, W) in [0, 1] from (H, W, 3) uint8."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
 
@@ -241,30 +241,54 @@ def evaluate(estimators, samples):
     return rows
 
 
-def means(rows):
+# --- report --------------------------------------------------------------------------------------
+def means(rows, columns=COLUMNS):
     """Mean of every figure over a list of dicts, NaN left out."""
-    names = [name for name in COLUMNS if rows and name in rows[0]]
+    names = [name for name in columns if rows and name in rows[0]]
     values = {name: [row[name] for row in rows if not math.isnan(row[name])] for name in names}
     return {name: sum(v) / len(v) if v else math.nan for name, v in values.items()}
 
 
-def table(title, rows):
-    """Text table: one line per estimator, one column per figure."""
-    summary = {name: means(found) for name, found in rows.items()}
-    columns = list(next(iter(summary.values())))
+def table(title, rows, columns=COLUMNS):
+    """Text table: one line per method, one column per figure."""
+    summary = {name: means(found, columns) for name, found in rows.items()}
+    shown = list(next(iter(summary.values())))
+    names = [c.replace("accuracy", "acc").replace("completeness", "com") for c in shown]
     width = max(map(len, summary)) + 2
     count = len(next(iter(rows.values())))
-    head = " " * width + "".join(f"{_short(c):>10}" for c in columns)
-    lines = [f"{title} ({count} images)", head]
+    lines = [f"{title} ({count} images)", " " * width + "".join(f"{n:>13}" for n in names)]
     for name, found in summary.items():
-        lines.append(f"{name:<{width}}" + "".join(f"{found[c]:10.4f}" for c in columns))
+        lines.append(f"{name:<{width}}" + "".join(f"{found[c]:13.4f}" for c in shown))
     return "\n".join(lines)
 
 
-def _short(column):
-    return {"correlation": "corr", "dbe_accuracy": "dbe_acc", "dbe_completeness": "dbe_com"}.get(
-        column, column
-    )
+def report(results, path, columns=COLUMNS):
+    """Print a table per set and write every figure as JSON (NaN and infinity as null).
+
+    Args:
+        results: iterable of (title, rows); rows: dict method -> list of dicts.
+        path: JSON file, or None.
+        columns: figures to show, in order.
+    """
+    saved = {}
+    for title, rows in results:
+        if not next(iter(rows.values())):
+            raise SystemExit(f"{title}: nothing to judge was found there.")
+        print(table(title, rows, columns), end="\n\n", flush=True)
+        saved[title] = {
+            name: {"mean": _plain(means(found, columns)), "images": [_plain(f) for f in found]}
+            for name, found in rows.items()
+        }
+    if path:
+        with complete_or_absent(path) as temporary:
+            temporary.write_text(json.dumps(saved, indent=1, allow_nan=False))
+
+
+def _plain(figures):
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
 
 
 def main():
@@ -276,18 +300,12 @@ def main():
         if options.refine:
             refined = network_estimator(path, options.device, options.refine)
             estimators[f"{Path(path).name}, refined"] = refined
-    results = {}
-    for title, samples in chosen_sets(options):
-        rows = evaluate(estimators, itertools.islice(samples, options.limit))
-        if not next(iter(rows.values())):
-            raise SystemExit(f"{title}: no photo with depth found there.")
-        print(table(title, rows), end="\n\n")
-        results[title] = {
-            name: {"mean": means(found), "images": found} for name, found in rows.items()
-        }
-    if options.json:
-        with complete_or_absent(options.json) as temporary:
-            temporary.write_text(json.dumps(results, indent=1))
+    chosen = chosen_sets(options)
+    results = (
+        (title, evaluate(estimators, itertools.islice(samples, options.limit)))
+        for title, samples in chosen
+    )
+    report(results, options.json)
 
 
 def chosen_sets(options):

@@ -19,7 +19,6 @@ Protocol:
 
 import argparse
 import itertools
-import json
 import math
 import time
 from pathlib import Path
@@ -31,9 +30,9 @@ import torch
 import torch.nn.functional as F
 
 import kernels
+from benchmarks.depth import image_tensor, network_estimator, read_photo, read_pixels, report
 from utils import metrics
 from utils.camera import unproject
-from utils.files import complete_or_absent
 from utils.filters import binary_median
 from utils.scene import surface_mask
 
@@ -70,7 +69,7 @@ class Holed(NamedTuple):
 def stereo_pairs(folder):
     """Stereo scenes: `SCENE/{left,right}.png`, `disp_{left,right}.png` 16 bit, 64 per pixel."""
     for path in sorted(Path(folder).glob("*/disp_left.png")):
-        left, right = (_photo(path.parent / f"{side}.png") for side in ("left", "right"))
+        left, right = (read_photo(path.parent / f"{side}.png") for side in ("left", "right"))
         disparities = (_disparity(path.parent / f"disp_{side}.png") for side in ("left", "right"))
         yield stereo_pair(path.parent.name, left, right, *disparities)
 
@@ -106,9 +105,9 @@ def scene_pairs(paths):
                     # Disparity is carried in the scale of the photo's camera.
                     depth = depths[view] - shifts[view, 2]
                     yield Pair(
-                        f"{Path(path).stem}/{scene}/{view}", _image_tensor(images[0]),
+                        f"{Path(path).stem}/{scene}/{view}", image_tensor(images[0]),
                         _over(lift, depths[0]), tuple(shifts[view].tolist()), focal_px, baseline,
-                        _image_tensor(images[view]), _over(lift, depth),
+                        image_tensor(images[view]), _over(lift, depth),
                     )  # fmt: skip
 
 
@@ -119,25 +118,9 @@ def _over(lift, depth):
     return torch.from_numpy(disparity.astype(np.float32))[None, None]
 
 
-def _photo(path):
-    return _image_tensor(cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
-
-
 def _disparity(path):
-    stored = _read(path, cv2.IMREAD_UNCHANGED).astype(np.float32) / 64
+    stored = read_pixels(path, cv2.IMREAD_UNCHANGED).astype(np.float32) / 64
     return torch.from_numpy(stored)[None, None]
-
-
-def _read(path, mode):
-    pixels = cv2.imread(str(path), mode)
-    if pixels is None:
-        raise ValueError(f"{path} cannot be read as an image; is the data set whole?")
-    return pixels
-
-
-def _image_tensor(pixels):
-    """(1, 3, H, W) in [0, 1] from (H, W, 3) uint8."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
 
 
 # --- rendering the second view -------------------------------------------------------------------
@@ -226,7 +209,7 @@ def by_opencv(method):
         pixels = (holed.image[0].permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy()
         holes = (holed.known[0, 0] == 0).byte().numpy()
         filled = cv2.inpaint(np.ascontiguousarray(pixels), holes, RADIUS_PX, method)
-        return _image_tensor(filled), None
+        return image_tensor(filled), None
 
     return fill
 
@@ -322,49 +305,23 @@ def evaluate(pairs, fillings, estimate=None):
     return rows
 
 
-def means(rows):
-    """Mean of every figure over a list of dicts, NaN left out."""
-    values = {c: [row[c] for row in rows if not math.isnan(row[c])] for c in COLUMNS}
-    return {name: sum(v) / len(v) if v else math.nan for name, v in values.items()}
-
-
-def table(title, rows):
-    """Text table: one line per filling, one column per figure."""
-    width = max(map(len, rows)) + 2
-    count = len(next(iter(rows.values())))
-    lines = [f"{title} ({count} views)", " " * width + "".join(f"{c:>12}" for c in COLUMNS)]
-    for name, found in rows.items():
-        cells = (f"{value:12.3f}" for value in means(found).values())
-        lines.append(f"{name:<{width}}" + "".join(cells))
-    return "\n".join(lines)
-
-
 def main():
     """Evaluate, print, write JSON."""
     options = parse()
     fillings = FILLINGS | {Path(p).name: by_network(p, options.device) for p in options.weights}
     estimate = None
     if options.estimator:
-        from benchmarks.depth import network_estimator
-
         estimate = network_estimator(options.estimator, options.device, options.refine)
     sets = {"scenes": scene_pairs(options.scenes)} if options.scenes else {}
     if options.stereo:
         sets["stereo"] = stereo_pairs(options.stereo)
     if not sets:
         raise SystemExit("No views: pass --stereo FOLDER or --scenes SHARD.")
-    results = {}
-    for title, pairs in sets.items():
-        rows = evaluate(itertools.islice(pairs, options.limit), fillings, estimate)
-        if not next(iter(rows.values())):
-            raise SystemExit(f"{title}: no pair of views found there.")
-        print(table(title, rows), end="\n\n")
-        results[title] = {
-            name: {"mean": means(found), "views": found} for name, found in rows.items()
-        }
-    if options.json:
-        with complete_or_absent(options.json) as temporary:
-            temporary.write_text(json.dumps(results, indent=1))
+    results = (
+        (title, evaluate(itertools.islice(pairs, options.limit), fillings, estimate))
+        for title, pairs in sets.items()
+    )
+    report(results, options.json, COLUMNS)
 
 
 def parse():

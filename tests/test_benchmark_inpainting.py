@@ -1,0 +1,165 @@
+"""The inpainting benchmark: views with known answers, masks drawn by hand."""
+
+import json
+import math
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import inpainting as bench
+
+
+def _pair(height=48, width=64):
+    """A flat grey wall behind a white card; the second camera stands to the right."""
+
+    def view(offset):
+        image, disparity = torch.full((1, 3, height, width), 0.4), torch.full((height, width), 2.0)
+        left = 30 - 8 * offset
+        image[..., 16:32, left : left + 12] = 1
+        disparity[16:32, left : left + 12] = 8
+        return image, disparity[None, None]
+
+    (left, disparity), (right, true) = view(0), view(1)
+    return bench.stereo_pair("card", left, right, disparity, true)
+
+
+def _exact(holed):
+    return holed.pair.truth, holed.pair.true_disparity
+
+
+def test_the_uncovered_pixels_are_those_beside_the_card():
+    _, known = bench.second_view(_pair(), tidy=False)
+    holes = known[0, 0] == 0
+    # The card covered 30..41 (28..39 of the wall as now seen) and now stands at 22..33.
+    assert holes[17:31, 34:39].all()
+    assert not holes[:15, :62].any() and holes[:, 62:].all()  # the frame's own border
+
+
+def test_holes_that_touch_the_border_are_told_apart():
+    holes = torch.zeros(1, 1, 8, 8)
+    holes[..., 2:4, 2:4] = 1
+    holes[..., 5:, 6:] = 1
+    expected = holes.clone()
+    expected[..., 5:, 6:] = 0
+    torch.testing.assert_close(bench.inside(holes), expected)
+
+
+def test_a_perfect_filling_scores_perfectly_in_the_holes():
+    rows = bench.evaluate([_pair()], {"exact": _exact, "black": bench.unfilled})
+    exact, black = rows["exact"][0], rows["black"][0]
+    assert exact["psnr_hole"] == math.inf and exact["ssim_hole"] > 0.9
+    assert exact["disparity"] == 0
+    # Almost: the median also takes the corners of the white card for holes.
+    assert black["psnr_hole"] == pytest.approx(20 * math.log10(1 / 0.4), abs=0.3)
+    assert math.isnan(black["disparity"])
+
+
+def test_the_rule_continues_the_wall_and_not_the_card():
+    rows = bench.evaluate([_pair()], bench.FILLINGS)
+    assert rows["rule"][0]["psnr_inside"] > 60 and rows["rule"][0]["disparity"] < 0.01
+    for name in ("telea", "navier-stokes", "no parallax"):
+        assert rows[name][0]["psnr_inside"] < rows["rule"][0]["psnr_inside"]
+
+
+def test_no_filling_may_change_known_pixels():
+    def vandal(holed):
+        return torch.rand_like(holed.image), None
+
+    pair = _pair()
+    _, known = bench.second_view(pair)
+    rows = bench.evaluate([pair], {"vandal": vandal, "exact": _exact})
+    error = {name: 10 ** (-found[0]["psnr_all"] / 10) for name, found in rows.items()}
+    holes = float((1 - known).mean())
+    in_holes = 10 ** (-rows["vandal"][0]["psnr_hole"] / 10)
+    assert error["vandal"] - error["exact"] == pytest.approx(in_holes * holes, rel=1e-3)
+
+
+def test_estimated_disparity_is_judged_where_the_true_one_uncovers():
+    def flat(image):
+        return torch.zeros_like(image[:, :1])
+
+    def true(image):
+        return 3 * _pair().disparity + 1
+
+    with_truth = bench.evaluate([_pair()], {"rule": bench.by_rule}, true)["rule"][0]
+    plain = bench.evaluate([_pair()], {"rule": bench.by_rule})["rule"][0]
+    assert with_truth["psnr_all"] == pytest.approx(plain["psnr_all"], abs=0.01)
+    without = bench.evaluate([_pair()], {"rule": bench.by_rule}, flat)["rule"][0]
+    assert without["psnr_all"] < plain["psnr_all"] - 3
+
+
+def test_row_warp_keeps_the_nearer_pixel_and_leaves_cracks():
+    image = torch.tensor([0.1, 0.2, 0.3, 0.4]).expand(1, 3, 1, 4)
+    disparity = torch.tensor([[[[0.0, 1.0, 2.0, 1.0]]]])  # 0 = unknown
+    view, known = bench.row_warp(image, disparity)
+    assert known[0, 0, 0].tolist() == [1, 0, 1, 0]
+    torch.testing.assert_close(view[0, 0, 0], torch.tensor([0.3, 0.0, 0.4, 0.0]))
+
+
+def test_unknown_disparity_of_every_kind_makes_no_point():
+    disparity = torch.full((1, 1, 8, 8), 2.0)
+    disparity[..., 0, 0], disparity[..., 0, 1], disparity[..., 0, 2] = math.nan, math.inf, -1
+    pair = bench.stereo_pair("x", torch.ones(1, 3, 8, 8), torch.ones(1, 3, 8, 8), disparity)
+    assert pair.disparity[0, 0, 0, :3].tolist() == [0, 0, 0]
+    assert torch.isfinite(bench.second_view(pair)[0]).all()
+
+
+def test_stereo_folder_is_read(tmp_path):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    for side in ("left", "right"):
+        cv2.imwrite(str(folder / f"{side}.png"), np.full((24, 32, 3), (0, 0, 255), np.uint8))
+        cv2.imwrite(str(folder / f"disp_{side}.png"), np.full((24, 32), 128, np.uint16))
+    (pair,) = bench.stereo_pairs(tmp_path)
+    assert pair.name == "one" and (pair.disparity == 2).all() and (pair.true_disparity == 2).all()
+    assert pair.image[0, :, 0, 0].tolist() == [1, 0, 0]
+
+
+def _shard(path):
+    """One scene: a wall at depth 40, seen again from 3 nearer and 2 to the right."""
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"format": "kbe-scenes-1", "baseline": 1.0})
+        file["image"] = np.full((1, 2, 24, 32, 3), 99, np.uint8)
+        file["depth"] = np.stack([np.full((24, 32), z, np.float32) for z in (40, 37)])[None]
+        file["shift"] = np.array([[[0, 0, 0], [-2, 0, -3]]], np.float32)
+        file["focal_px"] = np.array([80], np.float32)
+
+
+def test_scene_shards_give_disparity_in_the_scale_of_the_photo(tmp_path):
+    _shard(tmp_path / "s.h5")
+    (pair,) = bench.scene_pairs([tmp_path / "s.h5"])
+    # Both disparities say 80 / 40, since the second is carried in the first camera's scale.
+    assert pair.disparity.unique().tolist() == [2] and pair.true_disparity.unique().tolist() == [2]
+    assert pair.shift == (-2, 0, -3)
+    view, known = bench.second_view(pair)
+    torch.testing.assert_close(view[:, 3:][known > 0], torch.full((int(known.sum()),), 2.0))
+
+
+def test_a_network_fills_what_the_film_would_let_it_fill(tmp_path):
+    from models.pointcloud_inpainting import Inpaint
+    from utils.checkpoints import save_state_dict
+
+    torch.manual_seed(0)
+    save_state_dict(tmp_path / "net.safetensors", Inpaint(widths=(8, 8, 8, 8)).state_dict())
+    fill = bench.by_network(tmp_path / "net.safetensors")
+    found = bench.evaluate([_pair()], {"net": fill})["net"][0]
+    assert math.isfinite(found["psnr_hole"]) and math.isfinite(found["disparity"])
+
+
+def test_the_program_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
+    _shard(tmp_path / "s.h5")
+    arguments = ["inpainting", "--scenes", str(tmp_path / "s.h5"), "--json", str(tmp_path / "r")]
+    monkeypatch.setattr("sys.argv", arguments)
+    bench.main()
+    assert "navier-stokes" in capsys.readouterr().out
+    saved = json.loads((tmp_path / "r").read_text())["scenes"]
+    assert saved["rule"]["images"][0]["pair"] == "s/0/1"
+
+
+def test_nothing_to_judge_is_said(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["inpainting"])
+    with pytest.raises(SystemExit, match="pass --stereo FOLDER or --scenes SHARD"):
+        bench.main()
