@@ -1,0 +1,369 @@
+"""The batches that training draws from RGB-D data sets.
+
+A data set is a dict: `name` (display only), `path`, `param` = {"baseline": ..., "focal": ...} and
+optional keys, see `utils/data_sets.py` and the examples in `DATASETS` of `train.py`.
+
+Everything random about a sample (which photo, crop, flip, colours, camera) follows from the seed
+and the running number of the sample alone. So neither the number of loader workers nor that of
+processes changes what is drawn, and a resumed run continues with the photos it would have seen.
+"""
+
+import itertools
+import signal
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from utils.data_sets import disparity_of
+
+DRAWS = 16  # uniform random numbers that come with each sample, for the trainer's own decisions
+
+
+def choose_box(size, crop, draws, scale_min, centred, align):
+    """A window of the photo with the aspect of the crop.
+
+    Args:
+        size: (height, width) of the photo.
+        crop: (height, width) that the window will be resized to.
+        draws: three numbers in [0, 1): size, vertical and horizontal position.
+        scale_min: smallest window, as a share of the largest that fits.
+        centred: keep the window's centre on the photo's (as a moved camera needs).
+        align: corners fall on multiples of this, so that smaller maps can be cut exactly.
+    Returns:
+        (top, left, height, width) in px, always inside the photo.
+    """
+    (height, width), aspect = size, crop[1] / crop[0]
+    share = scale_min + (1 - scale_min) * draws[0]
+    columns = min(width, height * aspect) * share
+    rows = columns / aspect
+    step = 2 * align if centred else align  # so that both margins of a centred window are whole
+    sides = ((height, rows), (width, columns))
+    margins = [(n - min(n, max(step, m))) // step * step for n, m in sides]
+    places = [0.5, 0.5] if centred else draws[1:3]
+    top, left = (int(m * p) // align * align for m, p in zip(margins, places, strict=True))
+    return top, left, int(height - margins[0]), int(width - margins[1])
+
+
+def cut(array, box, photo_size):
+    """The window of an array that may be smaller than the photo, in proportion."""
+    rows, columns = array.shape[0] / photo_size[0], array.shape[1] / photo_size[1]
+    top, left, height, width = box
+    ends = round((top + height) * rows), round((left + width) * columns)
+    return array[round(top * rows) : ends[0], round(left * columns) : ends[1]]
+
+
+def resize_known(values, known, size):
+    """Resize a map with gaps so that gaps never bleed into it.
+
+    Shrinking averages the known pixels of each area; growing takes the nearest pixel, because a
+    depth between a figure and its background belongs to neither.
+
+    Returns:
+        values and known, both of `size` (height, width); known is 0/1.
+    """
+    target = (size[1], size[0])
+    if values.shape[0] <= size[0]:
+        values = cv2.resize(values, target, interpolation=cv2.INTER_NEAREST_EXACT)
+        return values, cv2.resize(known, target, interpolation=cv2.INTER_NEAREST_EXACT)
+    total = cv2.resize(values * known, target, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(known, target, interpolation=cv2.INTER_AREA)
+    return total / np.maximum(share, 1e-6) * (share > 0.5), (share > 0.5).astype(np.float32)
+
+
+def make_view(view, box, crop, flip, confidence_min):
+    """Cut, resize and perhaps mirror one view.
+
+    Returns:
+        dict of tensors: image (3, h, w) uint8; disparity (1, h, w) float32, px at this size, 0 =
+        unknown; mask (1, h, w) float32 of 0/1; confidence (1, h, w) in [0, 1]; instances (1, h, w)
+        uint8; focal_px, baseline.
+    """
+    photo_size, target = view["image"].shape[:2], (crop[1], crop[0])
+    shrinks = box[3] > crop[1]
+    image = cv2.resize(
+        cut(view["image"], box, photo_size),
+        target,
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )
+    disparity, known = disparity_of({**view, "stored": cut(view["stored"], box, photo_size)})
+    disparity, known = resize_known(disparity, known, crop)
+    trust = np.ones(crop, np.float32)
+    if "confidence" in view:
+        trust = cut(view["confidence"], box, photo_size).astype(np.float32) / 255
+        trust = cv2.resize(trust, target, interpolation=cv2.INTER_LINEAR)
+        known = known * (trust >= confidence_min)
+    instances = np.zeros(crop, np.uint8)
+    if "masks" in view:
+        instances = cv2.resize(
+            cut(view["masks"], box, photo_size), target, interpolation=cv2.INTER_NEAREST_EXACT
+        )
+    zoom = crop[1] / box[3]
+    maps = {"disparity": disparity * zoom * known, "mask": known, "confidence": trust}
+    maps = {key: value[None] for key, value in maps.items()} | {"instances": instances[None]}
+    maps["image"] = image.transpose(2, 0, 1)
+    if flip:
+        maps = {key: value[..., ::-1] for key, value in maps.items()}
+    tensors = {key: torch.from_numpy(np.ascontiguousarray(v)) for key, v in maps.items()}
+    return tensors | {
+        "focal_px": torch.tensor(view["focal_px"] * zoom, dtype=torch.float32),
+        "baseline": torch.tensor(view["baseline"], dtype=torch.float32),
+    }
+
+
+class Samples(Dataset):
+    """What the loader indexes: `(set, item, number)` -> one sample as a dict of tensors.
+
+    Keys are those of `make_view`, and `metric` (1, or 0 where the disparity is relative), `name`
+    (for messages) and `uniform` (DRAWS,), numbers in [0, 1) for what the trainer decides at random.
+    With `second_view` also `second_image`, `second_disparity`, `second_mask`, `second_shift` (3,),
+    what has to be added to points of this view to see them from there, and `has_second` (0 or 1).
+    """
+
+    def __init__(self, sets, crop, *, train, seed=0, second_view=False, scale_min=0.5, cache_mib=0):
+        """Remember how to draw; nothing is read before the first index."""
+        self.sets, self.crop, self.train, self.seed = sets, tuple(crop), train, seed
+        self.second_view, self.scale_min = second_view, scale_min
+        self.cache, self.cache_left = {}, cache_mib * 2**20
+
+    def __getitem__(self, key):
+        """Read one sample; {"error": message} if that fails."""
+        try:
+            return self._sample(*key)
+        except ValueError as error:  # a worker would bury the message in its traceback
+            return {"error": str(error)}
+
+    def _views(self, which, item):
+        views = self.cache.get((which, item))
+        if views is None:
+            views = self.sets[which].views(item)
+            size = sum(a.nbytes for view in views for a in view.values() if hasattr(a, "nbytes"))
+            if size <= self.cache_left:
+                self.cache[which, item] = views
+                self.cache_left -= size
+        return views
+
+    def _sample(self, which, item, number):
+        opened = self.sets[which]
+        views = self._views(which, item)
+        draws = np.random.default_rng([self.seed, number]).random(DRAWS + 8, dtype=np.float32)
+        if not self.train:
+            draws[:8] = (0, 0, 0.999, 0.5, 0.5, 0.999, 0, 0)
+        order = list(range(len(views)))
+        first = views[order.pop(int(draws[0] * len(order)))]
+        second = views[order.pop(int(draws[1] * len(order)))] if order else None
+        paired = self.second_view and second is not None
+        align = max(1, *(round(first["image"].shape[0] / first[k].shape[0])
+                         for k in ("stored", "confidence", "masks") if k in first))
+        box = choose_box(
+            first["image"].shape[:2], self.crop, draws[2:5], self.scale_min, paired, align
+        )
+        flip = draws[5] < 0.5
+        floor = opened.data_set["confidence_min"]
+        sample = make_view(first, box, self.crop, flip, floor)
+        sample["metric"] = torch.tensor(float(first["kind"] != "relative"))
+        sample["uniform"] = torch.from_numpy(draws[8:].copy())
+        sample["name"] = opened.label(item)
+        if self.second_view:
+            sample |= self._second(first, second, box, flip, floor, sample)
+        return sample
+
+    def _second(self, first, second, box, flip, floor, sample):
+        """The keys of the second view, zero where there is none, so that sets can be mixed."""
+        keys, shift = ("image", "disparity", "mask"), np.zeros(3, np.float32)
+        if second is not None:
+            other = make_view(second, box, self.crop, flip, floor)
+            shift = (second["shift"] - first["shift"]).astype(np.float32)
+            shift[0] *= -1 if flip else 1
+        else:
+            other = {key: torch.zeros_like(sample[key]) for key in keys}
+        return {f"second_{key}": other[key] for key in keys} | {
+            "second_shift": torch.from_numpy(shift),
+            "has_second": torch.tensor(float(second is not None)),
+        }
+
+
+def split(sets, share, seed=111):
+    """Set aside a random share of every set for validation, the same in every run.
+
+    Returns:
+        training and validation items, each a list (one entry per set) of arrays of item numbers;
+        a set of one photo is used for both.
+    """
+    train, held_out = [], []
+    for which, opened in enumerate(sets):
+        order = np.random.default_rng([seed, which]).permutation(len(opened))
+        count = min(max(1, len(opened) - int((1 - share) * len(opened))), max(1, len(opened) - 1))
+        held_out.append(order[:count])
+        train.append(order[count:] if len(order) > 1 else order)
+    return train, held_out
+
+
+class Stream(Sampler):
+    """Endless shuffled batches of keys for `Samples`, a pure function of seed and step.
+
+    An epoch draws `weight * len` items of each set, each item equally often to within one.
+    Process `rank` of `world` takes its share of every global batch, so two processes see together
+    what one with the doubled batch sees.
+    """
+
+    def __init__(self, sets, items, batch_size, *, seed, start=0, steps=None, rank=0, world=1):
+        """Begin at batch `start` and stop before batch `steps` (None: never)."""
+        self.items, self.seed, self.batch_size = items, seed, batch_size
+        self.weights = [opened.data_set["weight"] for opened in sets]
+        self.start, self.steps, self.rank, self.world = start, steps, rank, world
+        shares = zip(items, self.weights, strict=True)
+        self.counts = [max(1, round(len(i) * w)) for i, w in shares]
+        self.epoch_length = sum(self.counts)
+        self._epoch, self._keys = None, None
+
+    def __iter__(self):
+        """Lists of keys, one list per batch."""
+        steps = itertools.count(self.start) if self.steps is None else range(self.start, self.steps)
+        for step in steps:
+            first = (step * self.world + self.rank) * self.batch_size
+            yield [self.key(number) for number in range(first, first + self.batch_size)]
+
+    def key(self, number):
+        """(set, item, number) of the sample with this running number."""
+        epoch, place = divmod(number, self.epoch_length)
+        if epoch != self._epoch:
+            self._epoch, self._keys = epoch, self._draw(epoch)
+        which, item = self._keys[place]
+        return int(which), int(item), number
+
+    def _draw(self, epoch):
+        rng = np.random.default_rng([self.seed, 1 + epoch])
+        keys = []
+        for which, (items, count) in enumerate(zip(self.items, self.counts, strict=True)):
+            rounds = [rng.permutation(items) for _ in range(-(-count // len(items)))]
+            keys += [(which, item) for item in np.concatenate(rounds)[:count]]
+        return np.array(keys)[rng.permutation(len(keys))]
+
+
+def collate(samples):
+    """Stack samples into a batch; if one could not be read, the batch is only its message."""
+    for sample in samples:
+        if "error" in sample:
+            return sample
+    return default_collate(samples)
+
+
+def _quiet_worker(_):
+    cv2.setNumThreads(1)  # the cores belong to the network
+    # Ctrl-C and a scheduler's SIGTERM reach the whole group; the trainer decides when to end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def prepare(batch, device, colours):
+    """Move a batch to the device, images to float32 in [0, 1], colours changed if asked.
+
+    Raises:
+        ValueError: the batch is the message of a sample that could not be read.
+    """
+    if "error" in batch:
+        raise ValueError(batch["error"])
+    moved = {
+        key: value.to(device, non_blocking=True) if torch.is_tensor(value) else value
+        for key, value in batch.items()
+    }
+    for key in ("image", "second_image"):
+        if key in moved:
+            image = moved[key].float() / 255
+            moved[key] = change_colours(image, moved["uniform"]) if colours else image
+    return moved
+
+
+def change_colours(image, uniform):
+    """Vary exposure, contrast, saturation and white balance, each sample by its own numbers.
+
+    Args:
+        image: (B, 3, H, W) in [0, 1].
+        uniform: (B, >= 6) in [0, 1); the same numbers give the same change.
+    Returns:
+        (B, 3, H, W) in [0, 1]. One sample in twenty becomes grey.
+    """
+    from kornia import enhance
+
+    def between(column, low, high):
+        return low * (high / low) ** uniform[:, column]
+
+    saturation = between(2, 0.6, 1.6) * (uniform[:, 2] > 0.05)
+    image = enhance.adjust_gamma(image, between(0, 0.7, 1.4))
+    image = enhance.adjust_contrast(image, between(1, 0.7, 1.3))
+    grey = (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    image = grey + saturation.view(-1, 1, 1, 1) * (image - grey)
+    gains = 0.9 + 0.2 * uniform[:, 3:6, None, None]
+    return (image * gains).clamp(0, 1)
+
+
+class TrainingData:
+    """The data sets of one run, split and ready to be drawn from.
+
+    Args:
+        sets: opened data sets (`utils.data_sets.open_data_set`).
+        held_out: opened data sets to validate on, or None to set aside a share of `sets`.
+        crop: (height, width) in px of what the network sees.
+        batch_size: samples per process and step.
+        second_view: whether samples carry a second view of their scene.
+        crop_scale: the smallest window, as a share of the largest that fits in the photo.
+        colours: whether to vary the colours of training samples.
+        workers: processes that read ahead; 0 reads in the training process.
+        cache_mib: how much memory decoded photos may fill, over all workers.
+        val_share, val_images: share of each set to set aside; how many photos at most to use.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self, sets, held_out=None, *, crop, batch_size, second_view=False, crop_scale=0.5,
+        colours=True, workers=1, cache_mib=4096, val_share=0.01, val_images=64, seed=0,
+    ):
+        """Split the sets; nothing is read yet."""
+        self.sets, self.batch_size, self.seed = sets, batch_size, seed
+        self.workers, self.colours = workers, colours
+        self.items, check_items = split(sets, val_share)
+        check_sets = sets
+        if held_out:
+            self.items = [np.arange(len(opened)) for opened in sets]
+            check_sets, check_items = held_out, [np.arange(len(opened)) for opened in held_out]
+        self.check_items = [i[: max(1, val_images // len(check_items))] for i in check_items]
+        options = {"second_view": second_view, "seed": seed, "scale_min": crop_scale}
+        memory = cache_mib // max(1, workers)
+        self.samples = Samples(sets, crop, train=True, cache_mib=memory, **options)
+        self.check_samples = Samples(check_sets, crop, train=False, cache_mib=1024, **options)
+        self.epoch_length = Stream(sets, self.items, batch_size, seed=seed).epoch_length
+
+    def training(self, start, steps, rank=0, world=1):
+        """Iterate over the raw batches of steps `start` to `steps - 1`, read ahead by workers."""
+        stream = Stream(
+            self.sets, self.items, self.batch_size, seed=self.seed, start=start, steps=steps,
+            rank=rank, world=world,
+        )
+        return iter(DataLoader(
+            self.samples,
+            batch_sampler=stream,
+            num_workers=self.workers,
+            collate_fn=collate,
+            worker_init_fn=_quiet_worker,
+            prefetch_factor=4 if self.workers else None,
+            pin_memory=torch.cuda.is_available(),
+        ))
+
+    def prepare(self, batch, device):
+        """Bring a raw training batch to the device and vary its colours."""
+        return prepare(batch, device, self.colours)
+
+    def validation(self, device):
+        """Every held-out sample once, in order, as large as the aspect allows, colours as is.
+
+        No batch mixes data sets; `set` is "name: " where there are several, else "".
+        """
+        for which, items in enumerate(self.check_items):
+            name = self.check_samples.sets[which].data_set["name"]
+            prefix = f"{name}: " if len(self.check_items) > 1 else ""
+            for at in range(0, len(items), self.batch_size):
+                chosen = items[at : at + self.batch_size]
+                samples = [self.check_samples[which, int(item), 0] for item in chosen]
+                yield prepare(collate(samples), device, colours=False) | {"set": prefix}
