@@ -77,6 +77,9 @@ class Settings:
     lr_refinement: float
     lr_inpaint: float
     lr_discriminator: float
+    balance_steps: int
+    pretrain_steps: int
+    stop_steps: int
     gamma_lr: float
     schedule: str
     warmup: int
@@ -149,9 +152,9 @@ def add_data_options(parser):
                        help="share of each data set kept for validation (default: %(default)s)")
     group.add_argument("--val-images", type=int, default=64, metavar="N",
                        help="validate on at most N photos (default: %(default)s)")
-    group.add_argument("--crop", type=crop_size, default=(192, 256), metavar="WxH",
+    group.add_argument("--crop", type=crop_size, metavar="WxH",
                        help="size that the network sees, px; smaller photos are enlarged "
-                       "(default: 256x192)")
+                       "(default: 256x192, for inpainting_ref 384x288)")
     group.add_argument("--crop-scale", type=float, default=0.5, metavar="SHARE",
                        help="smallest random window, as a share of the photo (default: "
                        "%(default)s)")
@@ -175,6 +178,13 @@ def add_optimisation_options(parser):
                           ("discriminator", 5e-5)):
         group.add_argument(f"--lr-{name}", type=float, default=default, metavar="LR",
                            help="learning rate (default: %(default)s)")
+    for name, default, text in (
+        ("balance", 5, "inpainting_ref: steps of the discriminator per step of the generator"),
+        ("pretrain", 1000, "inpainting_ref: steps of the discriminator alone, to begin with"),
+        ("stop", 10000, "inpainting_ref: after how many steps it is alone again"),
+    ):
+        group.add_argument(f"--{name}-steps", type=int, default=default, metavar="N",
+                           help=f"{text} (default: %(default)s)")
     group.add_argument("--gamma-lr", type=float, default=0.99999, metavar="G",
                        help="factor on the learning rate after each step (default: %(default)s)")
     group.add_argument("--schedule", choices=("gamma", "cosine"), default="gamma",
@@ -234,6 +244,8 @@ def read_settings(arguments):
     """Resolve a command line to Settings; ValueError for combinations that cannot work."""
     options = vars(make_parser().parse_args(arguments))
     dry_run = options.pop("dry_run")
+    adversarial = options["training_mode"] == "inpainting_ref"
+    options["crop"] = options["crop"] or ((288, 384) if adversarial else (192, 256))
     options["depth_loss"] = options["depth_loss"] or (
         "ssi" if options["network"] == "compact" else "reference"
     )
@@ -250,6 +262,11 @@ def check_settings(settings):
             "  Add --model-path models/trained/inpaint-3dkbe.tar (made by --training-mode "
             "inpainting)."
         )
+    if settings.training_mode == "inpainting_ref" and min(settings.crop) < 280:
+        raise ValueError("the discriminator of inpainting_ref needs 280 px on the short side.\n"
+                         "  Add --crop 384x288 or larger.")
+    if settings.mask_loss != "none" and settings.training_mode != "estimation":
+        raise ValueError("--mask-loss is for --training-mode estimation.\n  Leave it out.")
     if settings.mask_loss == "other" and not settings.mask_loss_dataset:
         raise ValueError("--mask-loss other needs photos.\n  Add --mask-loss-dataset NAME.")
     for name in ("batch_size", "n_epochs", "steps", "save_every", "log_every", "val_images"):
@@ -274,8 +291,15 @@ def known_data_sets(dataset_file):
     return known
 
 
-def choose_data_sets(wanted, known, flag="--dataset"):
-    """Open the data sets called `wanted`, making synthetic scenes where there are none yet."""
+def choose_data_sets(wanted, known, flag="--dataset", masks=False):
+    """Open the data sets called `wanted`, making synthetic scenes or masks that are still missing.
+
+    Args:
+        wanted: names.
+        known: {name: dict}.
+        flag: which option named them.
+        masks: whether instance maps are needed.
+    """
     from utils import data_sets
 
     opened = []
@@ -283,7 +307,7 @@ def choose_data_sets(wanted, known, flag="--dataset"):
         if name not in known:
             raise ValueError(f"{flag} {name}: no such data set.\n  Known: {', '.join(known)}.")
         generate_missing(known[name])
-        opened.append(data_sets.open_data_set(known[name]))
+        opened.append(data_sets.open_data_set(known[name], masks))
     return opened
 
 
@@ -300,20 +324,50 @@ def generate_missing(data_set):
 
 def make_trainer(settings):
     """Open the data and build the trainer of the mode."""
-    import data_loader
-    from utils.depth_training import EstimationTrainer
-
-    kind = {"estimation": EstimationTrainer}[settings.training_mode]
+    kind = trainer_of(settings.training_mode)
     known = known_data_sets(settings.dataset_file)
-    data = data_loader.TrainingData(
-        choose_data_sets(settings.dataset, known),
-        choose_data_sets(settings.val_dataset, known, "--val-dataset"),
-        crop=settings.crop, batch_size=settings.batch_size, second_view=kind.second_view,
-        crop_scale=settings.crop_scale, colours=settings.colours, workers=settings.workers,
-        cache_mib=settings.cache_mib, val_share=settings.val_share,
-        val_images=settings.val_images, seed=settings.seed,
+    with_masks = settings.mask_loss == "same"
+    data = training_data(
+        settings, choose_data_sets(settings.dataset, known, masks=with_masks),
+        choose_data_sets(settings.val_dataset, known, "--val-dataset"), kind.second_view,
     )
-    return kind(settings, data)
+    trainer = kind(settings, data)
+    if settings.mask_loss == "other":
+        wanted = settings.mask_loss_dataset
+        known.setdefault(wanted, photos_with_masks(wanted))
+        opened = choose_data_sets([wanted], known, "--mask-loss-dataset", masks=True)
+        trainer.mask_data = training_data(settings, opened)
+    return trainer
+
+
+def trainer_of(mode):
+    """The trainer class of a mode."""
+    if mode == "estimation":
+        from utils.depth_training import EstimationTrainer as kind
+    elif mode == "refinement":
+        from utils.refinement_training import RefinementTrainer as kind
+    elif mode == "inpainting":
+        from utils.inpainting_training import InpaintingTrainer as kind
+    else:
+        from utils.adversarial_training import AdversarialTrainer as kind
+    return kind
+
+
+def training_data(settings, sets, held_out=None, second_view=False):
+    """The stream of batches over opened data sets."""
+    import data_loader
+
+    names = ("crop", "batch_size", "crop_scale", "colours", "workers", "cache_mib", "val_share",
+             "val_images", "seed")
+    options = {name: getattr(settings, name) for name in names}
+    return data_loader.TrainingData(sets, held_out, second_view=second_view, **options)
+
+
+def photos_with_masks(folder):
+    """A data set dict for a folder of images/ and perhaps masks/, without any depth."""
+    return {
+        "name": folder, "path": folder, "param": {"baseline": 1, "focal": 1}, "disparity": "none",
+    }
 
 
 def main(arguments=None):

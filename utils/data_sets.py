@@ -12,7 +12,8 @@ OPTIONAL = {
     "depth_unit": 1.0,  # one stored unit of depth, in the unit of the baseline (mm to m: 0.001)
     "depth_folder": "depth",  # where the maps lie under `path`
     "depth_key": None,  # name of the array inside HDF5, MATLAB or NPZ files, if not the usual one
-    "disparity": None,  # "px" or "relative" (unknown scale and shift): `disparity/` replaces depth
+    "disparity": None,  # `disparity/` replaces depth: "px", or "relative" (unknown scale and
+    # shift); "none" = neither, photos for the mask loss
     "focal_unit": "px",  # "px" of the stored photo, or "long side" (0.5 = half the longer side)
     "confidence": None,  # folder of 8-bit maps, 255 = trusted; weighs the losses
     "confidence_min": 0.25,  # pixels trusted less than this are left out
@@ -48,7 +49,7 @@ def check_data_set(data_set):
                 '  Write "param": {"baseline": 120, "focal": 512}.'
             )
     full = OPTIONAL | data_set
-    check_choice(full, "disparity", (None, "px", "relative"))
+    check_choice(full, "disparity", (None, "px", "relative", "none"))
     check_choice(full, "focal_unit", ("px", "long side"))
     for key in ("weight", "depth_unit"):
         if not isinstance(full[key], int | float) or not full[key] > 0:
@@ -65,8 +66,12 @@ def check_choice(data_set, key, choices):
         )
 
 
-def open_data_set(data_set):
+def open_data_set(data_set, masks=False):
     """Open one data set dict: shards of synthetic scenes, or folders of photos and maps.
+
+    Args:
+        data_set: the dict.
+        masks: whether instance maps are needed; where there are none they are detected.
 
     Returns:
         SceneShards or PhotoFolders; both have len(), `label(item)` and `views(item, numbers)`.
@@ -80,19 +85,22 @@ def open_data_set(data_set):
             f"data set {data_set['name']!r}: {path} does not exist.\n"
             "  Correct its 'path'; a relative one counts from where train.py was started."
         )
-    return SceneShards(data_set) if any(path.glob("*.h5")) else PhotoFolders(data_set)
+    return SceneShards(data_set) if any(path.glob("*.h5")) else PhotoFolders(data_set, masks)
 
 
 class PhotoFolders:
     """Photos in `images/` and maps of the same stem in `depth/` (or `disparity/`)."""
 
-    def __init__(self, data_set):
+    def __init__(self, data_set, masks=False):
         """Pair the files; ValueError if there is no pair."""
         self.data_set = data_set
         self.root = Path(data_set["path"])
-        geometry = "disparity" if data_set["disparity"] else data_set["depth_folder"]
-        folders = {"image": "images", "geometry": geometry}
+        folders = {"image": "images"}
+        if data_set["disparity"] != "none":
+            folders["geometry"] = "disparity" if data_set["disparity"] else data_set["depth_folder"]
         folders |= {key: data_set[key] for key in ("confidence", "masks") if data_set[key]}
+        if masks and "masks" not in folders:
+            folders["masks"] = self._mask_folder()
         found = {
             key: self._files(folder, IMAGE_SUFFIXES if key == "image" else DEPTH_SUFFIXES)
             for key, folder in folders.items()
@@ -101,10 +109,20 @@ class PhotoFolders:
         if not stems:
             counts = ", ".join(f"{len(found[key])} files in {f}/" for key, f in folders.items())
             raise ValueError(
-                f"data set {data_set['name']!r}: no image and map with the same stem under "
-                f"{self.root}: {counts}.\n  Put images/NAME.jpg beside {geometry}/NAME.png."
+                f"data set {data_set['name']!r}: no stem that is in every folder under "
+                f"{self.root}: {counts}.\n  Put images/NAME.jpg beside "
+                f"{folders.get('geometry', 'masks')}/NAME.png."
             )
         self.items = [{key: files[stem] for key, files in found.items()} for stem in stems]
+
+    def _mask_folder(self):
+        """Where the instance maps are: masks/ if it is there, else what a detector makes."""
+        if (self.root / "masks").is_dir():
+            return "masks"
+        from utils.instance_masks import ensure_masks
+
+        photos = self._files("images", IMAGE_SUFFIXES)
+        return ensure_masks(self.data_set["name"], self.root, photos)
 
     def _files(self, folder, suffixes):
         """Map of stem (with subfolders) to path."""
@@ -127,9 +145,11 @@ class PhotoFolders:
     def _read(self, files):
         data_set = self.data_set
         image = self._open(files["image"], lambda path: read_image(path).pixels)
-        geometry = self._open(files["geometry"], self._read_map)
-        view = {"image": image, "stored": compact(geometry)}
-        self._check_size(files["geometry"], geometry, image, exact=not data_set["disparity"])
+        view = {"image": image, "stored": np.zeros(image.shape[:2], np.uint16)}
+        if "geometry" in files:
+            geometry = self._open(files["geometry"], self._read_map)
+            view["stored"] = compact(geometry)
+            self._check_size(files["geometry"], geometry, image, exact=not data_set["disparity"])
         for key in ("confidence", "masks"):
             if key in files:
                 view[key] = self._open(files[key], read_depth).astype(np.uint8)

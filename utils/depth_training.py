@@ -47,20 +47,21 @@ def start_from(network, path):
     log.info("start from %s: %s", path, what)
 
 
-def shrink_known(disparity, weight, size):
+def shrink_known(disparity, weight, size, least=0.5):
     """Mean of the known pixels under each pixel of a smaller map.
 
     Args:
         disparity, weight: (B, 1, H, W); weight 0 = unknown.
         size: (height, width) of the smaller map.
+        least: share of the pixels underneath that must be known.
     Returns:
-        disparity and weight (mean weight, 0 where less than half is known), (B, 1, *size).
+        disparity and weight (mean weight, 0 where too little is known), (B, 1, *size).
     """
     if tuple(disparity.shape[-2:]) == tuple(size):
         return disparity, weight
     total = F.adaptive_avg_pool2d(disparity * weight, size)
     share = F.adaptive_avg_pool2d(weight, size)
-    known = F.adaptive_avg_pool2d((weight > 0).float(), size) >= 0.5
+    known = F.adaptive_avg_pool2d((weight > 0).float(), size) >= max(least, 1e-6)
     return total / share.clamp(min=1e-6) * known, share * known
 
 
@@ -92,14 +93,6 @@ def depth_figures(prediction, batch):
 
 class DepthTrainer(Trainer):
     """What estimation and refinement share: validation against simple guesses."""
-
-    def guess(self, batch):
-        """Disparity by the network to be validated, (B, 1, h, w)."""
-        raise NotImplementedError
-
-    def baseline(self, batch):
-        """What it has to beat, (B, 1, h, w), and its name."""
-        raise NotImplementedError
 
     def figures(self, prediction, batch):
         """List of dicts of figures, one per sample."""
@@ -140,6 +133,26 @@ class MeanFigures:
         return {name: sum(values) / len(values) for name, values in self.rows.items()}
 
 
+def instance_loss(disparity, instances, slack):
+    """Keep disparity smooth inside objects (SPEC 9.3): the sum over the photos that show any.
+
+    Args:
+        disparity: (B, 1, h, w).
+        instances: (B, 1, H, W) uint8, 0 = background.
+        slack: slope that costs nothing, see `losses.masked_gradient_loss`.
+    """
+    total = disparity.sum() * 0  # keeps the gradient's path where no photo shows an object
+    size = disparity.shape[-2:]
+    instances = F.interpolate(instances.float(), size, mode="nearest-exact")
+    for one, numbers in zip(disparity, instances, strict=True):
+        found = numbers.unique()
+        found = found[found > 0]
+        if len(found):
+            masks = (numbers[None] == found.view(-1, 1, 1, 1)).float()
+            total = total + losses.masked_gradient_loss(one[None], masks, (1,), slack)
+    return total
+
+
 def load_semantics(device):
     """VGG-19 for the paper-size network, frozen; ValueError where it was not downloaded."""
     from utils import checkpoints
@@ -163,6 +176,8 @@ class EstimationTrainer(DepthTrainer):
 
     kind = "disparity"
     tag = "Estimation"
+    mask_data = None  # `data_loader.TrainingData` of photos with masks, for --mask-loss other
+    mask_batches = None
 
     def build(self):
         """Disparity (with frozen semantics) or CompactDisparity."""
@@ -203,6 +218,32 @@ class EstimationTrainer(DepthTrainer):
         for chosen, trim in ((metric_by_ssi, 0.0), (1 - metric, self.settings.trim)):
             for name, value in self._scale_free(disparity, target, weight, chosen, trim).items():
                 terms[name] = terms.get(name, 0) + value
+        if self.settings.mask_loss == "same":
+            faded = math.exp(-BETA * self.step_number)
+            terms["mask"] = 1e-4 * (1 - faded) * instance_loss(disparity, batch["instances"], 0.5)
+        return terms
+
+    def step(self, batch):
+        """A step on the data, and with `--mask-loss other` one on photos that have only masks."""
+        terms = super().step(batch)
+        if self.settings.mask_loss == "other":
+            terms |= self.step_on_masks()
+        return terms
+
+    def step_on_masks(self):
+        """Step down the mask loss of a batch of photos with instance maps; nothing without any."""
+        if self.mask_batches is None:
+            self.mask_batches = self.mask_data.training(
+                self.step_number, self.total_steps, self.accelerator.process_index, self.world
+            )
+        batch = self.mask_data.prepare(next(self.mask_batches), self.device)
+        if not batch["instances"].any() and self.world == 1:
+            return {}
+        part = self.parts[self.kind]
+        with self.accelerator.autocast():
+            disparity = self.estimate(part.wrapped, batch["image"])
+        terms = {"mask": 1e-4 * instance_loss(disparity, batch["instances"], 1.0)}
+        self.update(self.kind, terms, batch, clip=0.1)
         return terms
 
     def _scheduled(self, disparity, target, weight, metric):
