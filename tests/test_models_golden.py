@@ -1,0 +1,196 @@
+"""Every network against the reference's numbers, to 1e-4 of their spread (SPEC 3.2)."""
+
+import json
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from models import discriminator
+from models.disparity_estimation import Disparity, Semantics
+from models.disparity_refinement import Refine, RefinePretrained
+from models.features import VGG16Partial
+from models.partial_inpainting import Masked, PartialConv2d, PartialInpaint
+from models.pointcloud_inpainting import Inpaint
+
+DISCRIMINATORS = {
+    name: getattr(discriminator, name)
+    for name in ("Discriminator", "PerceptualDiscriminator", "MultiScaleDiscriminator",
+                 "MultiScalePerceptualDiscriminator", "MPDDiscriminator")
+}
+NETWORKS = {
+    "Semantics": Semantics, "Disparity": Disparity, "Refine": Refine,
+    "RefineP": RefinePretrained, "Inpaint": Inpaint, "PartialInpaint": PartialInpaint,
+    "VGG16Partial": VGG16Partial, **DISCRIMINATORS,
+}
+
+
+@pytest.fixture(scope="module")
+def file(golden):
+    with h5py.File(golden / "networks.h5") as file:
+        yield file
+
+
+@pytest.fixture(scope="module")
+def manifest(golden):
+    return json.loads((golden / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def network(file):
+    """Build a network of the given name with the deterministic weights; each is made once."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made[name] = fill_with_recipe(NETWORKS[name](), file.attrs["weight_salt"])
+        return made[name].eval()
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def without_gradient():
+    with torch.no_grad():
+        yield
+
+
+def fill_with_recipe(network, salt=""):
+    """Give every tensor of a network the value that its name stands for (SPEC 2)."""
+    state = network.state_dict()
+    for key, tensor in state.items():
+        if tensor.is_floating_point():
+            generator = np.random.default_rng(zlib.crc32((salt + key).encode()))
+            noise = generator.standard_normal(tuple(tensor.shape)).astype(np.float32)
+            tensor.copy_(torch.from_numpy(np.asarray(recipe(key, noise, state))))
+    return network
+
+
+def recipe(key, noise, state):
+    number = np.float32
+    if noise.ndim >= 2:
+        return noise * number(0.7 / np.sqrt(max(1, np.prod(noise.shape[1:]))))
+    if key.endswith(".running_mean"):
+        return number(0.1) * noise
+    if key.endswith(".running_var"):
+        return number(1) + number(0.1) * np.abs(noise)
+    if key.endswith(".bias"):
+        return number(0.05) * noise
+    if key.removesuffix("weight") + "running_mean" in state:
+        return number(1) + number(0.1) * noise
+    return number(0.25) + number(0.05) * noise
+
+
+def tensors(group, *names):
+    return [torch.from_numpy(group[name][()]) for name in names]
+
+
+def assert_near(ours, reference):
+    """Compare to 1e-4 of the spread of the reference; an absolute bound would be too lax."""
+    reference = torch.from_numpy(reference[()])
+    assert ours.shape == reference.shape
+    error = (ours - reference).abs().max().item()
+    assert error <= 1e-4 * reference.std(correction=0).item() + 1e-6
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_state_dict_is_the_published_one(name, manifest):
+    network, expected = NETWORKS[name](), manifest["networks"][name]
+    found = [[key, list(tensor.shape)] for key, tensor in network.state_dict().items()]
+    assert found == expected["state_dict"]
+    assert [key for key, _ in network.named_buffers()] == expected["buffers"]
+    weights = list(network.parameters())
+    assert sum(weight.numel() for weight in weights) == expected["parameter_count"]
+    trainable = sum(weight.numel() for weight in weights if weight.requires_grad)
+    assert trainable == expected["trainable_parameter_count"]
+
+
+@pytest.mark.parametrize("case", ["case0", "case1"])
+@pytest.mark.parametrize(("name", "inputs"), [
+    ("Semantics", ["image"]), ("Disparity", ["image", "semantics"]),
+    ("Refine", ["image", "disparity"]), ("RefineP", ["image", "disparity"]),
+])
+def test_depth_network_gives_the_reference_output(name, inputs, case, network, file):
+    group = file[name][case]
+    assert_near(network(name)(*tensors(group, *inputs)), group["output"])
+
+
+@pytest.mark.parametrize("case", ["forward0", "forward1"])
+@pytest.mark.parametrize("name", ["Inpaint", "PartialInpaint"])
+def test_inpainting_gives_the_reference_output(name, case, network, file):
+    group, inpaint = file[name][case], network(name)
+    image, disparity, mask = tensors(group, "image", "disparity", "mask")
+    result = inpaint(image * mask, disparity * mask, mask)
+    assert_near(result.image, group["out_image"])
+    assert_near(result.disparity, group["out_disparity"])
+    assert torch.equal(result.mask, mask)
+    unclamped = inpaint.train()(image * mask, disparity * mask, mask)
+    assert_near(unclamped.image, group["out_image_unclamped"])
+
+
+@pytest.mark.parametrize("name", ["Inpaint", "PartialInpaint"])
+def test_inpainting_with_a_context_gives_the_reference_output(name, network, file):
+    group, inpaint = file[name]["with_context0"], network(name)
+    image, disparity, mask = tensors(group, "image", "disparity", "mask")
+    image, disparity, statistics = inpaint.normalise(image, disparity)
+    assert_near(image, group["normalized_image"])
+    assert_near(disparity, group["normalized_disparity"])
+    context = inpaint.context(image, disparity)
+    assert_near(context[:, :8], group["context_first8"])
+    result = inpaint(image * mask, disparity * mask, mask, context * mask, statistics)
+    assert_near(result.image, group["out_image"])
+    assert_near(result.disparity, group["out_disparity"])
+
+
+@pytest.mark.parametrize("case", ["forward0", "forward1"])
+def test_the_travelling_mask_is_the_reference_mask_in_one_channel(case, network, file):
+    group, inpaint = file["PartialInpaint"][case], network("PartialInpaint")
+    image, disparity, mask = tensors(group, "image", "disparity", "mask")
+    image, disparity, _ = inpaint.normalise(image * mask, disparity * mask)
+    features = torch.cat([image, disparity, inpaint.context(image, disparity)], dim=1)
+    finest = inpaint.run_grid(inpaint.moduleInput(Masked(features, mask)))
+    expected = torch.from_numpy(group["out_existing"][()])
+    assert torch.equal(finest.mask.expand_as(expected), expected)
+
+
+@pytest.mark.parametrize("case", [f"case{i}" for i in range(5)])
+def test_partial_convolution_gives_the_reference_output(case, file):
+    group = file["PartialConv2d"][case]
+    said = {name: value.item() for name, value in group.attrs.items()}
+    conv = PartialConv2d(
+        said["in_channels"], said["out_channels"], said["kernel"], said["stride"],
+        said["padding"], said["bias"], multi_channel=said["multi_channel"],
+    )
+    conv.weight.copy_(*tensors(group, "weight"))
+    if said["bias"]:
+        conv.bias.copy_(*tensors(group, "bias"))
+    features, mask = tensors(group, "input", "mask")
+    result, updated = conv(features, mask)
+    assert_near(result, group["output"])
+    assert_near(updated, group["updated_mask"])
+    assert_near(conv(features)[0], group["output_no_mask"])
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_discriminator_gives_the_reference_scores(name, mode, file):
+    group = file["discriminators"][name]
+    judge = fill_with_recipe(NETWORKS[name](), file.attrs["weight_salt"]).train(mode == "train")
+    names = ["image", "disparity"] if group.attrs["takes_disparity"] else ["image"]
+    scores = judge(*tensors(file[group.attrs["inputs"]], *names))
+    scores = scores if isinstance(scores, tuple) else (scores,)
+    assert len(scores) == sum(key.startswith(mode) for key in group)
+    for index, score in enumerate(scores):
+        assert_near(score, group[f"{mode}_output{index}"])
+
+
+@pytest.mark.parametrize("kind", ["real", "fake"])
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_stored_adversarial_losses_are_the_mean_square_over_scales(name, kind, file):
+    group = file["discriminators"][name]
+    scores = [group[key][()] for key in group if key.startswith("eval")]
+    wanted = 1 if kind == "real" else 0
+    loss = np.mean([np.mean((score - wanted) ** 2) for score in scores])
+    assert loss == pytest.approx(group.attrs[f"eval_adv_{kind}"], rel=1e-4)
