@@ -1,0 +1,110 @@
+"""The order of frames, and that rendering them ahead changes nothing."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils import film
+from utils.camera import CameraPath, CropWindow
+from utils.film import film_frames, film_length, film_order
+
+WHOLE = CropWindow(4, 4, 8, 8)
+
+
+class CountingScene:
+    """Renders its position on the path as a grey level, and remembers how."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, delay=0.0):
+        self.rendered, self.running, self.most_running = [], 0, 0
+        self.delay, self.lock = delay, threading.Lock()
+
+    def render(self, shift, focal_px, size):
+        with self.lock:
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+            self.rendered.append(shift[2])
+        time.sleep(self.delay)
+        with self.lock:
+            self.running -= 1
+        return np.full((*size, 3), round(-shift[2]), np.uint8), np.zeros(size, bool)
+
+
+def zoom_path():
+    """Position k of 75 has shift -k."""
+    return CameraPath(WHOLE, CropWindow(4, 4, 8 * 26 / 100, 8 * 26 / 100), (8, 8), 100.0, 8.0)
+
+
+def test_boomerang_doubles_no_frame_at_either_seam():
+    order = film_order(75, "boomerang")
+    assert len(order) == 148
+    assert order[:75] == list(range(75))
+    assert order[75:] == list(range(73, 0, -1))
+    assert all(a != b for a, b in zip(order, order[1:] + order[:1], strict=True))
+
+
+@pytest.mark.parametrize(("duration", "fps", "loop", "wanted"), [
+    (None, 25, "boomerang", (75, 148)), (None, 25, "none", (75, 75)),
+    (4, 25, "boomerang", (51, 100)), (4, 25, "none", (100, 100)), (1, 7, "boomerang", (4, 6)),
+])
+def test_film_has_the_promised_length(duration, fps, loop, wanted):
+    assert film_length(duration, fps, loop) == wanted
+
+
+def test_film_without_motion_is_rejected():
+    with pytest.raises(ValueError, match="0.04 s at 25 frames a second has no motion"):
+        film_length(0.04, 25, "none")
+
+
+@given(count=st.integers(2, 30), loop=st.sampled_from(["boomerang", "none"]),
+       workers=st.integers(1, 4), room=st.integers(0, 40))
+@settings(max_examples=40, deadline=None)
+def test_frames_come_in_order_whatever_is_cached(count, loop, workers, room):
+    scene = CountingScene()
+    path = zoom_path()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(film, "CACHE_BYTES", room * 4 * 8 * 8)
+        frames = list(film_frames(scene, path, count, (8, 8), loop, workers=workers))
+    wanted = [round(74 * k / (count - 1)) for k in film_order(count, loop)]
+    assert [int(frame[0, 0, 0]) for frame, _ in frames] == wanted
+
+
+def test_way_back_is_not_rendered_again_while_it_fits():
+    scene = CountingScene()
+    list(film_frames(scene, zoom_path(), 20, (8, 8), workers=1))
+    assert len(scene.rendered) <= 20 + 2
+
+
+def test_rendering_runs_ahead_in_parallel_but_not_far():
+    scene = CountingScene(delay=0.005)
+    frames = film_frames(scene, zoom_path(), 60, (8, 8), "none", workers=3)
+    next(frames)
+    time.sleep(0.2)
+    assert scene.most_running > 1
+    assert len(scene.rendered) <= 1 + 3 + 1, "memory must not grow with the film"
+    frames.close()
+
+
+def test_closing_early_stops_rendering():
+    scene = CountingScene(delay=0.005)
+    frames = film_frames(scene, zoom_path(), 500, (8, 8), workers=2)
+    next(frames)
+    frames.close()
+    done = len(scene.rendered)
+    time.sleep(0.05)
+    assert len(scene.rendered) == done
+
+
+def test_error_while_rendering_reaches_the_caller():
+    class Broken(CountingScene):
+        def render(self, *_):
+            raise MemoryError("no room")
+
+    with pytest.raises(MemoryError, match="no room"):
+        list(film_frames(Broken(), zoom_path(), 5, (8, 8)))
