@@ -187,7 +187,9 @@ def measure_statistics(image, disparity, mask=None):
 def _mean_and_std(values, mask):
     dims = (1, 2, 3)
     if mask is None:
-        return values.mean(dims, keepdim=True), values.std(dims, keepdim=True) + EPSILON
+        correction = min(1, values[0].numel() - 1)  # one pixel alone has no unbiased spread
+        std = values.std(dims, keepdim=True, correction=correction)
+        return values.mean(dims, keepdim=True), std + EPSILON
     known = mask.expand_as(values)
     count = known.sum(dims, keepdim=True)
     mean = (values * known).sum(dims, keepdim=True) / count.clamp(min=1)
