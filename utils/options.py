@@ -37,6 +37,10 @@ LOOKS = ("windows", "dolly", "flat", "autozoom", "depth_kind", "duration", "fps"
          "preview")
 
 
+class UsageError(ValueError):
+    """Flags that contradict each other or do not fit the photo: exit status 2."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that the command line says, checked and resolved."""
@@ -86,8 +90,8 @@ def build_parser():
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_files(parser.add_argument_group("input and output"))
     _add_camera(parser.add_argument_group(
-        "camera path", "Crop windows in pixels of the photo: centre U (from the left), V (from the "
-        "top), size W, H.\nWhat is not given takes the default."))
+        "camera path", "The camera goes from one crop window of the photo to another, in its "
+        "pixels.\nWhat is not given takes the default."))
     _add_depth(parser.add_argument_group("depth and networks"))
     _add_video(parser.add_argument_group("video"))
     _add_running(parser.add_argument_group("running"))
@@ -100,8 +104,10 @@ def _add_files(group):
     group.add_argument("--out", required=True, type=Path, metavar="DIR",
                        help="folder for the results, made if missing; several photos get a folder "
                             "each in it. For one photo also a video file's name")
-    group.add_argument("--write-frames", "--wrtie-frames", dest="write_frames",
-                       action="store_true", help="also write the frames of one way as PNG")
+    group.add_argument("--write-frames", action="store_true",
+                       help="also write the frames of one way as PNG")
+    group.add_argument("--wrtie-frames", dest="write_frames", action="store_true",
+                       help=argparse.SUPPRESS)  # as some old instructions spell it
     group.add_argument("--save-disparity", action="store_true",
                        help="also write disparity.npy and disparity.png, larger = nearer")
     group.add_argument("--preview", action="store_true",
@@ -114,9 +120,10 @@ def _add_files(group):
 
 def _add_camera(group):
     for end in ("start", "end"):
-        for letter, what in zip("UVWH", ("centre", "centre", "width", "height"), strict=True):
-            group.add_argument(f"--{end}{letter}", type=float, metavar="PX",
-                               help=f"{what} of the {end} window")
+        for letter, what in (("U", f"centre of the {end} window, from the left"),
+                             ("V", "its centre, from the top"), ("W", "its width"),
+                             ("H", "its height")):
+            group.add_argument(f"--{end}{letter}", type=float, metavar="PX", help=what)
     group.add_argument("--dolly", action="store_true",
                        help="dolly zoom: the focal length undoes the motion")
     group.add_argument("--2d", dest="flat", action="store_true",

@@ -1,0 +1,437 @@
+"""kbe.py from the outside: what it writes, prints, refuses, and leaves behind when it fails."""
+
+import errno
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import kbe
+from utils.images import write_image
+from utils.options import CODECS, CODECS_BY_SUFFIX, build_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+SHORT = ["--duration", "0.24"]  # six frames
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A small photo: a textured disc before a textured wall, and its disparity beside it."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:72, :96]
+    disc = (rows - 40) ** 2 + (columns - 50) ** 2 < 18**2
+    pixels = np.where(disc[..., None], (200, 70, 60), (60, 140, 90)) + rng.normal(0, 9, (72, 96, 3))
+    write_image(tmp_path / "photo.png", pixels.clip(0, 255).astype(np.uint8))
+    write_image(tmp_path / "photo_disparity.png", np.where(disc, 220, 60).astype(np.uint8))
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def depth(photo):
+    return ["--depth", str(photo.parent / "photo_disparity.png")]
+
+
+def run(*arguments):
+    """Run kbe.py in this process; return its exit status."""
+    try:
+        return kbe.main([str(a) for a in arguments])
+    except SystemExit as exit_:  # argparse
+        return exit_.code
+
+
+def spawn(*arguments, **options):
+    return subprocess.Popen([sys.executable, str(ROOT / "kbe.py"), *map(str, arguments)],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def leftovers(folder):
+    return [path.name for path in Path(folder).rglob("*") if path.name.startswith(".partial")]
+
+
+# -- results --------------------------------------------------------------------------------------
+
+def test_default_film_has_148_frames_of_the_photos_size(photo, depth, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path / "new" / "results", *depth) == 0
+    frames = decoded(tmp_path / "new" / "results" / "3d_kbe.mp4")
+    assert len(frames) == 148
+    assert frames[0].shape == (72, 96, 3)
+    out = capsys.readouterr()
+    assert re.fullmatch(r".*3d_kbe\.mp4: 148 frames of 96x72 in .* s \(read .*\); depth file .*, "
+                        r"inpainting .*\n", out.out)
+    assert "taken as disparity" in out.err
+    differences = [np.abs(a.astype(int) - b).mean() for a, b in zip(frames, frames[1:] + frames[:1],
+                                                                     strict=True)]
+    assert min(differences) > 0, "two frames in a row are the same"
+    assert max(differences) < 8 * np.median(differences), "the film jumps somewhere"
+
+
+def test_json_line_has_what_scripts_need(photo, depth, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["video"] == str(tmp_path / "o" / "3d_kbe.mp4")
+    assert (result["frames"], result["width"], result["height"]) == (6, 96, 72)
+    assert set(result["seconds"]) == {"read", "depth", "inpainting", "film", "total"}
+    assert "inpainting" in result["weights"]
+
+
+def test_every_extra_result_is_written(photo, depth, tmp_path):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--write-frames",
+               "--save-disparity", "--preview") == 0
+    out = tmp_path / "o"
+    assert sorted(p.name for p in (out / "frames").iterdir()) == [
+        f"{i:05d}.png" for i in range(4)]
+    disparity = np.load(out / "disparity.npy")
+    assert disparity.shape == (72, 96) and disparity.dtype == np.float32
+    assert disparity[40, 50] > disparity[5, 5]
+    assert cv2.imread(str(out / "disparity.png"), cv2.IMREAD_UNCHANGED).dtype == np.uint16
+    preview = cv2.imread(str(out / "preview.png"))
+    assert preview.shape[1] == 3 * 640 + 4 * 12
+    assert not leftovers(out)
+
+
+def test_frames_are_lossless_and_the_films(photo, depth, tmp_path):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--wrtie-frames") == 0
+    png = cv2.imread(str(tmp_path / "o" / "frames" / "00002.png"))[:, :, ::-1]
+    assert np.abs(decoded(tmp_path / "o" / "3d_kbe.mp4")[2].astype(int) - png).mean() < 6
+
+
+def test_output_can_be_a_file_whose_suffix_chooses_the_codec(photo, depth, tmp_path):
+    assert run("--in", photo, "--out", tmp_path / "clip.webm", *depth, *SHORT, "--preview") == 0
+    with av.open(str(tmp_path / "clip.webm")) as container:
+        assert container.streams.video[0].codec_context.name in ("vp9", "libvpx-vp9")
+    assert (tmp_path / "clip_preview.png").exists()
+
+
+def test_portrait_film_of_a_landscape_photo(photo, depth, tmp_path):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--size", "90x160") == 0
+    assert decoded(tmp_path / "o" / "3d_kbe.mp4")[0].shape == (160, 90, 3)
+
+
+@pytest.mark.parametrize("flags", [["--dolly"], ["--autozoom"], ["--easing", "smooth"],
+                                   ["--loop", "none"], ["--max-size", "48"], ["--focal", "200"]])
+def test_every_way_to_move_gives_a_film(photo, depth, tmp_path, flags):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, *flags) == 0
+    frames = decoded(tmp_path / "o" / "3d_kbe.mp4")
+    assert len(frames) == 6
+    assert np.abs(frames[0].astype(int) - frames[3]).mean() > 1, "nothing moves"
+
+
+def test_flat_move_needs_no_depth_and_shows_no_parallax(photo, tmp_path):
+    assert run("--in", photo, "--out", tmp_path / "o", "--2d", *SHORT, "--loop", "none") == 0
+    assert len(decoded(tmp_path / "o" / "3d_kbe.mp4")) == 6
+
+
+def test_same_command_same_frames(photo, depth, tmp_path):
+    for name in "ab":
+        assert run("--in", photo, "--out", tmp_path / name, *depth, *SHORT, "--write-frames") == 0
+    for path in (tmp_path / "a" / "frames").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / "frames" / path.name).read_bytes()
+
+
+# -- windows --------------------------------------------------------------------------------------
+
+def dry_run(capsys, *arguments):
+    assert run(*arguments, "--dry-run", "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_dry_run_prints_windows_and_writes_nothing(photo, tmp_path, capsys):
+    plan = dry_run(capsys, "--in", photo, "--out", tmp_path / "o", "--2d", "--endU", 45)
+    assert plan["start"] == {"center_u": 44.651, "center_v": 33.488, "width": 86, "height": 64}
+    assert plan["end"] == {"center_u": 45, "center_v": 38.919, "width": 81, "height": 61}
+    assert (plan["frames"], plan["worked_on"]) == (148, "96x72")
+    assert not (tmp_path / "o").exists()
+
+
+def test_windows_are_pixels_of_the_photo_even_if_it_is_scaled(photo, depth, tmp_path, capsys):
+    windows = ["--startW", 60, "--startU", 40, "--startV", 36]
+    plans = [dry_run(capsys, "--in", photo, "--out", "o", "--2d", *windows, "--max-size", size)
+             for size in (0, 48)]
+    assert plans[0]["start"] == plans[1]["start"]
+    assert plans[1]["worked_on"] == "48x36"
+
+
+# -- wrong usage ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("flags", "message"), [
+    (["--endU", "90", "--endW", "40"], "the end window leaves the image"),
+    (["--startW", "0", "--startH", "0"], "the start window is empty"),
+    (["--startW", "nan"], "window numbers must be finite"),
+    (["--2d", "--dolly"], "contradictory flags: --2d and --dolly"),
+    (["--2d", "--depth", "d.png"], "--2d and --depth"),
+    (["--2d", "--autozoom"], "--2d and --autozoom"),
+    (["--dolly", "--autozoom"], "--dolly and --autozoom"),
+    (["--autozoom", "--endU", "40"], "--autozoom and --endU"),
+    (["--depth", "d.png", "--estim-path", "x"], "--depth and --estim-path"),
+    (["--depth-kind", "depth"], "--depth-kind without --depth"),
+    (["--verbose", "--quiet"], "--verbose and --quiet"),
+    (["--size", "97x72"], "Use 96x72"),
+    (["--size", "big"], "--size must be WIDTHxHEIGHT"),
+    (["--size", "8x8"], "--size must lie in"),
+    (["--fps", "0"], "--fps must be"), (["--fps", "1/0"], "--fps must be"),
+    (["--fps", "nan"], "--fps must be"),
+    (["--duration", "-1"], "--duration must be positive"),
+    (["--duration", "0.01"], "has no motion"),
+    (["--max-size", "3"], "--max-size must be 0 or at least 16"),
+    (["--focal", "0"], "--focal must be positive"),
+    (["--codec", "mpeg2"], "invalid choice"), (["--unknown"], "unrecognized arguments"),
+    (["--device", "cuda"], "there is no such device"),
+])
+def test_wrong_usage_exits_2_before_any_work(photo, tmp_path, capsys, flags, message):
+    if flags == ["--device", "cuda"]:
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("there is a CUDA device here")
+    flat = [] if {"--2d", "--dolly", "--autozoom", "--depth"} & set(flags) else ["--2d"]
+    assert run("--in", photo, "--out", tmp_path / "o", *flat, *flags) == 2
+    out = capsys.readouterr()
+    assert message in out.err
+    assert "Traceback" not in out.err
+    assert out.out == ""
+    assert not (tmp_path / "o").exists()
+
+
+def test_codec_must_fit_the_file_name(photo, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path / "a.gif", "--2d", "--codec", "h264") == 2
+    assert "--codec h264 does not go into a .gif file" in capsys.readouterr().err
+
+
+def test_codecs_of_the_parser_are_those_of_the_writer():
+    from utils.video import CODECS as WRITTEN
+
+    assert tuple(WRITTEN) == CODECS
+    for suffix, codecs in CODECS_BY_SUFFIX.items():
+        assert set(codecs) <= set(CODECS), suffix
+
+
+# -- bad input ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("missing.jpg", None, "missing.jpg"),
+    ("empty.jpg", b"", "empty"),
+    ("text.jpg", b"this is no photo", "text.jpg"),
+    ("page.jpg", b"<!doctype html><html>", "HTML"),
+])
+def test_unreadable_photo_is_named(tmp_path, capsys, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert run("--in", tmp_path / name, "--out", tmp_path / "o", "--2d") == 1
+    err = capsys.readouterr().err
+    assert message in err and name in err and "Traceback" not in err
+    assert not (tmp_path / "o").exists()
+
+
+def test_truncated_jpeg_makes_no_half_grey_film(tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)
+    whole = cv2.imencode(".jpg", pixels)[1].tobytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    assert run("--in", tmp_path / "cut.jpg", "--out", tmp_path / "o", "--2d") == 1
+    assert "cut.jpg" in capsys.readouterr().err
+
+
+def test_folder_without_photos(tmp_path, capsys):
+    (tmp_path / "album").mkdir()
+    assert run("--in", tmp_path / "album", "--out", tmp_path / "o", "--2d") == 1
+    assert "no photos in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flag", "content", "message"), [
+    ("--estim-path", None, "no weights at"),
+    ("--estim-path", b"", "empty"), ("--estim-path", b"<html>login</html>", "web page"),
+    ("--estim-path", b"PK\x03\x04 cut", "w.tar"), ("--inpaint-path", b"\x80\x04 junk", "w.tar"),
+])
+def test_wrong_weights_are_named(photo, depth, tmp_path, capsys, flag, content, message):
+    path = tmp_path / "w.tar"
+    if content is not None:
+        path.write_bytes(content)
+    given = depth if flag == "--inpaint-path" else []
+    assert run("--in", photo, "--out", tmp_path / "o", *given, flag, path) == 1
+    err = capsys.readouterr().err
+    assert message in err and "Traceback" not in err
+    assert not (tmp_path / "o" / "3d_kbe.mp4").exists()
+
+
+def test_weights_of_another_network_say_where_they_belong(photo, depth, tmp_path, capsys):
+    from models.disparity_refinement import RefinePretrained
+    from utils.checkpoints import save_state_dict
+
+    save_state_dict(tmp_path / "w.safetensors", RefinePretrained((8, 8, 8)).state_dict())
+    assert run("--in", photo, "--out", tmp_path / "o", *depth,
+               "--inpaint-path", tmp_path / "w.safetensors") == 1
+    assert "--refine-path" in capsys.readouterr().err
+
+
+def test_checkpoint_with_code_is_refused_and_does_not_run(photo, depth, tmp_path, capsys):
+    import torch
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "was_here"),)
+
+    torch.save({"model_state_dict": Evil()}, tmp_path / "w.tar")
+    assert run("--in", photo, "--out", tmp_path / "o", *depth,
+               "--inpaint-path", tmp_path / "w.tar") == 1
+    assert not (tmp_path / "was_here").exists()
+    assert "--trust-checkpoint" in capsys.readouterr().err
+
+
+def test_missing_weights_say_what_to_type(photo, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("utils.networks.find_weights", lambda *_, **__: None)
+    assert run("--in", photo, "--out", tmp_path / "o") == 1
+    assert "./download_models.sh" in capsys.readouterr().err
+
+
+def test_unwritable_output_is_said_before_the_work(photo, tmp_path, capsys):
+    (tmp_path / "file").write_bytes(b"")
+    assert run("--in", photo, "--out", tmp_path / "file" / "o", "--2d") == 1
+    assert "cannot write into" in capsys.readouterr().err
+
+
+def test_full_disk_leaves_no_half_film(photo, tmp_path):
+    """A limit on the size of files fails the encoder's writes as a full disk does."""
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    process = spawn("--in", photo, "--out", tmp_path / "o", "--2d", "--size", "640x480",
+                    preexec_fn=limit, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "n")})
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert out == "" and "Traceback" not in err
+    assert os.strerror(errno.EFBIG) in err or "write" in err
+    assert not (tmp_path / "o" / "3d_kbe.mp4").exists()
+    assert not leftovers(tmp_path / "o")
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_while_encoding_leaves_no_half_film(photo, tmp_path, sent, status):
+    process = spawn("--in", photo, "--out", tmp_path / "o", "--2d", "--duration", "100000")
+    deadline = time.monotonic() + 100
+    while not leftovers(tmp_path / "o") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert out == "" and "Traceback" not in err
+    assert list((tmp_path / "o").iterdir()) == []
+
+
+# -- batches --------------------------------------------------------------------------------------
+
+@pytest.fixture
+def album(photo):
+    folder = photo.parent / "album"
+    folder.mkdir()
+    for name in ("b.png", "a.png", "with 'quotes' and\nnewline.png", "-dash.png"):
+        (folder / name).write_bytes(photo.read_bytes())
+    (folder / "c_broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
+def test_one_failed_photo_does_not_stop_the_rest(album, tmp_path, capsys):
+    assert run("--in", album, "--out", tmp_path / "o", "--2d", *SHORT, "--json") == 1
+    out = capsys.readouterr()
+    results = [json.loads(line) for line in out.out.splitlines()]
+    assert [("error" in r) for r in results] == [False, False, False, True, False]
+    made = sorted(path.parent.name for path in (tmp_path / "o").glob("*/3d_kbe.mp4"))
+    assert made == ["-dash", "a", "b", "with 'quotes' and\nnewline"]
+    assert "1 of 5 photos failed" in out.err
+
+
+def test_paths_come_from_standard_input(album, tmp_path, monkeypatch, capsys):
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{album / 'a.png'}\n{album / 'b.png'}\n"))
+    assert run("--in", "-", "--out", tmp_path / "o", "--2d", *SHORT) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_folder_of_depth_maps_pairs_by_stem(album, depth, tmp_path):
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    (maps / "a.png").write_bytes(Path(depth[1]).read_bytes())
+    assert run("--in", album / "a.png", "--out", tmp_path / "o", "--depth", maps, *SHORT,
+               "--depth-kind", "disparity") == 0
+    assert run("--in", album / "b.png", "--out", tmp_path / "o", "--depth", maps, *SHORT) == 1
+
+
+def test_one_depth_map_for_many_photos_is_refused(album, depth, tmp_path, capsys):
+    assert run("--in", album, "--out", tmp_path / "o", *depth) == 2
+    assert "is one map, and there are 5 photos" in capsys.readouterr().err
+
+
+def test_skip_existing_skips_only_what_is_the_same(photo, depth, tmp_path, capsys):
+    def made(*more):
+        status = run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--skip-existing",
+                     "--json", *more)
+        return status == 0 and not json.loads(capsys.readouterr().out).get("skipped")
+
+    assert made()
+    assert not made()
+    assert made("--easing", "smooth")
+    assert not made("--easing", "smooth")
+    photo.write_bytes(photo.read_bytes() + b"\0")
+    assert made("--easing", "smooth")
+    film = tmp_path / "o" / "3d_kbe.mp4"
+    film.write_bytes(film.read_bytes()[:200])
+    assert made("--easing", "smooth"), "a damaged film was taken for done"
+
+
+# -- the program ----------------------------------------------------------------------------------
+
+def test_help_matches_golden(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    golden = (ROOT / "tests" / "kbe_help.txt").read_text()
+    assert build_parser().format_help() == golden, (
+        "to accept: COLUMNS=100 python kbe.py --help > tests/kbe_help.txt")
+
+
+def test_help_is_instant():
+    start = time.perf_counter()
+    process = spawn("--help")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "exit status" in out
+    modules = subprocess.run(
+        [sys.executable, "-X", "importtime", str(ROOT / "kbe.py"), "--help"],
+        capture_output=True, text=True, check=True).stderr
+    assert not re.search(r"\| +(torch|numpy|cv2|av|numba)$", modules, re.MULTILINE)
+    assert time.perf_counter() - start < 20
+
+
+def test_verbose_shows_the_traceback(tmp_path, capsys):
+    assert run("--in", tmp_path / "no.jpg", "--out", tmp_path / "o", "--2d", "--verbose") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_quiet_says_nothing(photo, depth, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_imports_go_one_way():
+    """kernels <- models <- utils <- data_loader <- kbe, train."""
+    floors = ["kernels", "models", "utils", "data_loader", "kbe", "train"]
+    for path in [*ROOT.glob("*.py"), *(p for f in floors[:3] for p in (ROOT / f).glob("*.py"))]:
+        own = path.stem if path.parent == ROOT else path.parent.name
+        if own not in floors:
+            continue
+        for used in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE):
+            if used in floors and used != own:
+                assert floors.index(used) < floors.index(own), f"{path.name} imports {used}"
