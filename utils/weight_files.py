@@ -147,7 +147,8 @@ def _read_torch(path):
         return torch.load(path, map_location="cpu", weights_only=True), {}
     except UnpicklingError as error:
         # A file cut inside its pickle fails here too, but without naming an object it asks for.
-        found = re.search(r"(?:GLOBAL|class|function) ([\w.]*\w)", str(error).partition("(2)")[2])
+        reason = str(error).split("trusted source", 1)[-1]  # after advice that we do not give
+        found = re.search(r"(?:GLOBAL|class|function) ([\w.]*\w)", reason)
         if not found:
             raise _damaged(path, "its pickle does not parse") from error
         raise ValueError(
