@@ -422,6 +422,14 @@ def test_a_doubled_mask_is_known_above_one_half():
     assert seen[0][0, 0, 2].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
+def test_where_branches_meet_both_must_know_a_pixel():
+    node = Masked(torch.ones(1, 2, 2, 3), torch.tensor([[[[1.0, 1, 0], [0, 1, 0]]]]))
+    branch = Masked(torch.ones(1, 2, 2, 4), torch.tensor([[[[1.0, 0, 1, 1], [0, 1, 0, 1]]]]))
+    merged = PartialInpaint.merge(node, branch)
+    assert merged.mask.tolist() == [[[[1, 0, 0], [0, 1, 0]]]]
+    assert torch.equal(merged.features, torch.full((1, 2, 2, 3), 2.0))
+
+
 # -- semantics and features --
 
 
