@@ -324,6 +324,9 @@ def generate_missing(data_set):
 
 def make_trainer(settings):
     """Open the data and build the trainer of the mode."""
+    from accelerate import PartialState
+
+    PartialState(cpu=settings.device == "cpu")  # decides the device for the whole process
     kind = trainer_of(settings.training_mode)
     known = known_data_sets(settings.dataset_file)
     with_masks = settings.mask_loss == "same"

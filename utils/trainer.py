@@ -110,7 +110,13 @@ def rate(step, settings, total_steps):
 
 
 def make_accelerator(settings):
-    """Accelerate for these settings; buffers stay per process, as batch statistics are."""
+    """Accelerate for these settings; buffers stay per process, as batch statistics are.
+
+    Raises:
+        ValueError: CUDA is asked for and absent.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch finds no CUDA device.\n  Use --device auto.")
     kwargs = DistributedDataParallelKwargs(broadcast_buffers=False)
     return Accelerator(
         cpu=settings.device == "cpu", mixed_precision=settings.amp, kwargs_handlers=[kwargs]
@@ -232,7 +238,7 @@ class Trainer:
     def _require_finite(self, value, named, batch):
         if torch.isfinite(value):
             return
-        terms = ", ".join(f"{name} {float(term):g}" for name, term in named.items())
+        terms = ", ".join(f"{name} {float(term.detach()):g}" for name, term in named.items())
         raise FloatingPointError(
             f"step {self.step_number}: the loss is not finite ({terms}).\n"
             "  The batch: " + "; ".join(batch["name"]) + ".\n"
