@@ -47,8 +47,8 @@ def upsample_disparity(disparity, image):
     strides = max(1, math.ceil(math.log(max(size / disparity.shape[2:])) / math.log(4)))
     for stride in range(strides - 1, -1, -1):
         target = np.maximum(1, np.round(size / 4**stride)).astype(int)
-        if (target < disparity.shape[2:]).any():
-            target = np.array(disparity.shape[2:])
+        if stride:
+            target = np.maximum(target, disparity.shape[2:])
         radius = edge_radius(max(target / disparity.shape[2:]))
         smaller = cv2.resize(pixels, tuple(int(s) for s in target[::-1]),
                              interpolation=cv2.INTER_AREA)

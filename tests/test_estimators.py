@@ -1,0 +1,192 @@
+"""Everything that gives disparity: networks, Hugging Face checkpoints, files."""
+
+import builtins
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from models.compact_estimation import CompactDisparity
+from models.disparity_refinement import RefinePretrained
+from utils.checkpoints import save_state_dict
+from utils.estimators import (
+    HuggingFaceEstimator,
+    estimate_disparity,
+    fit_disparity,
+    is_hugging_face,
+    predicts_depth,
+    read_disparity,
+    refine_disparity,
+    working_size,
+)
+from utils.networks import Networks, find_weights
+
+
+@pytest.fixture(scope="module")
+def compact():
+    torch.manual_seed(0)
+    return CompactDisparity().eval()
+
+
+# -- our networks -------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("size", [(16, 16), (48, 800), (300, 40), (128, 96)])
+def test_any_photo_is_estimated_and_refined_at_its_own_size(compact, size):
+    image = torch.rand(1, 3, *size)
+    coarse = estimate_disparity(compact, image)
+    for refiner in (None, RefinePretrained((8, 8, 8)).eval()):
+        fine = refine_disparity(refiner, image, coarse)
+        assert fine.shape == (1, 1, *size)
+        assert torch.isfinite(fine).all() and fine.min() >= 0
+
+
+def test_networks_see_the_photo_at_the_size_they_were_trained_at():
+    assert working_size((768, 1024), 512) == (384, 512)
+    assert working_size((3000, 4000), 1024, multiple=4) == (768, 1024)
+    assert working_size((100, 8000), 512) == (32, 512)
+
+
+def test_refinement_follows_a_shift_of_the_disparity(compact):
+    """Relative disparity has no zero: what is refined must not depend on where it was put."""
+    image, coarse = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 16, 24)
+    first, second = (refine_disparity(None, image, coarse + offset) for offset in (-5, -50))
+    assert (first - second).abs().mean() < 1e-3  # rounding may move a pixel to the next bin
+
+
+# -- weights ------------------------------------------------------------------------------------
+
+def test_weights_are_taken_from_flag_then_trained_then_bundled(tmp_path):
+    for folder in ("trained", "bundled"):
+        (tmp_path / folder).mkdir()
+    assert find_weights("estimation", models=tmp_path) is None
+    bundled = tmp_path / "bundled" / "disparity-estimation.safetensors"
+    bundled.write_bytes(b"")
+    assert find_weights("estimation", models=tmp_path) == bundled
+    downloaded = tmp_path / "trained" / "network-disparity.pytorch"
+    downloaded.write_bytes(b"")
+    assert find_weights("estimation", models=tmp_path) == downloaded
+    given = tmp_path / "mine.tar"
+    with pytest.raises(ValueError, match="no weights at .*mine.tar.\n  .*--estim-path"):
+        find_weights("estimation", given, models=tmp_path)
+    given.write_bytes(b"")
+    assert find_weights("estimation", given, models=tmp_path) == given
+
+
+def test_networks_load_once_and_only_when_needed(tmp_path, compact):
+    path = tmp_path / "w.safetensors"
+    save_state_dict(path, compact.state_dict())
+    networks = Networks(estimation=path, refinement=tmp_path / "missing.tar")
+    assert networks.estimator is networks.estimator
+    assert networks.inpainter is None
+    assert list(networks.digests) == ["estimation", "refinement"]
+    with pytest.raises(ValueError, match="missing.tar"):
+        _ = networks.refiner
+
+
+# -- files --------------------------------------------------------------------------------------
+
+def test_depth_file_becomes_disparity(tmp_path):
+    depth = np.array([[1.25, 2.5], [5, np.inf]], np.float32)
+    np.save(tmp_path / "depth.npy", depth)
+    disparity, note = read_disparity(tmp_path / "depth.npy")
+    np.testing.assert_allclose(disparity, [[0.8, 0.4], [0.2, 0]])
+    assert "taken as depth" in note
+
+
+def test_said_kind_wins_over_the_guess(tmp_path):
+    np.save(tmp_path / "depth.npy", np.array([[1.0, 2], [4, 3]], np.float32))
+    disparity, note = read_disparity(tmp_path / "depth.npy", "disparity")
+    assert disparity[1, 0] == 4
+    assert "--depth-kind" in note
+
+
+def test_unknown_pixels_take_the_nearest_known_value(tmp_path):
+    values = np.full((9, 9), np.nan, np.float32)
+    values[:, 0], values[:, 8] = 1, 5
+    np.save(tmp_path / "disparity.npy", values)
+    disparity, note = read_disparity(tmp_path / "disparity.npy")
+    np.testing.assert_array_equal(disparity[4], [1, 1, 1, 1, disparity[4, 4], 5, 5, 5, 5])
+    assert "77.8% unknown" in note
+
+
+def test_large_map_keeps_its_edges_and_small_map_takes_the_photos():
+    image = torch.zeros(1, 3, 40, 60)
+    image[..., 31:] = 1
+    large = np.zeros((80, 120), np.float32)
+    large[:, 60:] = 1
+    assert set(fit_disparity(large, image).unique().tolist()) == {0.0, 1.0}
+    small = np.zeros((10, 15), np.float32)
+    small[:, 8:] = 1  # px 32 of the photo, whose edge is at 31
+    row = fit_disparity(small, image)[0, 0, 20]
+    assert row[:30].max() < 0.05 and row[32:].min() > 0.95
+
+
+# -- Hugging Face -------------------------------------------------------------------------------
+
+def test_missing_transformers_says_what_to_type(monkeypatch):
+    def without(name, *args, **kwargs):
+        if name == "transformers":
+            raise ImportError(name)
+        return original(name, *args, **kwargs)
+
+    original = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ValueError, match="pip install transformers"):
+        HuggingFaceEstimator("org/name")
+
+
+def test_polarity_of_each_family():
+    def config(family, **more):
+        return SimpleNamespace(model_type=family, **more)
+
+    assert not predicts_depth(config("dpt", backbone_config=None))
+    assert predicts_depth(config("dpt", backbone_config=SimpleNamespace(model_type="dinov2")))
+    assert not predicts_depth(config("depth_anything", depth_estimation_type="relative"))
+    assert predicts_depth(config("depth_anything", depth_estimation_type="metric"))
+    assert predicts_depth(config("zoedepth")) and predicts_depth(config("glpn"))
+    assert not predicts_depth(config("depth_pro"))
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Tiny checkpoints of a relative and of a metric family, saved as their authors do."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("hf")
+    torch.manual_seed(0)
+    backbone = transformers.Dinov2Config(
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, image_size=28, patch_size=14,
+        out_indices=[1, 2, 3, 4], reshape_hidden_states=False, apply_layernorm=True)
+    for kind in ("relative", "metric"):
+        config = transformers.DepthAnythingConfig(
+            backbone_config=backbone, reassemble_hidden_size=16, neck_hidden_sizes=[8, 8, 8, 8],
+            fusion_hidden_size=8, head_hidden_size=8, depth_estimation_type=kind, max_depth=10)
+        network = transformers.DepthAnythingForDepthEstimation(config)
+        torch.nn.init.constant_(network.head.conv3.bias, 1.0)  # else the last ReLU is dead
+        network.save_pretrained(folder / kind)
+        transformers.DPTImageProcessor(size={"height": 56, "width": 56}, do_resize=True,
+                                       do_normalize=True).save_pretrained(folder / kind)
+    return folder
+
+
+def test_local_folder_gives_disparity_of_the_right_polarity(checkpoints):
+    image = torch.rand(1, 3, 60, 80)
+    relative = HuggingFaceEstimator(str(checkpoints / "relative"))
+    metric = HuggingFaceEstimator(str(checkpoints / "metric"))
+    assert (relative.gives_depth, metric.gives_depth) == (False, True)
+    for estimator in (relative, metric):
+        disparity = estimator(image)
+        assert disparity.ndim == 4 and torch.isfinite(disparity).all() and disparity.min() >= 0
+    inputs = metric.processor(images=(image[0].permute(1, 2, 0) * 255).round().byte().numpy(),
+                              return_tensors="pt")
+    with torch.inference_mode():
+        depth = metric.network(**inputs).predicted_depth
+    torch.testing.assert_close(metric(image)[0], 1 / depth.clamp(min=1e-3))
+
+
+def test_folder_that_is_no_checkpoint_is_named(tmp_path):
+    pytest.importorskip("transformers")
+    with pytest.raises(ValueError, match="cannot load .* as a depth-estimation checkpoint"):
+        HuggingFaceEstimator(str(tmp_path))
+    assert is_hugging_face("hf:org/name") and is_hugging_face(tmp_path)
+    assert not is_hugging_face(tmp_path / "weights.tar")

@@ -1,0 +1,54 @@
+"""The preview: one picture that tells what the film will be."""
+
+import numpy as np
+import pytest
+import torch
+
+from utils.camera import CameraPath, complete_windows, nearest_depth
+from utils.preview import CELL_WIDTH, GAP, START_COLOR, Preview, colorize, mark
+from utils.scene import Scene
+
+
+def make(size):
+    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 0.2
+    disparity = torch.full((1, 1, *size), 20.0)
+    disparity[..., size[1] // 3 : size[1] // 2] = 120
+    scene = Scene(image, disparity, max(size) / 2, 120.0)
+    start, end, *_ = complete_windows(size)
+    path = CameraPath(start, end, size, nearest_depth(scene.depth), scene.focal_px)
+    return scene, path
+
+
+@pytest.mark.parametrize("size", [(48, 64), (64, 48), (16, 200)])
+def test_preview_has_six_pictures(size):
+    scene, path = make(size)
+    picture = Preview(scene, path, size).draw()
+    assert picture.dtype == np.uint8
+    assert picture.shape[1] == 3 * CELL_WIDTH + 4 * GAP
+    thirds = np.array_split(picture, 3, axis=1)
+    assert all(third.std() > 1 for third in thirds)
+
+
+def test_preview_draws_the_windows_and_shows_what_the_photo_lacks():
+    scene, path = make((48, 64))
+    preview = Preview(scene, path, (48, 64))
+    assert max(mask.mean() for mask in preview.invented) > 0.005
+    invented = preview.invented[0].copy()
+    scene.inpaint(None, path.pose(0).shift)
+    picture = preview.draw()
+    assert (picture == START_COLOR).all(axis=2).sum() > 500
+    assert (invented == preview.invented[0]).all(), "it must tell what was missing at first"
+
+
+def test_mark_colours_only_the_mask():
+    frame, mask = np.full((4, 4, 3), 100, np.uint8), np.zeros((4, 4), bool)
+    mask[1, 1] = True
+    marked = mark(frame, mask)
+    assert marked[1, 1, 0] > 150 and marked[1, 1, 1] < 60
+    assert np.ptp(marked[0, 0].astype(int)) == 0
+
+
+def test_near_is_bright_and_flat_is_no_error():
+    shown = colorize(np.linspace(0, 1, 100).reshape(10, 10)).astype(int).sum(axis=2)
+    assert shown[9, 9] > shown[5, 5] > shown[0, 0]
+    assert colorize(np.ones((4, 4))).shape == (4, 4, 3)
