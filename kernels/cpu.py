@@ -49,7 +49,7 @@ def _nearest(corner, frac_x, frac_y, stride):
 
 
 @jit
-def _clear_padding(frame, value):
+def clear_padding(frame, value):
     """Set the outermost pixels of a padded frame (rows, columns)."""
     frame[0], frame[-1] = value, value
     frame[:, 0], frame[:, -1] = value, value
@@ -63,7 +63,7 @@ def _largest_disparity(corner, frac_x, frac_y, disparity, zbuffer):
         if corner[i] != DROPPED:
             pixel = _nearest(corner[i], frac_x[i], frac_y[i], stride)
             flat[pixel] = max(flat[pixel], disparity[i])
-    _clear_padding(zbuffer, NOWHERE)
+    clear_padding(zbuffer, NOWHERE)
 
 
 @jit

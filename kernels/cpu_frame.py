@@ -1,24 +1,34 @@
 """One frame of a film on the CPU (Numba): the fused fast path behind `kernels.render_frame`.
 
-Same method as `cpu.py`, written for speed: points are projected in blocks that stay in the
-first-level cache (a vectorised loop), then scattered; red, green, blue and weight of a pixel lie
-side by side, so one add is one vector operation. A frame is rendered by one thread without the
-GIL, in the order of the points; films render several frames in a thread pool.
+The method of `cpu.py`, written for speed. Points are taken in blocks that stay in the first-level
+cache: short loops without branches (which LLVM vectorises) project a block, then one loop scatters
+it. Sums are whole numbers, weights in units of 2**-16: red and green share one 64-bit word, blue
+and the weight another, so a pixel takes two multiply-adds, and the result does not depend on the
+order of the points at all. Frames are padded by one pixel as in `cpu.py`.
+
+One thread renders a frame without the GIL; films render several frames in a thread pool.
 """
 
 import threading
 
 import numpy as np
 
-from .cpu import COVERAGE_THRESHOLD, NEAR_PLANE, NOWHERE, _clear_padding, degrid
-from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, find_sources, ray_tables
+from .cpu import COVERAGE_THRESHOLD, NEAR_PLANE, NOWHERE, degrid
+from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_wedges, find_sources
 from .jit import jit
 
-TOLERANCE = np.float32(1)  # a point this much behind the z-buffer (in disparity) still shows
 BLOCK = 1024  # points projected together
-GROW_FROM = np.float32(1.25)  # projected spacing (px) from which a point's footprint grows
-LARGEST_FOOTPRINT = np.float32(32)  # bounds the work for points right before the camera
-ONE, HALF = np.float32(1), np.float32(0.5)
+TOLERANCE = np.float32(1)  # a point this much behind the z-buffer (in disparity) still shows
+GROW_FROM = np.float32(1.25)  # projected spacing (px) from which a point is drawn that wide
+OVERLAP = np.float32(0.01)  # px, so that rounding leaves no crack between two such points
+WIDEST_FOOTPRINT = np.float32(32)  # bounds the work for points right before the camera
+ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
+
+WEIGHT_ONE = np.float32(65536)  # weights are counted in units of 2**-16
+LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
+HIGH_WORD = np.uint64(32)
+FULL = np.uint64(255 * 65536) << HIGH_WORD  # 255 points' worth: one more cannot overflow
+WORD = np.uint64(1)
 
 _local = threading.local()
 
@@ -31,8 +41,9 @@ class _Scratch:
         self.size = size
         self.zbuffer = np.empty(padded, np.float32)
         self.closed = np.empty(padded, np.float32)
-        self.sums = np.empty((padded[0] * padded[1], 4), np.float32)
-        self.state = np.empty(padded, np.uint8)
+        self.sums = np.empty(padded[0] * padded[1] * 2, np.uint64)
+        self.state = np.full(padded, OUTSIDE, np.uint8)
+        self.wedges = None  # made when the first hole is filled
 
 
 def _scratch(size):
@@ -43,160 +54,203 @@ def _scratch(size):
 
 
 @jit
-def _project_block(points, spacing, camera, size, begin, count, xs, ys, keys, spreads):
-    """Project points begin .. begin + count into a padded frame; a dropped one gets spread 0.
+def _measure(depths, spacings, camera, keys, spreads):
+    """Disparity of a block of points, NOWHERE behind the near plane, and its footprints in px."""
+    shift_z, focal, scale = camera[2], camera[3], camera[4]
+    for j in range(depths.shape[0]):
+        z = depths[j] + shift_z
+        key = scale / z
+        keys[j] = key if (z >= NEAR_PLANE) & (z < INFINITY) else NOWHERE
+    per_key = focal / scale
+    for j in range(spacings.shape[0]):
+        spread = min(spacings[j] * (keys[j] * per_key), WIDEST_FOOTPRINT)
+        spreads[j] = spread if spread > GROW_FROM else ONE
 
-    xs, ys: position + 1.   keys: disparity.   spreads: half-width of the footprint, px.
+
+@jit
+def _place(coordinates, shift, per_key, length, reach, keys, spreads, positions):
+    """Padded pixel coordinate of a block of points along one axis; drop those out of reach."""
+    center = HALF * np.float32(length) + HALF
+    end = np.float32(length) + ONE
+    for j in range(coordinates.shape[0]):
+        position = (coordinates[j] + shift) * (keys[j] * per_key) + center
+        margin = spreads[j] - ONE + reach
+        seen = (position > -margin) & (position < end + margin)  # false if not a number
+        positions[j] = position if seen else ONE
+        key = keys[j]
+        keys[j] = key if seen else NOWHERE
+
+
+@jit
+def _project(points, spacing, camera, size, reach, begin, end, keys, spreads, xs, ys):
+    """Project the points begin .. end; a dropped one gets the disparity NOWHERE.
+
+    reach: how far beyond the padding's centre (px) a point still counts.
     """
-    shift_x, shift_y, shift_z = camera[0], camera[1], camera[2]
-    focal, scale = camera[3], camera[4]
-    width, height = np.float32(size[1]), np.float32(size[0])
-    center_x, center_y = HALF * width + HALF, HALF * height + HALF
-    growing = spacing.shape[0] > 0
-    for j in range(count):
-        i = begin + j
-        z = points[2, i] + shift_z
-        near = z >= NEAR_PLANE and z < np.float32(np.inf)
-        inverse = ONE / (z if near else ONE)
-        x = (points[0, i] + shift_x) * (focal * inverse) + center_x
-        y = (points[1, i] + shift_y) * (focal * inverse) + center_y
-        spread = ONE
-        if growing:
-            spread = max(ONE, min(focal * spacing[i] * inverse, LARGEST_FOOTPRINT))
-            spread = spread if spread > GROW_FROM else ONE
-        margin = spread - ONE
-        inside = x > -margin and x < width + ONE + margin
-        inside = inside and y > -margin and y < height + ONE + margin
-        seen = near and inside
-        xs[j] = x if seen else ONE
-        ys[j] = y if seen else ONE
-        keys[j] = scale * inverse if seen else NOWHERE
-        spreads[j] = spread if seen else np.float32(0)
+    _measure(points[2, begin:end], spacing[begin:end], camera, keys, spreads)
+    per_key = camera[3] / camera[4]
+    _place(points[0, begin:end], camera[0], per_key, size[1], reach, keys, spreads, xs)
+    _place(points[1, begin:end], camera[1], per_key, size[0], reach, keys, spreads, ys)
 
 
 @jit
-def _span(position, reach, size):
-    """First pixel within reach and the one after the last, inside the padded frame's frame."""
-    return max(int(np.ceil(position - reach)), 1), min(int(np.floor(position + reach)), size) + 1
+def _span(position, reach, length):
+    """First pixel within reach and the one after the last, inside the frame."""
+    first = max(int(np.ceil(position - reach)), 1)
+    return first, min(int(np.floor(position + reach)), length) + 1
 
 
 @jit
-def _spread_disparity(zbuffer, x, y, key, spread):
-    """Write a grown footprint's disparity over all pixels within half its spacing."""
-    first_x, last_x = _span(x, HALF * spread, zbuffer.shape[1] - 2)
-    first_y, last_y = _span(y, HALF * spread, zbuffer.shape[0] - 2)
+def _write_wide(zbuffer, x, y, key, spread):
+    """Write the disparity of a wide footprint over all pixels within half its spacing."""
+    reach = HALF * spread + OVERLAP
+    first_x, last_x = _span(x, reach, zbuffer.shape[1] - 2)
+    first_y, last_y = _span(y, reach, zbuffer.shape[0] - 2)
     for row in range(first_y, last_y):
         for column in range(first_x, last_x):
             zbuffer[row, column] = max(zbuffer[row, column], key)
 
 
 @jit
-def _largest_disparity(points, spacing, camera, size, zbuffer):
-    """Keep per pixel of the padded z-buffer the largest disparity; 0 = empty."""
-    zbuffer[:] = np.float32(0)
-    xs, ys, keys, spreads = np.empty((4, BLOCK), np.float32)
-    flat, stride = zbuffer.reshape(-1), zbuffer.shape[1]
-    for begin in range(0, points.shape[1], BLOCK):
-        count = min(BLOCK, points.shape[1] - begin)
-        _project_block(points, spacing, camera, size, begin, count, xs, ys, keys, spreads)
-        for j in range(count):
-            if spreads[j] <= ONE:
-                pixel = int(ys[j] + HALF) * stride + int(xs[j] + HALF)
-                flat[pixel] = max(flat[pixel], keys[j])
-            else:
-                _spread_disparity(zbuffer, xs[j], ys[j], keys[j], spreads[j])
-    _clear_padding(zbuffer, NOWHERE)
+def _nearest_pixels(xs, ys, stride, count, pixels):
+    """Padded index of the pixel nearest to each position."""
+    for j in range(count):
+        pixels[j] = np.int32(ys[j] + HALF) * stride + np.int32(xs[j] + HALF)
 
 
 @jit
-def _splat_wide(closed, sums, x, y, key, spread, red, green, blue):
-    """Add a grown footprint: a tent as wide as the point's spacing (upsampling, bilinearly)."""
+def _largest_disparity(points, spacing, camera, size, zbuffer):
+    """Keep per pixel of the padded z-buffer the largest disparity; 0 = empty.
+
+    The padding is filled like any pixel, so that cracks close right up to the border.
+    """
+    keys, spreads = np.empty(BLOCK, np.float32), np.ones(BLOCK, np.float32)
+    xs, ys = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    pixels = np.empty(BLOCK, np.int32)
+    flat, stride = zbuffer.reshape(-1), np.int32(zbuffer.shape[1])
+    flat[:] = ZERO
+    for begin in range(0, points.shape[1], BLOCK):
+        end = min(begin + BLOCK, points.shape[1])
+        _project(points, spacing, camera, size, HALF, begin, end, keys, spreads, xs, ys)
+        _nearest_pixels(xs, ys, stride, end - begin, pixels)
+        for j in range(end - begin):
+            if spreads[j] > ONE:
+                _write_wide(zbuffer, xs[j], ys[j], keys[j], spreads[j])
+            elif keys[j] > flat[np.uint64(pixels[j])]:
+                flat[np.uint64(pixels[j])] = keys[j]
+
+
+@jit
+def _weigh(xs, ys, stride, count, pixels, weights):
+    """Upper left pixel and four bilinear weights (4, BLOCK) of each position."""
+    for j in range(count):
+        left, top = np.int32(xs[j]), np.int32(ys[j])
+        right = xs[j] - np.float32(left)
+        down = (ys[j] - np.float32(top)) * WEIGHT_ONE
+        pixels[j] = top * stride + left
+        up = WEIGHT_ONE - down
+        weights[0, j] = np.int32((ONE - right) * up + HALF)
+        weights[1, j] = np.int32(right * up + HALF)
+        weights[2, j] = np.int32((ONE - right) * down + HALF)
+        weights[3, j] = np.int32(right * down + HALF)
+
+
+@jit
+def _add(sums, pixel, weight, red_green, blue_one):
+    """Add a weighted colour to a pixel, unless the sums there are full."""
+    word = pixel + pixel
+    if sums[word + WORD] < FULL:
+        sums[word] += red_green * weight
+        sums[word + WORD] += blue_one * weight
+
+
+@jit
+def _add_wide(closed, sums, x, y, limit, spread, red_green, blue_one):
+    """Add a wide footprint: a tent that reaches to the point's neighbours (bilinear upsampling)."""
     stride = closed.shape[1]
     first_x, last_x = _span(x, spread, stride - 2)
     first_y, last_y = _span(y, spread, closed.shape[0] - 2)
     slope = ONE / spread
     for row in range(first_y, last_y):
+        across = max(ONE - abs(np.float32(row) - y) * slope, ZERO) * WEIGHT_ONE
         for column in range(first_x, last_x):
-            weight = max(ONE - abs(np.float32(column) - x) * slope, np.float32(0))
-            weight *= max(ONE - abs(np.float32(row) - y) * slope, np.float32(0))
-            if key >= closed[row, column] - TOLERANCE:
-                pixel = row * stride + column
-                sums[pixel, 0] += red * weight
-                sums[pixel, 1] += green * weight
-                sums[pixel, 2] += blue * weight
-                sums[pixel, 3] += weight
+            weight = max(ONE - abs(np.float32(column) - x) * slope, ZERO) * across
+            if limit >= closed[row, column]:
+                pixel = np.uint64(row * stride + column)
+                _add(sums, pixel, np.uint64(np.int64(weight + HALF)), red_green, blue_one)
 
 
 @jit
 def _splat(points, colors, spacing, camera, size, closed, sums):
-    """Add all points that pass the depth test to the sums (P, 4): red, green, blue, weight."""
-    sums[:] = np.float32(0)
-    xs, ys, keys, spreads = np.empty((4, BLOCK), np.float32)
-    flat, stride = closed.reshape(-1), closed.shape[1]
+    """Add all points that pass the depth test to the sums."""
+    keys, spreads = np.empty(BLOCK, np.float32), np.ones(BLOCK, np.float32)
+    xs, ys = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    pixels, weights = np.empty(BLOCK, np.int32), np.empty((4, BLOCK), np.int32)
+    flat, stride = closed.reshape(-1), np.int32(closed.shape[1])
+    below = np.uint64(closed.shape[1])
+    sums[:] = np.uint64(0)
     for begin in range(0, points.shape[1], BLOCK):
-        count = min(BLOCK, points.shape[1] - begin)
-        _project_block(points, spacing, camera, size, begin, count, xs, ys, keys, spreads)
-        for j in range(count):
-            if spreads[j] <= np.float32(0):
-                continue
-            red = np.float32(colors[begin + j, 0])
-            green = np.float32(colors[begin + j, 1])
-            blue = np.float32(colors[begin + j, 2])
+        end = min(begin + BLOCK, points.shape[1])
+        _project(points, spacing, camera, size, ZERO, begin, end, keys, spreads, xs, ys)
+        _weigh(xs, ys, stride, end - begin, pixels, weights)
+        for j in range(end - begin):
+            color = colors[begin + j]
+            red_green = np.uint64(color[0]) | np.uint64(color[1]) << HIGH_WORD
+            blue_one = np.uint64(color[2]) | WORD << HIGH_WORD
+            limit = keys[j] + TOLERANCE
             if spreads[j] > ONE:
-                _splat_wide(closed, sums, xs[j], ys[j], keys[j], spreads[j], red, green, blue)
+                _add_wide(closed, sums, xs[j], ys[j], limit, spreads[j], red_green, blue_one)
                 continue
-            left, top = int(xs[j]), int(ys[j])
-            right, down = xs[j] - np.float32(left), ys[j] - np.float32(top)
-            for k in range(4):
-                pixel = (top + (k >> 1)) * stride + left + (k & 1)
-                weight = (right if k & 1 else ONE - right) * (down if k >> 1 else ONE - down)
-                if keys[j] >= flat[pixel] - TOLERANCE:
-                    sums[pixel, 0] += red * weight
-                    sums[pixel, 1] += green * weight
-                    sums[pixel, 2] += blue * weight
-                    sums[pixel, 3] += weight
+            pixel = np.uint64(pixels[j])
+            if limit >= flat[pixel]:
+                _add(sums, pixel, np.uint64(weights[0, j]), red_green, blue_one)
+            if limit >= flat[pixel + WORD]:
+                _add(sums, pixel + WORD, np.uint64(weights[1, j]), red_green, blue_one)
+            pixel += below
+            if limit >= flat[pixel]:
+                _add(sums, pixel, np.uint64(weights[2, j]), red_green, blue_one)
+            if limit >= flat[pixel + WORD]:
+                _add(sums, pixel + WORD, np.uint64(weights[3, j]), red_green, blue_one)
 
 
 @jit
 def _normalise(sums, frame, holes):
-    """Divide by the weights, round to 8 bit, and mark the pixels that got nothing."""
-    height, width = holes.shape
-    for y in range(height):
-        for x in range(width):
-            pixel = (y + 1) * (width + 2) + x + 1
-            weight = sums[pixel, 3]
-            hole = not weight >= COVERAGE_THRESHOLD
-            holes[y, x] = hole
-            inverse = np.float32(0) if hole else ONE / weight
+    """Divide by the weights and round to 8 bit; mark and count the pixels that got nothing.
+
+    sums: (H + 2, W + 2, 4) uint32, the words of `_splat` in halves: red, green, blue, weight.
+    """
+    count = 0
+    for y in range(holes.shape[0]):
+        for x in range(holes.shape[1]):
+            pixel = sums[y + 1, x + 1]
+            weight = np.float32(pixel[3])
+            hole = weight < LEAST_WEIGHT
+            inverse = ZERO if hole else ONE / weight
             for c in range(3):
-                frame[y, x, c] = np.uint8(sums[pixel, c] * inverse + HALF)
+                frame[y, x, c] = np.uint8(np.int32(np.float32(pixel[c]) * inverse + HALF))
+            holes[y, x] = hole
+            count += hole
+    return count
 
 
 @jit
-def _nearness(closed, nearness):
-    """Disparity of every pixel; where no point is nearest, that of its nearest neighbour."""
-    for y in range(1, closed.shape[0] - 1):
-        for x in range(1, closed.shape[1] - 1):
-            value = closed[y, x]
-            if value <= 0:
-                for row in range(y - 1, y + 2):
-                    for column in range(x - 1, x + 2):
-                        value = max(value, closed[row, column])
-            nearness[y, x] = value
+def _copy_colors(frame, stride, to, origin):
+    """Give the pixels `to` the colours of the pixels `origin` (padded indices; -1 = none)."""
+    for i in range(to.shape[0]):
+        if origin[i] >= 0:
+            y, x = to[i] // stride - 1, to[i] % stride - 1
+            from_y, from_x = origin[i] // stride - 1, origin[i] % stride - 1
+            for c in range(3):
+                frame[y, x, c] = frame[from_y, from_x, c]
 
 
 def _fill(frame, holes, scratch):
     """Fill the holes of the frame from the farther side."""
-    height, width = scratch.size
-    scratch.state[:] = OUTSIDE
+    if scratch.wedges is None:
+        scratch.wedges = empty_wedges(*scratch.size)
     scratch.state[1:-1, 1:-1] = np.where(holes, FARTHEST, KNOWN)
-    _nearness(scratch.closed, scratch.zbuffer)
-    to, origin = find_sources(scratch.state, scratch.zbuffer, ray_tables(height, width))
-    to, origin = to[origin >= 0], origin[origin >= 0]
-    (to_y, to_x), (from_y, from_x) = (
-        np.unravel_index(p, scratch.state.shape) for p in (to, origin)
-    )
-    frame[to_y - 1, to_x - 1] = frame[from_y - 1, from_x - 1]
+    to, origin = find_sources(scratch.state, scratch.closed, scratch.wedges)
+    _copy_colors(frame, scratch.state.shape[1], to, origin)
 
 
 def render_frame(points, colors, shift, size, focal_px, disparity_scale, spacing, fill):
@@ -208,7 +262,7 @@ def render_frame(points, colors, shift, size, focal_px, disparity_scale, spacing
     degrid(scratch.zbuffer, scratch.closed, TOLERANCE)
     _splat(points, colors, spacing, camera, size, scratch.closed, scratch.sums)
     frame, holes = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
-    _normalise(scratch.sums, frame, holes)
-    if fill and holes.any():
+    halves = scratch.sums.view(np.uint32).reshape(*scratch.state.shape, 4)
+    if _normalise(halves, frame, holes) and fill:
         _fill(frame, holes, scratch)
     return frame, holes

@@ -1,0 +1,296 @@
+"""render_frame, the film's fast path, against the separate operators and against drawn scenes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kernels
+
+FOCAL, SCALE = 64.0, 64.0 * 20
+EXAMPLES = settings(max_examples=25, deadline=None)
+
+
+def lift(depth, focal_px=FOCAL):
+    """Points (3, H * W) and spacing (H * W,) of a depth map, row-major."""
+    height, width = depth.shape
+    ys, xs = np.mgrid[:height, :width]
+    x, y = (xs - (width - 1) / 2) * depth / focal_px, (ys - (height - 1) / 2) * depth / focal_px
+    points = np.stack([x, y, depth]).reshape(3, -1).astype(np.float32)
+    return points, (depth / focal_px).reshape(-1).astype(np.float32)
+
+
+def plane(size, depth=40.0):
+    return lift(np.full(size, depth))
+
+
+def layers(seed, size=(48, 64)):
+    """A smooth background with nearer boxes, and a smooth colour picture (N, 3)."""
+    rng = np.random.default_rng(seed)
+    depth = 60 + 10 * np.sin(np.arange(size[1]) / 9) * np.ones(size)
+    for _ in range(3):
+        y, x = rng.integers(0, size[0] - 12), rng.integers(0, size[1] - 12)
+        depth[y : y + 12, x : x + 12] = rng.uniform(15, 40)
+    points, spacing = lift(depth)
+    return points, smooth_colors(size), spacing
+
+
+def smooth_colors(size):
+    ys, xs = np.mgrid[: size[0], : size[1]]
+    waves = [np.sin(xs / 5), np.cos(ys / 6), np.sin((xs + ys) / 7)]
+    return (127.5 + 120 * np.stack(waves, -1)).round().astype(np.uint8).reshape(-1, 3)
+
+
+def frame_of(points, colors, shift=(0, 0, 0), size=(48, 64), focal=FOCAL, spacing=None, fill=True):
+    return kernels.render_frame(points, colors, shift, size, focal, SCALE, spacing, fill)
+
+
+def on_gpu(*arrays):
+    return [torch.from_numpy(array).cuda() for array in arrays]
+
+
+def assembled(points, colors, shift, size, fill):
+    """The same frame from the separate operators, before rounding."""
+    moved = torch.from_numpy(points)[None] + torch.tensor(shift)[None, :, None]
+    features = torch.from_numpy(colors.T.astype(np.float32))[None].contiguous()
+    camera = size, FOCAL, SCALE / FOCAL
+    view, coverage = kernels.render_pointcloud(moved, features, *camera)
+    if fill:
+        disparity = kernels.zbuffer(moved, *camera)
+        around = torch.nn.functional.max_pool2d(disparity, 3, 1, 1)
+        disparity = torch.where(disparity > 0, disparity, around)
+        depth = torch.where(coverage > 0, SCALE / disparity, 0)
+        view = kernels.fill_disocclusion(view, depth)
+    return view[0].permute(1, 2, 0).numpy(), coverage[0, 0].numpy() == 0
+
+
+@EXAMPLES
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_frame_equals_the_separate_operators(seed, fill):
+    points, colors, _ = layers(seed)
+    shift = np.random.default_rng(seed).uniform(2, 5, 3).astype(np.float32)
+    frame, holes = frame_of(points, colors, shift, fill=fill)
+    expected, expected_holes = assembled(points, colors, shift, (48, 64), fill)
+    assert np.mean(holes != expected_holes) <= 0.001
+    assert np.mean(np.abs(frame - expected) > 1) <= 0.002
+    assert holes.any() and frame.dtype == np.uint8 and holes.dtype == bool
+
+
+def test_resting_camera_reproduces_the_photo():
+    points, colors, spacing = layers(0)
+    for surfels in (None, spacing):
+        frame, holes = frame_of(points, colors, spacing=surfels)
+        assert np.array_equal(frame.reshape(-1, 3), colors) and not holes.any()
+
+
+def test_values_are_rounded_not_truncated():
+    points, _ = plane((1, 2))
+    colors = np.array([[10, 0, 200], [11, 255, 201]], np.uint8)
+    frame, _ = frame_of(points, colors, (-0.25 * 40 / FOCAL, 0, 0), (1, 2))
+    assert frame[0, 0].tolist() == [10, 64, 200]  # 10.25, 63.75, 200.25
+    frame, _ = frame_of(points, colors, (-0.75 * 40 / FOCAL, 0, 0), (1, 2))
+    assert frame[0, 0].tolist() == [11, 191, 201]  # 10.75, 191.25, 200.75
+
+
+@EXAMPLES
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_order_of_the_points_does_not_matter(seed, grown):
+    points, colors, spacing = layers(seed)
+    shift = (1.5, -1.0, -8.0)
+    order = np.random.default_rng(seed).permutation(len(colors))
+    one = frame_of(points, colors, shift, spacing=spacing if grown else None)
+    other = frame_of(
+        np.ascontiguousarray(points[:, order]),
+        colors[order],
+        shift,
+        spacing=spacing[order] if grown else None,
+    )
+    assert np.array_equal(one[0], other[0]) and np.array_equal(one[1], other[1])
+
+
+def test_same_bytes_from_any_number_of_threads():
+    points, colors, spacing = layers(1)
+    shifts = [(0.2 * t, -0.1 * t, -0.4 * t) for t in range(12)]
+
+    def film(workers):
+        with ThreadPoolExecutor(workers) as pool:
+            frames = pool.map(lambda s: frame_of(points, colors, s, spacing=spacing)[0], shifts)
+            return np.stack(list(frames))
+
+    one = film(1)
+    assert np.array_equal(one, film(2)) and np.array_equal(one, film(5))
+
+
+def test_one_thread_may_change_the_size_between_frames():
+    points, colors, _ = layers(2)
+    first, _ = frame_of(points, colors, (2, 0, 0))
+    frame_of(points, colors, (2, 0, 0), size=(20, 30))
+    again, _ = frame_of(points, colors, (2, 0, 0))
+    assert np.array_equal(first, again)
+
+
+def upsampled(image, zoom, size):
+    """Bilinear enlargement about the centre, positions clamped to the picture."""
+    height, width = image.shape[:2]
+    ys, xs = np.mgrid[: size[0], : size[1]]
+    y = ((ys - (size[0] - 1) / 2) / zoom + (height - 1) / 2).clip(0, height - 1.001)
+    x = ((xs - (size[1] - 1) / 2) / zoom + (width - 1) / 2).clip(0, width - 1.001)
+    top, left = y.astype(int), x.astype(int)
+    down, right = (y - top)[..., None], (x - left)[..., None]
+    upper = image[top, left] * (1 - right) + image[top, left + 1] * right
+    lower = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
+    return upper * (1 - down) + lower * down
+
+
+@pytest.mark.parametrize("zoom", [1.4, 2.0, 3.3, 7.0])
+def test_magnified_plane_has_no_holes_and_equals_bilinear_upsampling(zoom):
+    points, spacing = plane((48, 64))
+    colors = smooth_colors((48, 64))
+    frame, holes = frame_of(points, colors, (0, 0, 40 / zoom - 40), spacing=spacing)
+    assert not holes.any()
+    error = np.abs(frame - upsampled(colors.reshape(48, 64, 3).astype(float), zoom, (48, 64)))
+    assert error.max() <= 2 and error.mean() <= 0.4
+    if zoom > 3:
+        assert frame_of(points, colors, (0, 0, 40 / zoom - 40))[1].any()  # without spacing
+
+
+@pytest.mark.parametrize("zoom", [1.1, 1.24, 1.26, 1.5, 2.0, 3.3])
+def test_no_background_shines_through_a_magnified_surface(zoom):
+    front, front_spacing = plane((48, 64), 20.0)
+    back, back_spacing = plane((48, 64), 80.0)
+    points = np.concatenate([back, front], 1)
+    spacing = np.concatenate([back_spacing, front_spacing])
+    colors = np.concatenate([np.zeros((48 * 64, 3)), np.full((48 * 64, 3), 255)]).astype(np.uint8)
+    for offset in (0.0, 0.11):
+        shift = (offset, -offset, 20 / zoom - 20)
+        frame, holes = frame_of(points, colors, shift, spacing=spacing)
+        assert frame.min() == 255 and not holes.any()
+
+
+def test_film_twice_the_size_of_the_photo_shows_no_cracks():
+    points, colors, spacing = layers(5)
+    shift = (1.0, 0.5, -3.0)
+    frame, holes = frame_of(points, colors, shift, (96, 128), 2 * FOCAL, spacing)
+    small, small_holes = frame_of(points, colors, shift, spacing=spacing)
+    assert holes.mean() <= 1.15 * small_holes.mean() + 0.005
+    assert frame_of(points, colors, shift, (96, 128), 2 * FOCAL)[1].mean() > 2 * holes.mean()
+    shrunk = frame.reshape(48, 2, 64, 2, 3).mean((1, 3))
+    both = ~small_holes & ~holes.reshape(48, 2, 64, 2).any((1, 3))
+    assert np.mean(np.abs(shrunk - small)[both]) < 4
+
+
+def test_hole_is_filled_from_the_farther_side():
+    depth = np.full((20, 40), 60.0)
+    depth[:, 15:25] = 15.0
+    points, _ = lift(depth)
+    colors = np.where(depth.reshape(-1, 1) < 20, [255, 0, 0], [0, 0, 255]).astype(np.uint8)
+    frame, holes = frame_of(points, colors, (2.0, 0, 0), (20, 40))
+    inner = holes.copy()
+    inner[:, :3] = False
+    assert inner.sum() > 60
+    assert (frame[inner] == [0, 0, 255]).all()
+
+
+def test_unfilled_holes_stay_black():
+    points, colors, _ = layers(7)
+    frame, holes = frame_of(points, colors, (4, 0, 0), fill=False)
+    assert holes.any() and (frame[holes] == 0).all()
+
+
+def test_empty_cloud_gives_black_frame_of_holes():
+    frame, holes = frame_of(np.zeros((3, 0), np.float32), np.zeros((0, 3), np.uint8))
+    assert frame.max() == 0 and holes.all()
+
+
+def test_one_pixel_frame_works():
+    points = np.array([[0.0], [0.0], [5.0]], np.float32)
+    frame, holes = frame_of(points, np.array([[1, 2, 3]], np.uint8), size=(1, 1))
+    assert frame.tolist() == [[[1, 2, 3]]] and not holes.any()
+
+
+@pytest.mark.parametrize("grown", [False, True])
+def test_points_that_are_not_finite_or_behind_are_dropped(grown):
+    points, colors, spacing = layers(8)
+    wild, wild_colors = points.copy(), colors.copy()
+    for i, value in enumerate([np.nan, np.inf, -np.inf, 3e38, -3e38, 0.0005, 0.0, -5.0]):
+        wild[:, 3 * i + 40], wild[2, 3 * i + 41] = value, value
+        wild[i % 2, 3 * i + 42] = value if not np.isfinite(value) else 1e30
+    changed = (wild != points).any(0)
+    wild_colors[changed] = 255
+    spacing = spacing if grown else None
+    rest = np.ascontiguousarray(points[:, ~changed])
+    kept = spacing[~changed] if grown else None
+    finite_far = wild[2] == np.float32(3e38)  # lies in front, infinitely far away: legal
+    wild[2, finite_far] = -1
+    frame, holes = frame_of(wild, wild_colors, spacing=spacing)
+    expected, expected_holes = frame_of(rest, colors[~changed], spacing=kept)
+    assert np.array_equal(frame, expected) and np.array_equal(holes, expected_holes)
+
+
+def test_spacing_that_is_not_finite_does_no_harm():
+    points, colors, spacing = layers(9)
+    spacing[::7] = np.nan
+    spacing[1::7] = np.inf
+    spacing[2::7] = -1
+    frame, _ = frame_of(points, colors, (0, 0, -5), spacing=spacing)
+    assert frame.shape == (48, 64, 3)
+
+
+def test_points_right_before_the_camera_do_not_take_forever():
+    points, colors, spacing = layers(10)
+    points[2, :500] = np.linspace(0.0011, 0.1, 500)
+    points[:2, :500] *= 1e-3
+    frame, holes = frame_of(points, colors, spacing=spacing)
+    assert frame.shape == (48, 64, 3) and not holes.any()
+
+
+def test_many_points_on_one_pixel_do_not_overflow():
+    points = np.zeros((3, 100_000), np.float32)
+    points[2] = 5
+    colors = np.tile(np.array([[255, 128, 7]], np.uint8), (100_000, 1))
+    frame, _ = frame_of(points, colors, size=(3, 3))
+    assert frame[1, 1].tolist() == [255, 128, 7]
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"points": np.zeros((4, 3), np.float32)}, ["points", "(3, N)", "(4, 3)"]),
+        ({"points": np.zeros((3, 4))}, ["points", "float32", "float64"]),
+        ({"colors": np.zeros((5, 3), np.uint8)}, ["colors", "N = 4", "(5, 3)"]),
+        ({"colors": np.zeros((4, 3), np.float32)}, ["colors", "uint8", "float32"]),
+        ({"spacing": np.zeros(3, np.float32)}, ["spacing", "N = 4", "(3,)"]),
+        ({"shift": (1, 2)}, ["shift", "three"]),
+        ({"shift": (1, 2, float("nan"))}, ["shift", "nan"]),
+        ({"size": (0, 4)}, ["size", "(0, 4)"]),
+        ({"focal_px": -2.0}, ["focal_px", "-2.0"]),
+        ({"disparity_scale": 0}, ["disparity_scale", "0"]),
+    ],
+)
+def test_wrong_argument_is_named_with_wanted_and_got(changes, names):
+    arguments = {
+        "points": np.zeros((3, 4), np.float32), "colors": np.zeros((4, 3), np.uint8),
+        "shift": (0, 0, 0), "size": (2, 2), "focal_px": 1.0, "disparity_scale": 1.0,
+    }  # fmt: skip
+    with pytest.raises(ValueError) as error:
+        kernels.render_frame(**{**arguments, **changes})
+    for part in names:
+        assert part in str(error.value)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("grown", [False, True])
+def test_cuda_frame_matches_cpu(grown):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    points, colors, spacing = layers(11)
+    surfels = spacing if grown else None
+    frame, holes = frame_of(points, colors, (2, 1, -8), spacing=surfels)
+    cloud = on_gpu(points, colors)
+    surfels = on_gpu(spacing)[0] if grown else None
+    on_device = frame_of(*cloud, (2, 1, -8), spacing=surfels)
+    assert np.mean(np.abs(on_device[0].cpu().numpy().astype(int) - frame) > 1) <= 0.002
+    assert np.mean(on_device[1].cpu().numpy() != holes) <= 0.001
