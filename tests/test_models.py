@@ -11,16 +11,11 @@ from torch.nn import functional
 from models.blocks import Down, GridNetwork, Residual, Up, measure_statistics, normalise
 from models.discriminator import (
     Discriminator,
-    MPDDiscriminator,
-    MultiScaleDiscriminator,
-    MultiScalePerceptualDiscriminator,
-    PerceptualDiscriminator,
-    add_spectral_norm,
 )
 from models.disparity_estimation import Disparity, Estimation, Semantics
 from models.disparity_refinement import Refine, RefinePretrained
 from models.features import VGG16Partial
-from models.partial_inpainting import Masked, PartialConv2d, PartialInpaint, PartialUp
+from models.partial_inpainting import PartialInpaint
 from models.pointcloud_inpainting import Inpaint
 
 SIZES = [(16, 16), (17, 31), (75, 101), (1, 5)]
@@ -336,100 +331,6 @@ def test_ordinary_inpainting_sees_the_mask():
     assert not torch.allclose(inpaint(image, disparity, mask).image, other.image)
 
 
-# -- partial convolution --
-
-
-def naive_partial_convolution(conv, features, mask):
-    """The definition (SPEC 4.7), pixel by pixel, for one sample and a stride of one or two."""
-    kernel, stride, pad = conv.kernel_size[0], conv.stride[0], conv.padding[0]
-    channels, height, width = features.shape
-    padded, known = (functional.pad(tensor, [pad] * 4) for tensor in (features * mask, mask))
-    rows, columns = ((size + 2 * pad - kernel) // stride + 1 for size in (height, width))
-    result = torch.zeros(conv.out_channels, rows, columns)
-    updated = torch.zeros(rows, columns)
-    for y in range(rows):
-        for x in range(columns):
-            window = (slice(None), slice(y * stride, y * stride + kernel),
-                      slice(x * stride, x * stride + kernel))
-            seen = known[window].sum()
-            if seen > 0:
-                updated[y, x] = 1
-                scale = kernel * kernel * mask.shape[0] / seen
-                sums = (conv.weight * padded[window]).sum((1, 2, 3)) * scale
-                result[:, y, x] = sums + (0 if conv.bias is None else conv.bias)
-    return result, updated
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("multi_channel", [True, False])
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (1, 1, 0),
-                                                           (5, 2, 2)])
-def test_partial_convolution_matches_the_naive_loop(kernel, stride, padding, multi_channel, bias):
-    conv = PartialConv2d(3, 4, kernel, stride, padding, bias, multi_channel=multi_channel)
-    mask = (torch.rand(2, 3 if multi_channel else 1, 9, 11) > 0.7).float()
-    mask[:, :, :5, :5] = 0  # windows that see nothing
-    features = torch.randn(2, 3, 9, 11)
-    result, updated = conv(features, mask)
-    assert updated.shape[1] == (4 if multi_channel else 1)
-    for sample in range(2):
-        expected, known = naive_partial_convolution(conv, features[sample], mask[sample])
-        torch.testing.assert_close(result[sample], expected)
-        assert torch.equal(updated[sample], known.expand_as(updated[sample]))
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
-def test_what_stands_in_holes_never_matters(seed, share):
-    generator = torch.Generator().manual_seed(seed)
-    conv = PartialConv2d(2, 3, 3, padding=1)
-    mask = (torch.rand(1, 1, 6, 7, generator=generator) < share).float()
-    features = torch.rand(1, 2, 6, 7, generator=generator)
-    rubbish = torch.rand(1, 2, 6, 7, generator=generator) * 100
-    clean, _ = conv(features, mask)
-    dirty, _ = conv(features * mask + rubbish * (1 - mask), mask)
-    torch.testing.assert_close(dirty, clean)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000))
-def test_a_known_constant_stays_constant_wherever_anything_is_known(seed):
-    """With an averaging kernel: holes and the image's border leave no trace."""
-    generator = torch.Generator().manual_seed(seed)
-    conv = PartialConv2d(1, 1, 3, padding=1, bias=False)
-    torch.nn.init.constant_(conv.weight, 1 / 9)
-    mask = (torch.rand(1, 1, 6, 7, generator=generator) > 0.6).float()
-    result, updated = conv(torch.full((1, 1, 6, 7), 5.0), mask)
-    torch.testing.assert_close(result, 5 * updated)
-
-
-def test_without_a_mask_the_inside_is_an_ordinary_convolution():
-    conv = PartialConv2d(2, 3, 3, padding=1)
-    features = torch.rand(2, 2, 8, 9)
-    result, updated = conv(features)
-    ordinary = functional.conv2d(features, conv.weight, conv.bias, padding=1)
-    torch.testing.assert_close(result[..., 1:-1, 1:-1], ordinary[..., 1:-1, 1:-1])
-    assert not torch.allclose(result[..., 0, :], ordinary[..., 0, :])
-    assert updated.all() and len(updated) == 2
-
-
-def test_a_doubled_mask_is_known_above_one_half():
-    """A known pixel beside a hole claims its own half of the doubled row, no more."""
-    block = PartialUp(1, 1, 1)
-    seen = []
-    block.conv1.register_forward_pre_hook(lambda module, args: seen.append(args[1]))
-    mask = torch.tensor([[1.0, 1.0, 0.0, 0.0]]).expand(3, 4)[None, None]
-    block(Masked(torch.rand(1, 1, 3, 4), mask))
-    assert seen[0][0, 0, 2].tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
-
-
-def test_where_branches_meet_both_must_know_a_pixel():
-    node = Masked(torch.ones(1, 2, 2, 3), torch.tensor([[[[1.0, 1, 0], [0, 1, 0]]]]))
-    branch = Masked(torch.ones(1, 2, 2, 4), torch.tensor([[[[1.0, 0, 1, 1], [0, 1, 0, 1]]]]))
-    merged = PartialInpaint.merge(node, branch)
-    assert merged.mask.tolist() == [[[[1, 0, 0], [0, 1, 0]]]]
-    assert torch.equal(merged.features, torch.full((1, 2, 2, 3), 2.0))
-
-
 # -- semantics and features --
 
 
@@ -498,65 +399,3 @@ def test_normalising_features_see_imagenet_range():
     expected = plain((image - mean[:, None, None]) / std[:, None, None])
     for ours, theirs in zip(normalising(image), expected, strict=True):
         torch.testing.assert_close(ours, theirs)
-
-
-# -- discriminators --
-
-
-def test_patch_discriminator_gives_raw_scores_per_patch():
-    scores = Discriminator()(torch.rand(2, 3, 96, 112))
-    assert scores.shape == (2, 1, 5, 6)
-
-
-def test_discriminator_takes_channels_dilations_and_strides_in_this_order():
-    network = Discriminator([4, 6, 8], [1, 2], [2, 1])
-    assert [block.conv[0].dilation[0] for block in network.net] == [1, 2]
-    assert [block.conv[0].stride[0] for block in network.net] == [2, 1]
-    assert network(torch.rand(1, 4, 32, 32)).shape[1] == 1
-    assert "net.0.conv.1.running_mean" in network.state_dict()  # given channels: all normalise
-
-
-def test_discriminator_wants_one_dilation_and_stride_per_block():
-    with pytest.raises(ValueError, match=r"2 blocks need .* got \[1\] and \[2, 1\]"):
-        Discriminator([4, 6, 8], [1], [2, 1])
-
-
-@pytest.mark.parametrize("network", [MultiScaleDiscriminator, MultiScalePerceptualDiscriminator])
-def test_multi_scale_scores_are_probabilities_at_three_scales(network):
-    scores = network()(torch.rand(1, 3, 280, 280))
-    assert [tuple(score.shape[-2:]) for score in scores] == [(67, 67), (15, 15), (1, 1)]
-    assert all(0 <= score.min() and score.max() <= 1 for score in scores)
-
-
-def test_the_pair_discriminator_sees_image_and_disparity():
-    network = MPDDiscriminator().eval()
-    network.localD2 = network.Dmain = torch.nn.Identity()  # they need 280 px, and time
-    image, disparity = torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64)
-    scores = network(image, disparity)
-    for changed in (network(1 - image, disparity), network(image, 1 - disparity)):
-        assert not torch.equal(scores[0], changed[0])
-
-
-@pytest.mark.parametrize("network", [
-    PerceptualDiscriminator, MultiScalePerceptualDiscriminator, MPDDiscriminator
-])
-def test_discriminators_look_through_a_given_extractor(network):
-    extractor = VGG16Partial(normalise=True)
-    judge = network(extractor=extractor)
-    assert judge.extractor is extractor
-    frozen = {name for name, weight in judge.named_parameters() if not weight.requires_grad}
-    assert frozen == {name for name, _ in judge.named_parameters() if name.startswith("extractor")}
-
-
-def test_spectral_norm_divides_trainable_weights_by_their_largest_singular_value():
-    network = add_spectral_norm(PerceptualDiscriminator()).train()
-    features = torch.rand(2, 256, 20, 20)
-    with torch.no_grad():
-        for _ in range(30):  # each forward is one power iteration
-            network.outConv(network.net(features))
-    convolutions = [block.conv[0] for block in network.net] + [network.outConv]
-    for conv in convolutions:
-        largest = torch.linalg.matrix_norm(conv.weight.flatten(1), ord=2).item()
-        assert largest == pytest.approx(1, rel=0.02)
-    assert not any("extractor" in key and "weight_orig" in key for key in network.state_dict())
-    assert sum("weight_orig" in key for key in network.state_dict()) == len(convolutions)

@@ -194,3 +194,16 @@ def test_stored_adversarial_losses_are_the_mean_square_over_scales(name, kind, f
     wanted = 1 if kind == "real" else 0
     loss = np.mean([np.mean((score - wanted) ** 2) for score in scores])
     assert loss == pytest.approx(group.attrs[f"eval_adv_{kind}"], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["conv_5x3x4x4", "conv_64x3x3x3"])
+def test_spectral_norm_converges_to_the_reference(name, golden):
+    with h5py.File(golden / "losses.h5") as losses:
+        group = losses["spectral_norm"][name]
+        weight, normalised = tensors(group, "weight", "normalized")
+    conv = torch.nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2])
+    conv.weight.copy_(weight)
+    discriminator.add_spectral_norm(conv).train()
+    for _ in range(300):  # one power iteration each
+        conv(torch.zeros(1, *weight.shape[1:]))
+    torch.testing.assert_close(conv.weight, normalised, rtol=1e-4, atol=1e-6)
