@@ -453,11 +453,32 @@ def test_losses_are_float32_under_autocast(name):
     assert inside == plain
 
 
-def test_picture_losses_are_float32_under_autocast():
-    images, mask = [_random(1, 3, 16, 16, seed=s) for s in (1, 2)], torch.ones(1, 1, 16, 16)
+def test_picture_losses_do_not_change_under_autocast():
+    images, disparity = [_random(1, 3, 24, 24, seed=s) for s in (1, 2)], 9 * _random(1, 1, 24, 24)
+    images[0] = 0.5 + 0.02 * images[0]  # flat enough that not all of it is near an edge
+    mask = torch.ones_like(disparity)
+    mask[..., 8:14, 8:14] = 0
+
+    def terms():
+        return losses.inpainting_loss(*images, mask) | losses.adversarial_side_loss(
+            *images, mask, disparity, disparity
+        )
+
+    plain = terms()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        features = nn.Conv2d(3, 4, 3)
-        terms = losses.inpainting_loss(*images, mask, features=lambda x: [features(x)])
-        terms |= losses.adversarial_side_loss(*images, mask, mask, mask)
+        inside = terms()
+        features = nn.Conv2d(3, 4, 3)  # runs in bfloat16
+        deep = losses.inpainting_loss(*images, mask, features=lambda x: [features(x)])
         assert losses.gram(images[0].bfloat16()).dtype == torch.float32
-    assert all(term.dtype == torch.float32 for term in terms.values())
+    assert plain == inside and plain["mask"] > 0
+    assert deep["prc"].dtype == deep["style"].dtype == torch.float32
+
+
+def test_near_edges_do_not_depend_on_autocast():
+    image = 0.5 + 0.4 * torch.sin(torch.arange(40.0) / 3).expand(1, 3, 40, 40)
+    mask = torch.ones(1, 1, 40, 40)
+    mask[..., 10:20, 10:20] = 0
+    arguments = image, image, mask, 30 * _random(1, 1, 40, 40), mask
+    plain = losses.adversarial_side_loss(*arguments)["mask"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert losses.adversarial_side_loss(*arguments)["mask"] == plain

@@ -171,7 +171,8 @@ def test_a_missing_edge_shows_in_completeness_only():
     both = _step(12).clone()
     both[..., 34:] = 1.0
     error = metrics.boundary_error(_step(12), both)
-    assert error["dbe_accuracy"] < 0.5 and error["dbe_completeness"] > 4
+    # Half of the true edge is 22 px from any predicted one, which counts as 10.
+    assert error["dbe_accuracy"] < 0.5 and 4.5 < error["dbe_completeness"] < 5.5
 
 
 def test_holes_in_the_truth_are_no_edges():
