@@ -117,14 +117,17 @@ def run(settings):
 
     from utils.batch import find_photos, plan_jobs
     from utils.film import film_length
-    from utils.video import CODECS
+    from utils.video import CODECS, VideoWriter
 
+    codec = CODECS[settings.codec]
     try:
         film_length(settings.duration, settings.fps, settings.loop)
+        VideoWriter(f"film{codec.suffixes[0]}", (2, 2), settings.fps, settings.codec,
+                    settings.quality)  # checks its arguments; nothing is opened yet
     except ValueError as error:
         raise UsageError(str(error)) from error
     photos, batch = find_photos(settings.inputs, sys.stdin)
-    jobs = plan_jobs(photos, batch, settings.out, CODECS[settings.codec].suffix)
+    jobs = plan_jobs(photos, batch, settings.out, codec.suffixes[0])
     if batch and settings.depth and Path(settings.depth).is_file():
         raise UsageError(f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
                          "  Give a folder of maps with the photos' stems.")
@@ -363,7 +366,7 @@ def describe_film(job, settings, networks, depth_file):
 
     looks = settings.looks()
     return {"fingerprint": fingerprint(job.photo, looks, networks.digests, depth_file),
-            "settings": json.dumps(looks)}
+            "settings": looks}
 
 
 def is_made(video, metadata):
@@ -371,10 +374,10 @@ def is_made(video, metadata):
     from utils.video import read_metadata
 
     try:
-        made_of = read_metadata(video).get("fingerprint") if video.is_file() else None
+        found = read_metadata(video) if video.is_file() else None
     except ValueError:  # damaged
         return False
-    return made_of == metadata["fingerprint"]
+    return isinstance(found, dict) and found.get("fingerprint") == metadata["fingerprint"]
 
 
 def prepare_folder(folder):

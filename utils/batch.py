@@ -3,11 +3,11 @@
 import glob
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 from utils.files import file_digest
+from utils.options import CODECS_BY_SUFFIX
 
 # What is taken from a folder; a file named on the command line is tried whatever its suffix.
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp",
@@ -78,7 +78,7 @@ def plan_jobs(photos, batch, out, suffix):
     Raises:
         ValueError: a video file's name for a batch.
     """
-    named = re.fullmatch(r"\.(mp4|m4v|mov|mkv|webm|gif)", out.suffix.lower()) and not out.is_dir()
+    named = out.suffix.lower() in CODECS_BY_SUFFIX and not out.is_dir()
     if named and batch:
         raise ValueError(f"--out {out} names one video, and there are {len(photos)} photos.\n"
                          "  Give a folder.")

@@ -28,8 +28,8 @@ DEFAULT_MAX_SIZE = 1920
 CODECS = ("h264", "h265", "vp9", "av1", "prores", "gif")
 # What a file name asks for: the codecs that its container takes, the default first.
 CODECS_BY_SUFFIX = {
-    ".mp4": ("h264", "h265", "av1"), ".m4v": ("h264", "h265"), ".mov": ("prores", "h264", "h265"),
-    ".webm": ("vp9", "av1"), ".mkv": CODECS[:-1], ".gif": ("gif",),
+    ".mp4": ("h264", "h265", "av1"), ".mov": ("prores", "h264", "h265"),
+    ".webm": ("vp9", "av1"), ".mkv": ("h264", "h265", "vp9", "av1"), ".gif": ("gif",),
 }
 # Settings that change what comes out; the others only say where and how to run.
 LOOKS = ("windows", "dolly", "flat", "autozoom", "depth_kind", "duration", "fps", "loop", "easing",
