@@ -16,7 +16,8 @@ Protocol:
   there is something on both sides. `all`: the whole view. SSIM is averaged over the windows centred
   there. `disparity`: mean |error| of the filled disparity as a share of the nearest one, where a
   method gives one.
-* A figure is the mean over the views; a view without such pixels does not count.
+* A figure is the mean over the views; a view without such pixels does not count. There is no FID:
+  it needs Inception's published weights, and says little over a few dozen views.
 """
 
 import argparse

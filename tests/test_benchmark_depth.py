@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import cv2
 import h5py
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from benchmarks import depth
+
+RGBD = Path(__file__).resolve().parents[2] / "shared" / "data" / "val" / "rgbd"
 
 
 def _sample(inverse, reach=math.inf, **more):
@@ -79,6 +82,15 @@ def test_annotated_edges_are_used():
     plain = depth.figures(truth[None, None], _sample(truth))
     annotated = depth.figures(truth[None, None], _sample(truth, edges=edges))
     assert plain["dbe_accuracy"] == 0 and 1 < annotated["dbe_accuracy"] < 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not RGBD.is_dir(), reason="the NYU frames are not beside this checkout")
+def test_the_ramp_scores_on_nyu_what_others_found():
+    rows = depth.evaluate({"ramp": depth.ramp}, depth.nyu_samples(RGBD))
+    found = depth.means(rows["ramp"])
+    assert found["abs_rel"] == pytest.approx(0.234, abs=0.003)
+    assert found["delta1"] == pytest.approx(0.585, abs=0.01)
 
 
 def test_means_leave_nan_out_and_images_without_truth_are_skipped():
