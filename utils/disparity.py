@@ -42,20 +42,23 @@ def upsample_disparity(disparity, image):
         (1, 1, H, W) float32 on the CPU.
     """
     disparity = disparity.float().cpu()
-    pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-    size = np.array(pixels.shape[:2])
+    size = np.array(image.shape[2:])
     strides = max(1, math.ceil(math.log(max(size / disparity.shape[2:])) / math.log(4)))
     for stride in range(strides - 1, -1, -1):
         target = np.maximum(1, np.round(size / 4**stride)).astype(int)
         if stride:
             target = np.maximum(target, disparity.shape[2:])
         radius = edge_radius(max(target / disparity.shape[2:]))
-        smaller = cv2.resize(pixels, tuple(int(s) for s in target[::-1]),
-                             interpolation=cv2.INTER_AREA)
-        enlarged = resize_disparity(disparity, tuple(int(s) for s in target))
-        sharp = sharpen_edges(enlarged[0, 0].numpy(), smaller, radius)
-        disparity = torch.from_numpy(sharp)[None, None]
+        smaller = F.interpolate(image, tuple(target.tolist()), mode="area") if stride else image
+        disparity = sharpen_disparity(disparity, smaller, radius)
     return disparity
+
+
+def sharpen_disparity(disparity, image, radius):
+    """Resize (1, 1, h, w) disparity to an image (1, 3, H, W) and snap its edges; on the CPU."""
+    pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+    resized = resize_disparity(disparity.float().cpu(), image.shape[2:])[0, 0].numpy()
+    return torch.from_numpy(sharpen_edges(resized, pixels, radius))[None, None]
 
 
 def edge_radius(scale):

@@ -14,12 +14,14 @@ import torch.nn.functional as F
 from models.compact_estimation import CompactDisparity
 from utils.depth_files import read_depth
 from utils.depth_kind import guess_kind, to_disparity
-from utils.disparity import resize_disparity, upsample_disparity
+from utils.disparity import resize_disparity, sharpen_disparity, upsample_disparity
 
 # The size at which networks look at the photo, px of its long side: what they were trained at.
 ESTIMATION_SIDE = 512
 COMPACT_SIDE = 384
 REFINEMENT_SIDE = 1024
+# An estimate is blurred by about this many px at this long side, whatever its own size.
+BLUR_SIDE, BLUR_RADIUS = 256, 8
 MIN_SIDE = 32  # of the short side of that copy, or a wide panorama would lose its last rows
 
 
@@ -72,7 +74,11 @@ def refine_disparity(network, image, disparity):
         quarter = resize_disparity(disparity, [side // 4 for side in size])
         disparity = network(resize_image(image, size).to(device), quarter.to(device))
     disparity = disparity.float().cpu()
-    return upsample_disparity(disparity - disparity.amin().clamp(max=0), image)
+    disparity = disparity - disparity.amin().clamp(max=0)
+    if network is None:
+        small = resize_image(image, working_size(image.shape[2:], BLUR_SIDE))
+        disparity = sharpen_disparity(disparity, small, BLUR_RADIUS)
+    return upsample_disparity(disparity, image)
 
 
 class HuggingFaceEstimator:
