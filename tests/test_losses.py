@@ -192,6 +192,12 @@ def test_ord_loss_by_hand():
         losses.ord_loss(d, t, mask, "l2")
 
 
+def test_losses_take_keywords_and_boolean_masks():
+    t = _random(1, 1, 4, 4)
+    loss = losses.ord_loss(disparity=t + 1, target=t, mask=torch.ones_like(t, dtype=torch.bool))
+    assert loss == pytest.approx(1)
+
+
 def test_full_share_forgives_a_global_factor():
     t = _random(2, 1, 6, 6) + 0.5
     assert losses.ord_loss(3 * t, t, torch.ones_like(t), "logrmse", share=1) < 1e-6

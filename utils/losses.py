@@ -31,7 +31,8 @@ def in_float32(function):
         def single(x):
             return x.float() if torch.is_tensor(x) else x
 
-        device = next(x for x in args if torch.is_tensor(x)).device.type
+        tensors = (x for x in (*args, *kwargs.values()) if torch.is_tensor(x))
+        device = next(tensors).device.type
         with torch.autocast(device, enabled=False):
             return function(*map(single, args), **{k: single(v) for k, v in kwargs.items()})
 
