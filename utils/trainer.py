@@ -42,7 +42,7 @@ class Part:
         average: copy whose weights follow slowly, or None; the one to validate and to use.
     """
 
-    def __init__(self, network, lr, settings, total_steps):
+    def __init__(self, network, lr, settings, total_steps, averaged=True):
         """Make the optimiser (Adam) and the schedule; nothing is moved to a device yet."""
         self.network = self.wrapped = network
         trainable = [p for p in network.parameters() if p.requires_grad]
@@ -50,7 +50,7 @@ class Part:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: rate(step, settings, total_steps)
         )
-        self.decay = settings.ema
+        self.decay = settings.ema if averaged else 0
         self.average = None
         if self.decay:
             self.average = copy.deepcopy(network).eval().requires_grad_(False)
@@ -152,7 +152,7 @@ class Trainer:
         self.epoch_steps = max(1, data.epoch_length // (settings.batch_size * self.world))
         self.total_steps = settings.steps or settings.n_epochs * self.epoch_steps
         self.parts = {
-            kind: Part(network, lr, settings, self.total_steps)
+            kind: Part(network, lr, settings, self.total_steps, averaged=kind == self.kind)
             for kind, (network, lr) in self.build().items()
         }
         if settings.resume:
@@ -202,7 +202,7 @@ class Trainer:
                 raw = next(batches)
                 progress.waited(time.perf_counter() - began)
                 batch = self.data.prepare(raw, self.device)
-                progress.stepped(self.step(batch), batch)
+                progress.stepped(self.step(batch))
                 self.step_number += 1
                 if self._agree(caught):
                     self.save()
@@ -261,6 +261,7 @@ class Trainer:
 
     def checkpoint(self, progress):
         """Save, validate and draw; only the first process does, the others wait."""
+        progress.pause_clock()
         self.save()
         figures = {}
         if self.accelerator.is_main_process:
@@ -268,6 +269,7 @@ class Trainer:
                 figures = self.validate()
             progress.validated(figures)
         self.accelerator.wait_for_everyone()
+        progress.resume_clock()
         return figures
 
     def save(self):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from accelerate.utils import gather_object
 
 from utils.files import complete_or_absent
 
@@ -26,7 +27,7 @@ class Progress:
     def __init__(self, trainer):
         """Nothing is opened before the context is entered."""
         self.trainer, self.shown = trainer, trainer.accelerator.is_main_process
-        self.bar = self.writer = self.batch = None
+        self.bar = self.writer = None
         self._restart()
 
     def __enter__(self):
@@ -54,11 +55,8 @@ class Progress:
         """Count time in which the step stood still for want of a batch."""
         self.waiting += seconds
 
-    def stepped(self, losses, batch):
+    def stepped(self, losses):
         """Take in one step; now and then show the means since the last time."""
-        if not self.shown:
-            return
-        self.batch = batch
         for name, value in losses.items():
             self.sums[name] += value.detach()
         self.steps += 1
@@ -69,23 +67,31 @@ class Progress:
 
     def _report(self):
         seconds = time.perf_counter() - self.began
-        figures = {name: float(value) / self.steps for name, value in self.sums.items()}
-        figures["total"] = sum(figures.values())
+        means = {name: float(value) / self.steps for name, value in self.sums.items()}
+        everywhere = gather_object([means])
+        terms = {name: 0.0 for process in everywhere for name in process}
+        for name in terms:  # a term that a process did not have weighs nothing there
+            terms[name] = sum(process.get(name, 0.0) for process in everywhere) / len(everywhere)
+        terms["total"] = sum(terms.values())
+        if self.shown:
+            self._show(terms, seconds)
+        self._restart()
+
+    def _show(self, terms, seconds):
         trainer, done = self.trainer, self.trainer.step_number + 1
         images = self.steps * trainer.settings.batch_size * trainer.world
-        figures |= {"images_per_second": images / seconds, "waiting": self.waiting / seconds}
-        self._remember(trainer.tag, done, figures)
-        losses = "  ".join(f"{name} {figures[name]:.4g}" for name in (*self.sums, "total"))
+        speed = {"images_per_second": images / seconds, "waiting": self.waiting / seconds}
+        self._remember(trainer.tag, done, terms | speed)
+        losses = "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
         if self.bar is not None:
             self.bar.set_postfix_str(losses, refresh=False)
         else:
             left = (trainer.total_steps - done) * seconds / self.steps
             log.info(
                 "step %d of %d  %s  %.1f images/s, %.0f %% waiting for data, %s left", done,
-                trainer.total_steps, losses, figures["images_per_second"],
-                100 * figures["waiting"], clock(left),
+                trainer.total_steps, losses, speed["images_per_second"],
+                100 * speed["waiting"], clock(left),
             )
-        self._restart()
 
     def validated(self, figures):
         """Show and keep the figures of a validation; draw the curve and the panel anew."""
@@ -98,18 +104,17 @@ class Progress:
         else:
             log.info("%s", message)
         draw_curve(trainer.path(trainer.kind, ".curve.png"), trainer.history)
-        columns = trainer.examples(self.check_batch())
+        columns = trainer.examples(next(iter(trainer.data.validation(trainer.device))))
         if columns:
             write_panel(trainer.path(trainer.kind, ".panel.png"), columns)
-        self._restart_clock()
 
-    def check_batch(self):
-        """The first held-out samples."""
-        return next(iter(self.trainer.data.validation(self.trainer.device)))
+    def resume_clock(self):
+        """Leave the time spent on saving and validating out of images per second."""
+        self.began += time.perf_counter() - self.paused
 
-    def _restart_clock(self):
-        """Leave the time spent on validating out of images per second."""
-        self._restart()
+    def pause_clock(self):
+        """Note when saving and validating began."""
+        self.paused = time.perf_counter()
 
     def _remember(self, tag, step, figures):
         self.trainer.history.append({"step": step, "tag": tag, **figures})

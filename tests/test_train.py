@@ -1,0 +1,708 @@
+"""train.py: its command line, and what each mode learns from."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import data_loader
+import train
+from models.blocks import normalise
+from utils import (
+    adversarial_training,
+    checkpoints,
+    data_sets,
+    depth_training,
+    inpainting_training,
+    instance_masks,
+    losses,
+    refinement_training,
+    training_records,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+WALL, BOX = 4.0, 2.0  # depths of the drawn scene: focal 20 px, moved by one and by two pixels
+DRAWN_SHIFT = (0.2, 0.0, 0.0)
+
+
+def drawn_scene(seed=0, size=(32, 48)):
+    """A textured wall and a box before it, and the view that a shift to the right gives.
+
+    Returns images (2, H, W, 3), depths (2, H, W), instances (2, H, W).
+    """
+    height, width = size
+    wall = np.random.default_rng(seed).integers(40, 200, (height, width + 8, 3), dtype=np.uint8)
+    wall = cv2.GaussianBlur(wall, (5, 5), 0)
+    image = np.stack([wall[:, 4 : 4 + width], wall[:, 3 : 3 + width]])
+    depth, instances = np.full(image.shape[:3], WALL, np.float32), np.zeros(image.shape[:3], "u1")
+    for view, left in enumerate((14, 16)):
+        box = np.s_[view, 8:24, left : left + 12]
+        image[box], depth[box], instances[box] = (200, 60, 30), BOX, 1
+    return image, depth, instances
+
+
+def write_scenes(folder, count=4):
+    folder.mkdir(exist_ok=True)
+    scenes = [drawn_scene(seed) for seed in range(count)]
+    with h5py.File(folder / "scenes-000000.h5", "w") as file:
+        file.attrs.update(format="kbe-scenes-1", baseline=0.1)
+        for name, parts in zip(("image", "depth", "instances"), zip(*scenes, strict=True),
+                               strict=True):
+            file[name] = np.stack(parts)
+        file["shift"] = np.array([[(0, 0, 0), DRAWN_SHIFT]] * count, np.float32)
+        file["focal_px"] = np.full(count, 20.0, np.float32)
+    return {"name": "drawn", "path": str(folder), "param": {"baseline": 0.1, "focal": 20}}
+
+
+def write_photos(folder, count=4):
+    for name in ("images", "disparity"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        image, depth, _ = drawn_scene(number)
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), image[0][..., ::-1])
+        cv2.imwrite(str(folder / "disparity" / f"{number}.png"),
+                    (400 / depth[0]).astype(np.uint8))
+    return {"name": "photos", "path": str(folder), "disparity": "relative",
+            "focal_unit": "long side", "param": {"baseline": 120, "focal": 0.5}}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Narrow networks, no curve, no TensorBoard; Accelerate decides anew in every test."""
+    monkeypatch.setattr(training_records, "draw_curve", lambda path, history: None)
+    monkeypatch.setattr(training_records, "open_tensorboard", lambda folder: None)
+    monkeypatch.setitem(inpainting_training.SIZES, "compact", ((4, 6, 8, 8), 4))
+    monkeypatch.setitem(refinement_training.WIDTHS, "compact", (4, 6, 8))
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def flags(tmp_path):
+    """Command line for a tiny run on the drawn scenes and the drawn photos."""
+    sets = [write_scenes(tmp_path / "scenes"), write_photos(tmp_path / "photos")]
+    (tmp_path / "sets.json").write_text(json.dumps(sets))
+    return ["--dataset", "drawn", "--dataset-file", str(tmp_path / "sets.json"), "--crop", "48x32",
+            "--batch-size", "2", "--steps", "2", "--workers", "0", "--device", "cpu",
+            "--models-dir", str(tmp_path / "models"), "--runs-dir", str(tmp_path / "runs"),
+            "--log-every", "1", "--threads", "1"]
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """Both views of two drawn scenes, the way the loader gives them, uncropped and in order."""
+    opened = data_sets.open_data_set(write_scenes(tmp_path / "scenes"))
+    drawn = data_loader.Samples([opened], (32, 48), train=False, second_view=True)
+    return data_loader.prepare(data_loader.collate([drawn[0, n, n] for n in (0, 1)]), "cpu", False)
+
+
+def trainer_for(arguments):
+    return train.make_trainer(train.read_settings(arguments)[0])
+
+
+# -- command line --
+
+
+def test_help_matches_golden(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    golden = (ROOT / "tests" / "train_help.txt").read_text()
+    assert train.make_parser().format_help() == golden, (
+        "to accept: COLUMNS=100 python train.py --help > tests/train_help.txt")
+
+
+def test_help_loads_no_torch():
+    code = ("import sys, train; train.make_parser().format_help(); "
+            "sys.exit(bool({'torch', 'cv2', 'numpy'} & sys.modules.keys()))")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_classic_flags_keep_their_defaults():
+    settings, _ = train.read_settings([])
+    wanted = {"training_mode": "estimation", "mask_loss": "none", "mask_loss_dataset": None,
+              "n_epochs": 100, "batch_size": 8, "lr_estimation": 1e-4, "lr_refinement": 1e-5,
+              "lr_inpaint": 1e-4, "lr_discriminator": 5e-5, "gamma_lr": 0.99999,
+              "save_name": "3dkbe", "model_path": None, "partial_conv": False}
+    assert {name: getattr(settings, name) for name in wanted} == wanted
+
+
+def test_every_setting_is_read_somewhere():
+    files = [ROOT / "train.py", *ROOT.glob("utils/*train*.py")]
+    text = "".join(path.read_text() for path in files)
+    listed = re.search(r'names = \(("crop".*?)\)', text, re.DOTALL)[1]
+    for name in train.Settings.__dataclass_fields__:
+        used = re.search(rf"settings\.{name}\b", text) or f'"{name}"' in listed
+        assert used or name.startswith("lr_") and f"settings.{name}" in text, name
+
+
+def test_dry_run_prints_the_settings(capsys):
+    assert train.main(["--dry-run", "--crop", "320x240", "--network", "paper"]) == 0
+    settings = json.loads(capsys.readouterr().out)
+    assert settings["crop"] == [240, 320] and settings["depth_loss"] == "reference"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--training-mode inpainting_ref", "--model-path"),
+        ("--mask-loss other", "--mask-loss-dataset"),
+        ("--training-mode inpainting --mask-loss same", "--training-mode estimation"),
+        ("--training-mode inpainting_ref --model-path x --crop 256x192", "--crop 384x288"),
+        ("--batch-size 0", "--batch-size must be at least 1"),
+        ("--steps 0", "--steps must be at least 1"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_runs(arguments, message, capsys):
+    assert train.main(arguments.split()) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", ["--crop 12", "--crop 8x8", "--unknown", "--network huge"])
+def test_usage_errors_exit_with_2(arguments):
+    with pytest.raises(SystemExit) as stopped:
+        train.main(arguments.split())
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("flag", ["--dataset", "--val-dataset"])
+def test_unknown_data_set_lists_the_known(flags, flag, capsys):
+    assert train.main([*flags, flag, "nowhere"]) == 1
+    error = capsys.readouterr().err
+    assert f"{flag} nowhere" in error and "synthetic" in error and "drawn" in error
+
+
+@pytest.mark.parametrize("content", [None, "{", '[{"path": 1}]', "3"])
+def test_wrong_dataset_file_is_named(tmp_path, content):
+    path = tmp_path / "sets.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match="sets.json is no list of data set dicts"):
+        train.known_data_sets(str(path))
+
+
+def test_listed_data_sets_are_complete():
+    for data_set in train.DATASETS:
+        data_sets.check_data_set(data_set)
+
+
+def test_default_data_set_is_made_on_first_use(flags, tmp_path, monkeypatch):
+    made = []
+
+    def ensure(folder, count):
+        made.append((folder, count))
+        write_scenes(Path(folder))
+
+    monkeypatch.setattr("utils.synthetic.ensure_dataset", ensure)
+    data_set = {"name": "new", "path": str(tmp_path / "new"), "generate": 4,
+                "param": {"baseline": 1, "focal": 1}}
+    (opened,) = train.choose_data_sets(["new"], {"new": data_set})
+    assert made == [(str(tmp_path / "new"), 4)] and len(opened) == 4
+
+
+# -- every mode runs, and what it leaves can be loaded --
+
+
+@pytest.mark.parametrize("dataset", ["drawn", "photos", "drawn,photos"])
+def test_estimation_leaves_a_network_for_kbe(flags, tmp_path, dataset, capsys):
+    assert train.main([*flags, "--dataset", dataset]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert any(name.endswith("ordinal of ramp") for name in figures)
+    network = checkpoints.load_estimator(tmp_path / "models" / "disparity-3dkbe.tar")
+    assert network(torch.rand(1, 3, 32, 48)).shape == (1, 1, 16, 24)
+
+
+def test_refinement_leaves_a_network_for_kbe(flags, tmp_path, capsys):
+    assert train.main([*flags, "--training-mode", "refinement"]) == 0
+    assert "dbe_accuracy of bilinear" in json.loads(capsys.readouterr().out)
+    network = checkpoints.load_network(tmp_path / "models" / "refine-3dkbe.tar", "refinement")
+    assert network(torch.rand(1, 3, 32, 48), torch.rand(1, 1, 8, 12)).shape == (1, 1, 32, 48)
+
+
+def test_refinement_of_an_estimation_network(flags, tmp_path):
+    train.main([*flags, "--steps", "1"])
+    AcceleratorState._reset_state(reset_partial_state=True)
+    path = tmp_path / "models" / "disparity-3dkbe.tar"
+    trainer = trainer_for([*flags, "--training-mode", "refinement", "--model-path", str(path)])
+    before = [p.clone() for p in trainer.estimator.parameters()]
+    trainer.fit()
+    after = trainer.estimator.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "partial"),
+    [("drawn", False), ("photos", False), ("drawn,photos", False), ("drawn", True)],
+)
+def test_inpainting_leaves_a_network_for_kbe(flags, tmp_path, dataset, partial, capsys):
+    arguments = [*flags, "--training-mode", "inpainting", "--dataset", dataset]
+    assert train.main(arguments + ["--partial-conv"] * partial) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert any(name.endswith("psnr_holes of rule") for name in figures)
+    network = checkpoints.load_network(tmp_path / "models" / "inpaint-3dkbe.tar", "inpainting")
+    assert type(network).__name__ == ("PartialInpaint" if partial else "Inpaint")
+
+
+@pytest.mark.parametrize("mode", ["estimation", "refinement", "inpainting"])
+def test_one_step_lowers_loss(flags, mode):
+    trainer = trainer_for([*flags, "--training-mode", mode, "--no-colours"])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    for group in trainer.parts[trainer.kind].optimizer.param_groups:
+        group["lr"] = 1e-4
+    before = sum(trainer.losses(batch).values()).detach()
+    trainer.step(batch)
+    trainer.step_number = 0
+    assert sum(trainer.losses(batch).values()) < before
+
+
+@pytest.mark.parametrize("mode", ["estimation", "refinement", "inpainting"])
+def test_resume_equals_uninterrupted_with_real_data(flags, mode):
+    def run(steps, name, *more):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        arguments = ["--training-mode", mode, "--steps", str(steps), "--save-name", name, *more]
+        trainer = trainer_for([*flags, *arguments])
+        trainer.fit()
+        return trainer.parts[trainer.kind].network.state_dict()
+
+    whole = run(3, "whole")
+    run(2, "part")
+    resumed = run(3, "part", "--resume")
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+# -- estimation --
+
+
+def shrunken_paper_network(monkeypatch):
+    from models import disparity_estimation
+
+    class Shrunk(disparity_estimation.Disparity):
+        def __init__(self):
+            super().__init__((4, 4, 4, 4, 4, 4), semantics_channels=3)
+
+    semantics = nn.AvgPool2d(16, ceil_mode=True)
+    monkeypatch.setattr(disparity_estimation, "Disparity", Shrunk)
+    monkeypatch.setattr(depth_training, "load_semantics", lambda device: semantics)
+
+
+def test_paper_network_trains_by_the_reference_schedule(flags, monkeypatch):
+    shrunken_paper_network(monkeypatch)
+    trainer = trainer_for([*flags, "--network", "paper", "--dataset", "drawn,photos",
+                           "--batch-size", "4"])
+    numbers = range(8)
+    keys = [trainer.data.samples[which, 0, n] for n in numbers for which in (0, 1)][:4]
+    batch = trainer.data.prepare(data_loader.collate(keys), "cpu")
+    terms = trainer.losses(batch)
+    assert set(terms) == {"ord", "grad", "ssi_data", "ssi_grad"}
+    assert float(terms["grad"]) == 0  # 1 - exp(0)
+    trainer.step_number = 10_000
+    later = trainer.losses(batch)
+    assert float(later["ord"]) == pytest.approx(float(terms["ord"]) / 3, rel=1e-4)
+    assert float(later["grad"]) > 0
+    trainer.fit()
+
+
+def test_paper_network_without_vgg_names_the_script(flags, monkeypatch, capsys):
+    monkeypatch.setattr(checkpoints, "VGG19_PATH", Path("nowhere.pth"))
+    assert train.main([*flags, "--network", "paper"]) == 1
+    assert "./download_models.sh" in capsys.readouterr().err
+
+
+def test_compact_network_takes_no_notice_of_scale(flags):
+    trainer = trainer_for(flags)
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    first = trainer.losses(batch)
+    batch["disparity"] = 7 * batch["disparity"] * (batch["mask"] > 0)
+    for name, value in trainer.losses(batch).items():
+        assert float(value.detach()) == pytest.approx(float(first[name].detach()), rel=1e-3)
+
+
+def test_start_from_the_whole_network_or_its_encoder(tmp_path):
+    from models.compact_estimation import CompactDisparity
+
+    source, target = CompactDisparity((8, 8, 8, 8, 8), 1), CompactDisparity((8, 8, 8, 8, 8), 1)
+    whole, encoder = tmp_path / "whole.safetensors", tmp_path / "encoder.safetensors"
+    checkpoints.save_state_dict(whole, source.state_dict())
+    checkpoints.save_state_dict(encoder, source.encoder.state_dict())
+    depth_training.start_from(target, encoder)
+    assert torch.equal(target.encoder.features[0][0].weight, source.encoder.features[0][0].weight)
+    assert not torch.equal(target.laterals[0].weight, source.laterals[0].weight)
+    depth_training.start_from(target, whole)
+    assert torch.equal(target.laterals[0].weight, source.laterals[0].weight)
+    with pytest.raises(ValueError, match="--model-path.*whole.safetensors does not fit"):
+        depth_training.start_from(nn.Conv2d(1, 1, 1), whole)
+
+
+def test_shrinking_averages_only_what_is_known():
+    disparity = torch.tensor([[[[2.0, 4.0, 6.0, 99.0], [2.0, 4.0, 99.0, 99.0]]]])
+    weight = (disparity < 50).float()
+    values, kept = depth_training.shrink_known(disparity, weight, (1, 2))
+    assert values.tolist() == [[[[3.0, 0.0]]]] and kept.tolist() == [[[[1.0, 0.0]]]]
+
+
+def test_ramp_is_nearer_at_the_bottom():
+    ramp = depth_training.vertical_ramp(torch.zeros(2, 1, 3, 4))
+    assert ramp[0, 0, :, 0].tolist() == [0, 0.5, 1] and ramp.shape == (2, 1, 3, 4)
+
+
+# -- mask losses --
+
+
+def test_mask_loss_counts_slopes_inside_objects_only():
+    disparity = torch.zeros(2, 1, 4, 4)
+    disparity[0, 0, 2:] = 5  # a step of 5 inside object 3, and none of object 9
+    instances = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+    instances[0, 0, :, :2], instances[0, 0, 3, 3] = 3, 9
+    loss = depth_training.instance_loss(disparity, instances, 0.5)
+    assert float(loss) == pytest.approx(2 * 4.5 / 9)
+    assert float(depth_training.instance_loss(disparity, instances * 0, 0.5)) == 0
+
+
+def test_mask_loss_same_adds_a_term(flags):
+    trainer = trainer_for([*flags, "--mask-loss", "same"])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    assert batch["instances"].any() and float(trainer.losses(batch)["mask"].detach()) == 0
+    trainer.step_number = 1000
+    with torch.no_grad():
+        expected = depth_training.instance_loss(
+            trainer.estimate(trainer.parts["disparity"].network, batch["image"]),
+            batch["instances"], 0.5)
+        found = trainer.losses(batch)["mask"]
+    assert float(found) == pytest.approx(1e-4 * float(expected), rel=1e-3)
+
+
+def test_mask_loss_other_steps_twice(flags, tmp_path):
+    (tmp_path / "extra" / "masks").mkdir(parents=True)
+    (tmp_path / "extra" / "images").mkdir()
+    image, _, instances = drawn_scene()
+    cv2.imwrite(str(tmp_path / "extra" / "images" / "a.png"), image[0])
+    cv2.imwrite(str(tmp_path / "extra" / "masks" / "a.png"), instances[0])
+    trainer = trainer_for([*flags, "--mask-loss", "other",
+                           "--mask-loss-dataset", str(tmp_path / "extra")])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    assert "mask" in trainer.step(batch)
+    assert trainer.parts["disparity"].schedule.last_epoch == 2
+
+
+def test_photos_without_masks_or_detector_say_what_to_do(flags, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    assert train.main([*flags, "--dataset", "photos", "--mask-loss", "same"]) == 1
+    error = capsys.readouterr().err
+    assert "'photos' has no masks" in error and "--mask-loss none" in error
+
+
+def test_detected_masks_are_kept_on_disk(tmp_path, monkeypatch):
+    data_set, seen = write_photos(tmp_path / "photos", 2), []
+
+    def load_detector(name):
+        return lambda pixels: seen.append(1) or np.ones((1, *pixels.shape[:2]))
+
+    monkeypatch.setattr(instance_masks, "load_detector", load_detector)
+    for _ in range(2):
+        opened = data_sets.open_data_set(data_set, masks=True)
+        assert opened.views(0)[0]["masks"].max() == 1
+    assert len(seen) == 2
+
+
+def test_best_mask_lies_on_top():
+    masks = np.zeros((2, 1, 3))
+    masks[0, 0, :2], masks[1, 0, 1:] = 0.9, 0.8
+    assert instance_masks.merge(masks).tolist() == [[1, 1, 2]]
+    assert instance_masks.merge(np.zeros((0, 1, 2))).tolist() == [[0, 0]]
+
+
+# -- refinement --
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
+def test_filling_keeps_the_known_and_stays_in_range(height, width, seed):
+    rng = torch.Generator().manual_seed(seed)
+    disparity = torch.rand(2, 1, height, width, generator=rng) + 1
+    weight = (torch.rand(2, 1, height, width, generator=rng) > 0.6).float()
+    weight[:, :, 0, 0] = 1
+    filled = refinement_training.fill_unknown(disparity * weight, weight)
+    assert torch.equal(filled * weight, disparity * weight)
+    assert filled.min() >= 1 - 1e-5 and filled.max() <= 2 + 1e-5
+
+
+def test_degrading_follows_its_numbers_and_never_inverts():
+    disparity, uniform = torch.rand(2, 1, 16, 24) + 1, torch.rand(2, 16)
+    degraded = refinement_training.degrade(disparity, uniform)
+    assert degraded.shape == disparity.shape and (degraded > 0).all()
+    assert torch.equal(degraded, refinement_training.degrade(disparity, uniform))
+    alone = refinement_training.degrade(disparity[1:], uniform[1:])
+    assert torch.allclose(degraded[1:], alone, atol=1e-5)
+    assert not torch.allclose(degraded, disparity, atol=0.01)
+
+
+def test_refinement_input_is_a_quarter_of_the_truth(flags):
+    trainer = trainer_for([*flags, "--training-mode", "refinement"])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    truth, coarse = trainer.coarse(batch)
+    assert truth.shape[-2:] == (32, 48) and coarse.shape[-2:] == (8, 12)
+    assert torch.allclose(truth.amax(dim=(1, 2, 3)), torch.tensor(refinement_training.PEAK))
+    assert (coarse.mean(dim=(1, 2, 3)) / truth.mean(dim=(1, 2, 3)) - 1).abs().max() < 0.2
+
+
+# -- inpainting --
+
+
+class Identity(nn.Module):
+    """Stands for the network where only its preparation of inputs matters."""
+
+    def normalise(self, image, disparity, statistics=None):
+        return normalise(image, disparity, statistics)
+
+    def context(self, image, disparity):
+        return torch.cat([image, disparity], dim=1)
+
+
+def test_rendered_view_matches_the_true_second_view(batch):
+    task = inpainting_training.make_task(Identity(), batch)
+    image, disparity = inpainting_training.restore(task)
+    known = task.mask.expand_as(image) > 0
+    assert known.float().mean() > 0.8
+    assert (image - task.image).abs()[known].max() < 1e-3
+    assert (disparity - task.disparity).abs()[task.mask > 0].max() < 0.01
+
+
+def test_holes_lie_where_the_wall_appears(batch):
+    """The box moves by two pixels, the wall by one: to the left of the box something appears."""
+    task = inpainting_training.make_task(Identity(), batch)
+    hole = task.mask[0, 0, 12] == 0
+    assert hole[15] and not hole[5] and not hole[22] and not hole[40]
+    assert task.disparity[0, 0, 12, 15] == pytest.approx(60, rel=1e-3)  # the wall: half of 120
+
+
+def test_without_a_second_view_the_photo_keeps_its_place(batch):
+    batch["has_second"] = torch.zeros(2)
+    task = inpainting_training.make_task(Identity(), batch)
+    image, _ = inpainting_training.restore(task)
+    assert torch.equal(task.image, batch["image"])
+    assert torch.allclose(image, batch["image"] * task.mask, atol=1e-5)
+    assert 0.02 < float((task.mask == 0).float().mean()) < 0.9
+
+
+def test_true_disparity_is_what_the_photos_camera_sees(batch):
+    """A camera one half nearer: depth 4 stays depth 4 for the photo, 3.5 for the second view."""
+    lifted = inpainting_training.lift(batch)
+    shift = torch.tensor([[0.0, 0.0, -0.5]] * 2)
+    focal, baseline = batch["focal_px"].view(-1, 1, 1, 1), batch["baseline"].view(-1, 1, 1, 1)
+    moved = {**batch, "second_disparity": focal * baseline / (batch["second_disparity"] * 0 + 3.5)}
+    seen, known = inpainting_training.disparity_seen_from_photo(
+        lifted, moved, shift * lifted.unit[:, None])
+    assert known.all() and torch.allclose(seen, torch.tensor(60.0), rtol=1e-4)
+
+
+def test_windows_match_the_reference(golden):
+    for case in json.loads((golden / "sampling.json").read_text())["random_zoom"]:
+        np.random.seed(case["seed"])
+        found = inpainting_training.random_windows(
+            (case["height"], case["width"]), np.random.random_sample(8))
+        for window, name in zip(found, ("window_from", "window_to"), strict=True):
+            wanted = case[name]
+            assert [int(window.center_u), int(window.center_v), int(window.width),
+                    int(window.height)] == [wanted[k] for k in (
+                        "dblCenterU", "dblCenterV", "intCropWidth", "intCropHeight")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=8, max_size=8))
+def test_windows_stay_inside_the_photo(uniform):
+    for window in inpainting_training.random_windows((192, 256), uniform):
+        left, top, right, bottom = window.span()
+        assert min(left, top) >= -1e-6 and right <= 256 + 1e-6 and bottom <= 192 + 1e-6
+
+
+def test_gradients_reach_the_context_through_the_renderer(flags, batch):
+    trainer = trainer_for([*flags, "--training-mode", "inpainting"])
+    sum(trainer.losses(batch).values()).backward()
+    for parameter in trainer.parts["inpaint"].network.moduleContext.parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0
+
+
+def test_inpainting_terms_have_the_reference_weights(flags, batch, monkeypatch):
+    trainer = trainer_for([*flags, "--training-mode", "inpainting"])
+    with torch.no_grad():
+        weighted = trainer.losses(batch)
+        monkeypatch.setattr(losses, "WEIGHTS", dict.fromkeys(losses.WEIGHTS, 1.0))
+        plain = trainer.losses(batch)
+    ratios = {name: float(weighted[name] / plain[name]) for name in plain}
+    assert ratios == pytest.approx({"hole": 6, "valid": 1, "tv": 0.1, "ord": 1e-4, "grad": 10})
+
+
+def test_vgg_joins_where_it_was_downloaded(tmp_path, monkeypatch, caplog):
+    from models.features import VGG16Partial
+
+    path = tmp_path / "vgg16.safetensors"
+    checkpoints.save_state_dict(path, VGG16Partial().state_dict())
+    monkeypatch.setattr(checkpoints, "VGG16_PATH", path)
+    caplog.set_level("INFO")
+    features = inpainting_training.perceptual_features("cpu")
+    assert len(features(torch.rand(1, 3, 16, 16))) == 3 and str(path) in caplog.text
+
+
+# -- adversarial --
+
+
+class TinyJudge(nn.Module):
+    """Two convolutions in place of the discriminator, beside a frozen extractor."""
+
+    def __init__(self, extractor=None):
+        super().__init__()
+        self.extractor = nn.Conv2d(3, 2, 3, padding=1).requires_grad_(False)
+        self.judge = nn.Conv2d(6, 1, 3, padding=1)
+
+    def forward(self, image, disparity):
+        seen = torch.cat([image, disparity, self.extractor(image)], dim=1)
+        return (torch.sigmoid(self.judge(seen)),)
+
+
+@pytest.fixture
+def adversarial(flags, tmp_path, monkeypatch):
+    """adversarial(flags...) -> trainer with a tiny judge, on a tiny crop."""
+    monkeypatch.setattr(adversarial_training, "MPDDiscriminator", TinyJudge)
+    monkeypatch.setattr(train, "check_settings", lambda settings: None)
+    train.main([*flags, "--training-mode", "inpainting", "--steps", "1", "--save-name", "start"])
+    start = tmp_path / "models" / "inpaint-start.tar"
+
+    def build(*more):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        return trainer_for([*flags, "--training-mode", "inpainting_ref", "--model-path",
+                            str(start), "--pretrain-steps", "1", "--balance-steps", "2",
+                            "--crop", "48x32", *more])
+
+    return build
+
+
+def snapshot(trainer, kind):
+    return {k: v.clone() for k, v in trainer.parts[kind].network.named_parameters()}
+
+
+def moved(trainer, kind, before):
+    return {k for k, v in trainer.parts[kind].network.named_parameters()
+            if not torch.equal(v, before[k])}
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_adversarial_step_moves_one_network(adversarial, step):
+    """At step 0 only the judge learns; at step 2 the generator does too, each from its own loss."""
+    trainer = adversarial()
+    before = {kind: snapshot(trainer, kind) for kind in trainer.parts}
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    trainer.step_number = step
+    terms = trainer.step(batch)
+    assert moved(trainer, "discriminator", before["discriminator"]) == {
+        "judge.weight_orig", "judge.bias"}
+    generator = moved(trainer, "inpaint", before["inpaint"])
+    assert any("moduleContext" in name for name in generator) if step else not generator
+    assert ("adversarial" in terms) == bool(step)
+    assert {"judge_fake", "judge_real"} <= terms.keys()
+
+
+def test_generators_gradient_leaves_the_judge_alone(adversarial):
+    trainer = adversarial()
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    before = snapshot(trainer, "discriminator")
+    generator = trainer.parts["inpaint"]
+    _, task = trainer.moved_view(generator.network, batch)
+    terms = trainer.generator_losses(task, trainer.inpaint(generator.wrapped, task))
+    trainer.update("inpaint", terms, batch)
+    judge = trainer.parts["discriminator"].network
+    assert not moved(trainer, "discriminator", before)
+    assert all(p.grad is None for p in judge.parameters())
+    learns = {name for name, p in judge.named_parameters() if p.requires_grad}
+    assert learns == {"judge.weight_orig", "judge.bias"}
+
+
+def test_spectral_norm_spares_the_frozen_extractor(adversarial):
+    keys = adversarial().parts["discriminator"].network.state_dict().keys()
+    assert "judge.weight_orig" in keys and "extractor.weight" in keys
+
+
+def test_generator_is_due_as_scheduled(adversarial):
+    trainer = adversarial("--pretrain-steps", "10", "--balance-steps", "5", "--stop-steps", "30")
+    due = []
+    for trainer.step_number in range(50):
+        if trainer.generator_steps():
+            due.append(trainer.step_number)
+    assert due == [15, 20, 25, 45]
+
+
+def test_rates_of_both_fall_alike(adversarial):
+    trainer = adversarial("--pretrain-steps", "0")
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    for trainer.step_number in (2, 3):
+        trainer.step(batch)
+    assert [p.schedule.last_epoch for p in trainer.parts.values()] == [2, 2]
+
+
+def test_adversarial_resume_equals_uninterrupted(adversarial, tmp_path):
+    whole = adversarial("--steps", "5", "--save-name", "whole")
+    whole.fit()
+    adversarial("--steps", "3", "--save-name", "part").fit()
+    resumed = adversarial("--steps", "5", "--save-name", "part", "--resume")
+    resumed.fit()
+    for kind, part in whole.parts.items():
+        one, two = part.network.state_dict(), resumed.parts[kind].network.state_dict()
+        assert all(torch.equal(one[key], two[key]) for key in one), kind
+    path = tmp_path / "models" / "inpaint-part.tar"
+    assert checkpoints.load_network(path, "inpainting") is not None
+    state = torch.load(tmp_path / "models" / "discriminator-part.tar", weights_only=True)
+    assert {"nb_iter", "model_state_dict", "optimizer_discriminator_state_dict",
+            "scheduler_discriminator_state_dict"} <= state.keys()
+
+
+# -- several processes --
+
+
+def launch(processes, flags, **options):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
+               str(processes), "train.py", *flags, "--threads", "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
+                            **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["estimation", "inpainting"])
+def test_two_processes_give_the_losses_of_the_doubled_batch(flags, tmp_path, mode):
+    histories = []
+    for name, processes, size in (("one", 1, 4), ("two", 2, 2)):
+        arguments = [*flags, "--training-mode", mode, "--steps", "4", "--save-name", name,
+                     "--batch-size", str(size), "--val-images", "1"]
+        run = launch(processes, arguments)
+        _, error = run.communicate(timeout=300)
+        assert run.returncode == 0, error
+        kind = {"estimation": "disparity", "inpainting": "inpaint"}[mode]
+        state = torch.load(tmp_path / "models" / f"{kind}-{name}.tar", weights_only=True)
+        histories.append([e for e in state["history"] if "total" in e])
+    for one, two in zip(*histories, strict=True):
+        for term in one.keys() - {"tag", "images_per_second", "waiting"}:
+            assert two[term] == pytest.approx(one[term], rel=2e-3), term
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run_with_an_error(flags):
+    run = launch(2, [*flags, "--steps", "100000", "--save-every", "100000"])
+    for line in run.stderr:
+        if line.startswith("step 3 of"):
+            break
+    children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True)
+    os.kill(int(children.stdout.split()[-1]), 9)
+    run.communicate(timeout=120)
+    assert run.returncode != 0
+
+
