@@ -14,7 +14,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from utils.options import UsageError, build_parser, parse_settings
 
@@ -23,29 +22,10 @@ log = logging.getLogger("kbe")
 BASELINE = 120.0
 # How far beyond both ends of the path is inpainted, so that rounding leaves no sliver (SPEC 6).
 OVERSHOOT = 1.1
-# The start window of --autozoom, as a share of the photo, as published.
-AUTOZOOM_START = 0.97
 
 
 class Terminated(BaseException):
     """SIGTERM arrived; it unwinds like Ctrl-C, so that no half file stays."""
-
-
-class Plan(NamedTuple):
-    """What is settled as soon as a photo is read: sizes and windows."""
-
-    image: object  # (1, 3, H, W) RGB in [0, 1], at the size that is worked on
-    photo_size: tuple[int, int]  # (height, width) px, as a person sees it
-    start: object  # CropWindow, px of the photo
-    end: object
-    film_size: tuple[int, int]  # (height, width) px
-    focal_px: float  # of `image`
-
-    @property
-    def scale(self):
-        """Pixels of `image` per pixel of the photo, across and down."""
-        height, width = (side // 4 * 4 for side in self.photo_size)
-        return self.image.shape[3] / width, self.image.shape[2] / height
 
 
 def main(argv=None):
@@ -249,6 +229,7 @@ def animate(job, settings, networks, show_progress=False):
         ValueError: the photo or its depth map cannot be used, or a window does not fit.
         OSError: a result cannot be written.
     """
+    from utils.plan import describe_plan, plan_photo
     from utils.preview import Preview
 
     clock = Stopwatch()
@@ -300,64 +281,6 @@ class Stopwatch:
         """Return {stage: seconds}, and the total."""
         laps = self._laps | {"total": self._last - self._start}
         return {name: round(seconds, 3) for name, seconds in laps.items()}
-
-
-def plan_photo(path, settings):
-    """Read a photo and settle everything that depends on its size.
-
-    Raises:
-        ValueError: unreadable.
-        UsageError: a window does not fit the photo.
-    """
-    import torch
-
-    from utils.camera import WindowNumbers, aspect_box, complete_windows, default_focal_px
-    from utils.images import read_image, resize
-
-    photo = read_image(path)
-    for note in photo.notes:
-        log.info("%s: %s", path, note)
-    # Networks halve the photo several times; what a multiple of four leaves over is dropped.
-    height, width = (side // 4 * 4 for side in photo.pixels.shape[:2])
-    scale = min(1.0, (settings.max_size or 10**9) / max(height, width))
-    size = tuple(max(16, round(side * scale / 4) * 4) for side in (height, width))
-    pixels = resize(photo.pixels[:height, :width], size)
-    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
-
-    given = settings.windows
-    numbers = [WindowNumbers(*(given.get(end + letter) for letter in "UVWH"))
-               for end in ("start", "end")]
-    if settings.autozoom and numbers[0].w is None and numbers[0].h is None:
-        numbers[0] = WindowNumbers(numbers[0].u or width / 2, numbers[0].v or height / 2,
-                                   int(AUTOZOOM_START * width))
-    aspect = settings.size and settings.size[1] / settings.size[0]
-    try:
-        start, end, aspect, notes = complete_windows((height, width), *numbers, settings.dolly,
-                                                     aspect)
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from error
-    for note in notes:
-        log.info("%s: %s", path, note)
-    film_size = settings.size or tuple(
-        max(2, round(side / 2) * 2) for side in aspect_box(size, aspect))
-    focal_px = settings.focal_px or default_focal_px((height, width))
-    return Plan(image, photo.pixels.shape[:2], start, end, film_size,
-                focal_px * size[1] / width)
-
-
-def describe_plan(plan, settings):
-    """Return what --dry-run prints."""
-    from utils.film import film_length
-
-    count, frames = film_length(settings.duration, settings.fps, settings.loop)
-    windows = {name: "to be searched" if name == "end" and settings.autozoom else
-               {key: round(value, 3) for key, value in vars(window).items()}
-               for name, window in (("start", plan.start), ("end", plan.end))}
-    return windows | {
-        "worked_on": "{3}x{2}".format(*plan.image.shape),
-        "width": plan.film_size[1], "height": plan.film_size[0],
-        "frames": frames, "fps": float(settings.fps), "focal_px": round(plan.focal_px, 3),
-    }
 
 
 def describe_film(job, settings, networks, depth_file):
