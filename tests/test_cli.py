@@ -122,8 +122,9 @@ def test_portrait_film_of_a_landscape_photo(photo, depth, tmp_path):
     assert decoded(tmp_path / "o" / "3d_kbe.mp4")[0].shape == (160, 90, 3)
 
 
-@pytest.mark.parametrize("flags", [["--dolly"], ["--autozoom"], ["--autozoom", "--size", "60x90"], ["--easing", "smooth"],
-                                   ["--loop", "none"], ["--max-size", "48"], ["--focal", "200"]])
+@pytest.mark.parametrize("flags", [
+    ["--dolly"], ["--autozoom"], ["--autozoom", "--size", "60x90"], ["--easing", "smooth"],
+    ["--loop", "none"], ["--max-size", "48"], ["--focal", "200"]])
 def test_every_way_to_move_gives_a_film(photo, depth, tmp_path, flags):
     assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, *flags) == 0
     frames = decoded(tmp_path / "o" / "3d_kbe.mp4")
