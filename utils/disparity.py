@@ -14,7 +14,7 @@ from kernels.jit import jit
 
 # Steps below the first share of the largest disparity are slopes and stay; steps above the second
 # are edges and become sharp; between them the result is blended.
-STEP_SLOPE, STEP_EDGE = 0.05, 0.12
+STEP_SLOPE, STEP_EDGE = 0.10, 0.22
 # How alike two colours are: standard deviation in RGB in [0, 255].
 COLOR_SIGMA = 20.0
 # What a pixel of quite another colour still counts, so that noise finds neighbours.

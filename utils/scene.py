@@ -11,9 +11,10 @@ from utils.filters import binary_median
 
 # A pixel whose neighbour is nearer by this share of the largest disparity lies just behind an
 # edge: its colour is mixed with the object's, so it makes no point and is inpainted instead.
-EDGE_JUMP = 0.03
-# How far an edge mixes colours, as a share of the long side: one pixel at 1024, at least one.
-EDGE_REACH = 1 / 1024
+EDGE_JUMP = 0.06
+# How far an edge mixes colours, as a share of the long side: 3 px at 1024, at least one. Lenses
+# blur by as much; less leaves a thin ghost of the object behind, more costs narrow background.
+EDGE_REACH = 1 / 400
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
 # nothing moves by a pixel, and single precision would place points badly (SPEC 12, G8).
 DISPARITY_FLOOR = 0.005
