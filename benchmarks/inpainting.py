@@ -7,7 +7,7 @@
 Protocol:
 * The photo is lifted with its true disparity (pixels without a measurement, and those just behind
   a depth edge, make no point, as in a film), rendered where the second camera stood, and the holes
-  are filled: by rule (from the farther side; "mirrored": with its texture), by OpenCV's Telea and
+  are filled: by rule (from the farther side of the shortest line; "far": of the farthest), by OpenCV's Telea and
   Navier-Stokes (radius 3 px, 8 bit), and by each network given. "no parallax" is the photo itself,
   "unfilled" leaves black.
 * With --estimator the lifted disparity is that network's, fitted to the truth by a scale and an
@@ -206,8 +206,8 @@ def by_rule(holed):
     return filled[:, :3], filled[:, 3:]
 
 
-def by_mirror(holed):
-    """Continue the farther side with its texture mirrored, as films do without a network."""
+def by_far_rule(holed):
+    """Continue the farthest side, as films do without a network."""
     filled = fill_from_far(torch.cat([holed.image, holed.disparity], dim=1), holed.known)
     return filled[:, :3], filled[:, 3:]
 
@@ -249,7 +249,7 @@ FILLINGS = {
     "no parallax": no_parallax,
     "unfilled": unfilled,
     "rule": by_rule,
-    "mirrored rule": by_mirror,
+    "far rule": by_far_rule,
     "telea": by_opencv(cv2.INPAINT_TELEA),
     "navier-stokes": by_opencv(cv2.INPAINT_NS),
 }
