@@ -56,7 +56,9 @@ def generate_scene(seed, index, size=(192, 256), views=3, photos=None):
         ValueError: size or views make no sense, or photos holds none.
     """
     if min(size) < 16 or views < 1:
-        raise ValueError(f"a scene needs 16x16 pixels and one view, got size {size}, {views} views.")
+        raise ValueError(
+            f"a scene needs 16x16 pixels and one view, got size {size}, {views} views."
+        )
     textures = load_textures(None if photos is None else str(photos))
     for attempt in range(_RETRIES):
         rng = np.random.default_rng([seed, index, attempt])
@@ -136,25 +138,53 @@ def write_shard(folder, shard):
     path = Path(folder) / shard.name()
     shape = (shard.count, shard.views, *shard.size)
     with complete_or_absent(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(format=FORMAT, baseline=BASELINE, seed=shard.seed, first=shard.first,
-                          sky_depth=SKY_DEPTH)
-        layout = {"image": ((*shape, 3), "u1"), "depth": (shape, "f4"), "instances": (shape, "u1"),
-                  "shift": ((*shape[:2], 3), "f4"), "focal_px": (shape[:1], "f4")}
+        file.attrs.update(
+            format=FORMAT,
+            baseline=BASELINE,
+            seed=shard.seed,
+            first=shard.first,
+            sky_depth=SKY_DEPTH,
+        )
+        layout = {
+            "image": ((*shape, 3), "u1"),
+            "depth": (shape, "f4"),
+            "instances": (shape, "u1"),
+            "shift": ((*shape[:2], 3), "f4"),
+            "focal_px": (shape[:1], "f4"),
+        }
         for name, (full, kind) in layout.items():
-            packed = {"chunks": (1, *full[1:]), "compression": "gzip", "compression_opts": 1,
-                      "shuffle": True} if len(full) > 3 else {}
+            packed = (
+                {
+                    "chunks": (1, *full[1:]),
+                    "compression": "gzip",
+                    "compression_opts": 1,
+                    "shuffle": True,
+                }
+                if len(full) > 3
+                else {}
+            )
             file.create_dataset(name, full, kind, **packed)
         families = file.create_dataset("family", shape[:1], h5py.string_dtype())
         for i in range(shard.count):
-            scene = generate_scene(shard.seed, shard.first + i, shard.size, shard.views, shard.photos)
+            scene = generate_scene(
+                shard.seed, shard.first + i, shard.size, shard.views, shard.photos
+            )
             for name in layout:
                 file[name][i] = scene[name]
             families[i] = scene["family"]
     return path
 
 
-def write_shards(folder, count, size=(192, 256), views=3, seed=0, workers=None, photos=None,
-                 shard_scenes=SHARD_SCENES):
+def write_shards(
+    folder,
+    count,
+    size=(192, 256),
+    views=3,
+    seed=0,
+    workers=None,
+    photos=None,
+    shard_scenes=SHARD_SCENES,
+):
     """Write a data set; shards that are there and fit are kept, so a broken run is continued.
 
     Args:
@@ -172,12 +202,24 @@ def write_shards(folder, count, size=(192, 256), views=3, seed=0, workers=None, 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     workers = workers or len(os.sched_getaffinity(0))
-    shards = [Shard(seed, first, min(shard_scenes, count - first), tuple(size), views,
-                    None if photos is None else str(photos))
-              for first in range(0, count, shard_scenes)]
+    shards = [
+        Shard(
+            seed,
+            first,
+            min(shard_scenes, count - first),
+            tuple(size),
+            views,
+            None if photos is None else str(photos),
+        )
+        for first in range(0, count, shard_scenes)
+    ]
     missing = [shard for shard in shards if not _present(folder / shard.name(), shard)]
-    bar = tqdm(total=count, unit="scene", disable=not sys.stderr.isatty(),
-               initial=count - sum(shard.count for shard in missing))
+    bar = tqdm(
+        total=count,
+        unit="scene",
+        disable=not sys.stderr.isatty(),
+        initial=count - sum(shard.count for shard in missing),
+    )
     with bar:
         for shard in _written(folder, missing, workers):
             bar.update(shard.count)
@@ -242,7 +284,9 @@ class Shards:
         """List the shards of `folder`; ValueError if there are none or one has another format."""
         self.paths = sorted(Path(folder).glob("scenes-*.h5"))
         if not self.paths:
-            raise ValueError(f"no scenes-*.h5 in {folder}. Make some: python -m utils.synthetic --help")
+            raise ValueError(
+                f"no scenes-*.h5 in {folder}. Make some: python -m utils.synthetic --help"
+            )
         counts, self.baseline = [], BASELINE
         for path in self.paths:
             try:
@@ -252,7 +296,9 @@ class Shards:
                     counts.append(len(file["focal_px"]))
                     self.baseline = float(file.attrs["baseline"])
             except OSError as error:
-                raise ValueError(f"{path} cannot be read ({error}). Remove and make it again.") from error
+                raise ValueError(
+                    f"{path} cannot be read ({error}). Remove and make it again."
+                ) from error
         self._ends = np.cumsum(counts).tolist()
         self._files = {}
 
@@ -313,7 +359,9 @@ def contact_sheet(scenes, columns=6):
         inverse = 1 / scene["depth"]
         low, high = np.quantile(inverse, [0.01, 0.99])
         shown = np.clip((inverse - low) / max(high - low, 1e-9), 0, 1)
-        colours = [cv2.applyColorMap((255 * d).astype(np.uint8), cv2.COLORMAP_INFERNO) for d in shown]
+        colours = [
+            cv2.applyColorMap((255 * d).astype(np.uint8), cv2.COLORMAP_INFERNO) for d in shown
+        ]
         views = [np.vstack([i, c[..., ::-1]]) for i, c in zip(scene["image"], colours, strict=True)]
         tiles.append(np.hstack(views))
     blank = np.zeros_like(tiles[0])
@@ -324,17 +372,25 @@ def contact_sheet(scenes, columns=6):
 def _parser():
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m utils.synthetic", description="Make a data set of synthetic RGB-D scenes.",
+        prog="python -m utils.synthetic",
+        description="Make a data set of synthetic RGB-D scenes.",
         epilog="example: python -m utils.synthetic --out data/synthetic --count 2000",
     )
-    parser.add_argument("--out", metavar="DIR", help="folder for the shards; a broken run continues")
-    parser.add_argument("--preview", metavar="PNG", help="write a contact sheet of the scenes instead")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder for the shards; a broken run continues"
+    )
+    parser.add_argument(
+        "--preview", metavar="PNG", help="write a contact sheet of the scenes instead"
+    )
     parser.add_argument("--count", type=int, default=24, help="number of scenes (default: 24)")
     parser.add_argument("--size", default="256x192", metavar="WxH", help="default: 256x192")
-    parser.add_argument("--views", type=int, default=None,
-                        help="views per scene (default: 3, in a preview 1)")
+    parser.add_argument(
+        "--views", type=int, default=None, help="views per scene (default: 3, in a preview 1)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the set (default: 0)")
-    parser.add_argument("--first", type=int, default=0, help="first scene of a preview (default: 0)")
+    parser.add_argument(
+        "--first", type=int, default=0, help="first scene of a preview (default: 0)"
+    )
     parser.add_argument("--workers", type=int, default=None, help="processes (default: all cores)")
     parser.add_argument("--photos", metavar="DIR", help="photographs to hang on walls")
     return parser
@@ -353,18 +409,40 @@ def main(arguments=None):
     start = time.monotonic()
     try:
         if options.preview:
-            scenes = [generate_scene(options.seed, options.first + i, (height, width),
-                                     options.views or 1, options.photos) for i in range(options.count)]
+            scenes = [
+                generate_scene(
+                    options.seed,
+                    options.first + i,
+                    (height, width),
+                    options.views or 1,
+                    options.photos,
+                )
+                for i in range(options.count)
+            ]
             cv2.imwrite(options.preview, contact_sheet(scenes)[..., ::-1])
         else:
-            write_shards(options.out, options.count, (height, width), options.views or 3,
-                         options.seed, options.workers, options.photos)
+            write_shards(
+                options.out,
+                options.count,
+                (height, width),
+                options.views or 3,
+                options.seed,
+                options.workers,
+                options.photos,
+            )
     except ValueError as error:
         print(f"synthetic: error: {error}", file=sys.stderr)
         return 1
     seconds = time.monotonic() - start
-    print(json.dumps({"scenes": options.count, "seconds": round(seconds, 2),
-                      "scenes_per_second": round(options.count / seconds, 2)}))
+    print(
+        json.dumps(
+            {
+                "scenes": options.count,
+                "seconds": round(seconds, 2),
+                "scenes_per_second": round(options.count / seconds, 2),
+            }
+        )
+    )
     return 0
 
 

@@ -7,15 +7,27 @@ import numpy as np
 from numba import njit
 
 from utils.synthetic_mesh import rotation
-from utils.synthetic_raster import NEAR, project, rasterize, texture_density
-from utils.synthetic_shading import CLOUD, GROUND, HORIZON, SKY_COLUMNS, SUN, SUN_COLOUR, ZENITH, shade
+from utils.synthetic_raster import NEAR, project, rasterize
+from utils.synthetic_shading import (
+    CLOUD,
+    GROUND,
+    HORIZON,
+    SKY_COLUMNS,
+    SUN,
+    SUN_COLOUR,
+    ZENITH,
+    gather_rays,
+    plan_rays,
+    shade,
+)
+from utils.synthetic_skin import measure_faces
 
 SKY_DEPTH = 1000.0
 """Depth of the sky, metres; nothing lies farther."""
 
-SUN_MAP = 640
+SUN_MAP = 576
 AMBIENT_MAP = 128
-AMBIENT_DIRECTIONS = 9
+AMBIENT_DIRECTIONS = 8
 
 
 @dataclasses.dataclass
@@ -44,7 +56,7 @@ class Lighting:
         mirror: (19,) table that shiny things reflect.
         ambient: strength of the soft light; sun: strength of the sun in `sky`.
         sun_focus: (centre (3,), radius) of the region in which the sun casts shadows.
-        sun_soft: width of its penumbra in shadow-map texels.
+        sun_soft, lamp_soft: radius of the penumbra in shadow-map texels.
         lamps: list of (position, direction, colour, fov in radians).
         bounce: (3,) light from below.
         planes: (P, 6) rows nx, ny, nz, d, strength, reach: walls that darken their corners.
@@ -60,6 +72,7 @@ class Lighting:
     sun: float = 0.0
     sun_focus: tuple = ((0, 0, 0), 10.0)
     sun_soft: float = 1.0
+    lamp_soft: float = 4.0
     lamps: list = dataclasses.field(default_factory=list)
     bounce: np.ndarray = dataclasses.field(default_factory=lambda: np.full(3, 0.1))
     planes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 6)))
@@ -91,8 +104,11 @@ def _orthographic(direction, centre, radius, size):
     up = np.cross(direction, right)
     matrix = np.zeros((4, 4))
     half = (size - 1) / 2
-    for row, axis, factor, offset in ((0, right, half / radius, half), (1, up, half / radius, half),
-                                      (3, direction, 1.0, 0.0)):
+    for row, axis, factor, offset in (
+        (0, right, half / radius, half),
+        (1, up, half / radius, half),
+        (3, direction, 1.0, 0.0),
+    ):
         matrix[row, :3] = axis * factor
         matrix[row, 3] = offset - axis @ np.asarray(centre, float) * factor
     matrix[2, 3] = 1.0
@@ -109,8 +125,11 @@ def _perspective(position, direction, fov, size):
     half = (size - 1) / 2
     scale = half / np.tan(fov / 2)
     matrix = np.zeros((4, 4))
-    for row, axis in ((0, right * scale + forward * half), (1, down * scale + forward * half),
-                      (2, forward)):
+    for row, axis in (
+        (0, right * scale + forward * half),
+        (1, down * scale + forward * half),
+        (2, forward),
+    ):
         matrix[row, :3] = axis
         matrix[row, 3] = -axis @ np.asarray(position, float)
     matrix[3, 3] = 1.0
@@ -121,8 +140,17 @@ def _shadow_map(scene, atlas, matrix, size, casters):
     """Keys of the nearest shadow casters seen from a light, (size, size) float32."""
     keys = np.full((size, size), -1e30 if matrix[2, 3] == 1.0 else 0.0, np.float32)
     ids = np.empty((size, size), np.int32)
-    rasterize(project(scene["points"], matrix), scene["faces"], scene[casters], scene["cutout"],
-              scene["uvs"], atlas, 0.05, keys, ids)
+    rasterize(
+        project(scene["points"], matrix),
+        scene["faces"],
+        scene[casters],
+        scene["cutout"],
+        scene["uvs"],
+        atlas,
+        0.05,
+        keys,
+        ids,
+    )
     return keys
 
 
@@ -143,8 +171,15 @@ def _ambient_lights(scene, atlas, lighting):
     centre, radius = lighting.ambient_focus
     matrices = [_orthographic(d, centre, radius, AMBIENT_MAP) for d in directions]
     maps = [_shadow_map(scene, atlas, m, AMBIENT_MAP, "soft") for m in matrices]
-    return (directions, colours, np.stack(matrices), np.stack(maps), 2.2 * radius / AMBIENT_MAP,
-            np.asarray(lighting.bounce, float), np.asarray(lighting.planes, float))
+    return (
+        directions,
+        colours,
+        np.stack(matrices),
+        np.stack(maps),
+        2.2 * radius / AMBIENT_MAP,
+        np.asarray(lighting.bounce, float),
+        np.asarray(lighting.planes, float),
+    )
 
 
 def _lamp_lights(scene, atlas, lighting):
@@ -155,16 +190,26 @@ def _lamp_lights(scene, atlas, lighting):
         centre, radius = lighting.sun_focus
         matrix = _orthographic(direction, centre, radius, SUN_MAP)
         colour = lighting.sky[SUN_COLOUR : SUN_COLOUR + 3] * lighting.sun
-        rows.append(((*direction, 0.0), colour, matrix, 3.0 * radius / SUN_MAP, lighting.sun_soft))
+        rows.append(
+            ((*direction, 0, 0, 0, 0), colour, matrix, 3.0 * radius / SUN_MAP, lighting.sun_soft)
+        )
     for position, direction, colour, fov in lighting.lamps:
         matrix = _perspective(position, direction, fov, SUN_MAP)
-        rows.append(((*position, 1.0), colour, matrix, 0.015, 2.0))
+        axis = np.asarray(direction, float) / np.linalg.norm(direction)
+        rows.append(((*position, 1.0, *axis), colour, matrix, 0.03, lighting.lamp_soft))
     if not rows:
-        return (np.zeros((0, 4)), np.zeros((0, 3)), np.zeros((0, 4, 4)),
-                np.zeros((0, 1, 1), np.float32), np.zeros(0), np.zeros(0))
+        return (
+            np.zeros((0, 7)),
+            np.zeros((0, 3)),
+            np.zeros((0, 4, 4)),
+            np.zeros((0, 1, 1), np.float32),
+            np.zeros(0),
+            np.zeros(0),
+        )
     maps = np.stack([_shadow_map(scene, atlas, row[2], SUN_MAP, "hard") for row in rows])
-    sources, colours, matrices, bias, soft = (np.array([row[i] for row in rows], float)
-                                              for i in range(5))
+    sources, colours, matrices, bias, soft = (
+        np.array([row[i] for row in rows], float) for i in range(5)
+    )
     return sources, colours, matrices, maps, bias, soft
 
 
@@ -176,15 +221,15 @@ class Studio:
         self.scene, self.atlas, self.lighting = scene, textures.atlas, lighting
         self._ambient = _ambient_lights(scene, self.atlas, lighting)
         self._lamps = _lamp_lights(scene, self.atlas, lighting)
-        density = texture_density(scene["points"], scene["uvs"], scene["faces"])
+        density, self._normals = measure_faces(scene["points"], scene["uvs"], scene["faces"])
         self._meshes = (scene["points"], scene["normals"], scene["uvs"], scene["faces"], density)
         self._seen = np.ones(len(scene["faces"]), bool)
 
     def photograph(self, camera, size, shift=(0.0, 0.0, 0.0)):
         """Render one view.
 
-        Four rays a pixel, one of them through its centre; colours are averaged with a tent over
-        3x3 rays, depth and instances come from the centre ray alone.
+        One ray goes through the centre of a pixel; where something changes, four more through its
+        corners smooth the colours. Depth and instances come from the centre ray alone.
 
         Args:
             camera: Camera.
@@ -205,25 +250,38 @@ class Studio:
         matrix[:3, 3] = lens @ (shift - turn @ camera.eye)
         matrix[3, 3] = 1.0
         projected = project(self.scene["points"], matrix)
-        rasterize(projected, self.scene["faces"], self._seen, self.scene["cutout"],
-                  self.scene["uvs"], self.atlas, NEAR, keys, ids)
+        rasterize(
+            projected,
+            self.scene["faces"],
+            self._seen,
+            self.scene["cutout"],
+            self.scene["uvs"],
+            self.atlas,
+            NEAR,
+            keys,
+            ids,
+        )
         # A buffer pixel (X, Y) is (X - 1) / 2, (Y - 1) / 2 in the picture: centres are odd.
         image = np.empty((*keys.shape, 3), np.float32)
         frame = (projected, turn.T @ np.linalg.inv(lens), camera.eye - turn.T @ shift, focal)
         surfaces = (self.scene["material"], self.scene["materials"], self.atlas)
-        air = (self.lighting.sky, self.lighting.mirror,
-               np.asarray(self.lighting.haze_colour, float), float(self.lighting.haze))
-        shade(keys, ids, frame, self._meshes, surfaces, self._ambient, self._lamps, air, image)
+        air = (
+            self.lighting.sky,
+            self.lighting.mirror,
+            np.asarray(self.lighting.haze_colour, float),
+            float(self.lighting.haze),
+        )
+        need = np.empty(keys.shape, np.uint8)
+        plan_rays(keys, ids, self._normals, self.scene["material"], self.scene["instance"], need)
+        shade(
+            keys, ids, need, frame, self._meshes, surfaces, self._ambient, self._lamps, air, image
+        )
+        picture = np.empty((height, width, 3), np.float32)
+        gather_rays(image, need, picture)
         centre_keys, centre_ids = keys[1::2, 1::2], ids[1::2, 1::2]
-        depth = 1 / np.maximum(centre_keys, np.float32(1 / SKY_DEPTH))
+        depth = np.minimum(1 / np.maximum(centre_keys, np.float32(1e-9)), np.float32(SKY_DEPTH))
         instances = np.where(centre_ids >= 0, self.scene["instance"][centre_ids], 0)
-        return tent(image), depth, instances.astype(np.uint8)
-
-
-def tent(image):
-    """Average (2H+1, 2W+1, 3) samples to (H, W, 3) with the weights 1 2 1 in both directions."""
-    weights = np.array([0.25, 0.5, 0.25], np.float32)
-    return np.ascontiguousarray(cv2.sepFilter2D(image, -1, weights, weights)[1::2, 1::2])
+        return picture, depth, instances.astype(np.uint8)
 
 
 @dataclasses.dataclass
@@ -245,10 +303,19 @@ class Development:
         """Draw one at random; aperture in metres * px as in `defocus`, focus in metres."""
         warm = rng.normal(0, 0.05)
         balance = np.array([1 + warm, 1 + rng.normal(0, 0.012), 1 - warm])
-        grain = rng.uniform(0, 0.012) if rng.random() < 0.6 else 0.0
-        blur = rng.uniform(0.3, 0.7) if rng.random() < 0.3 else 0.0
-        return cls(0.36 * 2 ** rng.normal(0, 0.3), rng.uniform(0.8, 1.2), balance,
-                   rng.uniform(0.75, 1.15), rng.uniform(0, 0.35), grain, blur, aperture, focus)
+        grain = rng.uniform(0, 0.015) if rng.random() < 0.6 else 0.0
+        blur = rng.uniform(0.3, 0.6) if rng.random() < 0.2 else 0.0
+        return cls(
+            0.17 * 2 ** rng.normal(0, 0.5),
+            rng.uniform(1.0, 1.4),
+            balance,
+            rng.uniform(0.8, 1.4),
+            rng.uniform(0, 0.4),
+            grain,
+            blur,
+            aperture,
+            focus,
+        )
 
     def expose(self, image):
         """Scale for this linear picture: its bright middle tones come to the wished exposure."""
@@ -276,9 +343,12 @@ class Development:
         return np.round(np.clip(shown, 0, 1) * 255).astype(np.uint8)
 
 
-_DISC = np.array([(r * np.cos(a), r * np.sin(a))
-                  for r, a in zip(np.sqrt((np.arange(28) + 0.5) / 28), np.arange(28) * 2.39996,
-                                  strict=True)])
+_DISC = np.array(
+    [
+        (r * np.cos(a), r * np.sin(a))
+        for r, a in zip(np.sqrt((np.arange(28) + 0.5) / 28), np.arange(28) * 2.39996, strict=True)
+    ]
+)
 
 
 @njit(cache=True, nogil=True)

@@ -7,10 +7,10 @@ holds. Shapes stand on z = 0 around the origin unless they say otherwise.
 
 import contextlib
 import functools
+import math
 
 import numpy as np
 
-from utils.synthetic_raster import smooth_normals
 from utils.synthetic_shading import (
     BLUE,
     CONTRAST,
@@ -22,11 +22,34 @@ from utils.synthetic_shading import (
     MATERIAL_COLUMNS,
     POWER,
     RED,
+    RELIEF,
     TEXTURE,
     THROUGH,
 )
+from utils.synthetic_skin import globe, placed, rings, skin, smooth_normals, sweep
 
 MOST_INSTANCES = 255
+_ROUGH = {
+    "brick": 1.2,
+    "rock": 1.6,
+    "bark": 1.6,
+    "paving": 1.2,
+    "fabric": 0.7,
+    "rug": 0.5,
+    "foliage": 1.5,
+    "grass": 1.2,
+    "soil": 1.0,
+    "wicker": 1.5,
+    "water": 0.35,
+    "fur": 0.6,
+    "peel": 0.25,
+    "snow": 0.6,
+    "concrete": 0.4,
+    "tiles": 0.3,
+    "planks": 0.3,
+}
+"""How strongly the brightness of a kind of texture also bends its normals."""
+_QUAD_FACES = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
 
 
 @functools.cache
@@ -34,8 +57,9 @@ def _lattice(rows, columns):
     """Faces of a grid of rows x columns vertices, (2 (rows-1) (columns-1), 3) int32."""
     index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
-    return np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3),
-                           np.stack([a, c, d], -1).reshape(-1, 3)])
+    return np.concatenate(
+        [np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)]
+    )
 
 
 @functools.cache
@@ -69,14 +93,17 @@ def box(width, depth, height):
 
 def quad(corner, across, along, tiled=True):
     """A parallelogram; its texture runs in metres, or spans it exactly once if not tiled."""
-    corner, across, along = (np.asarray(v, np.float32) for v in (corner, across, along))
-    steps = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    points = corner + steps[:, :1] * across + steps[:, 1:] * along
-    normal = np.cross(across, along)
-    normal = np.broadcast_to(normal / np.linalg.norm(normal), (4, 3)).astype(np.float32)
-    size = np.array([np.linalg.norm(across), np.linalg.norm(along)]) if tiled else 1.0
-    uvs = np.stack([steps[:, 0], 1 - steps[:, 1]], 1) * size
-    return points, normal, uvs, np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    corner, across, along = (np.asarray(v, float) for v in (corner, across, along))
+    points = np.array([corner, corner + across, corner + across + along, corner + along])
+    a, b = across, along
+    normal = np.array(
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    )
+    normals = np.empty((4, 3))
+    normals[:] = normal / math.sqrt(normal @ normal)
+    width, height = (math.sqrt(a @ a), math.sqrt(b @ b)) if tiled else (1.0, 1.0)
+    uvs = np.array([[0, height], [width, height], [width, 0], [0, 0]])
+    return points, normals, uvs, _QUAD_FACES
 
 
 def grid(points, uvs=None, wrap=False):
@@ -85,28 +112,10 @@ def grid(points, uvs=None, wrap=False):
     uvs: (rows, columns, 2), by default arc lengths of the middle row and column. wrap: the last
     column repeats the first, and their normals are joined.
     """
-    rows, columns = points.shape[:2]
-    points = np.ascontiguousarray(points, np.float32)
-    if uvs is None:
-        along_u = np.linalg.norm(np.diff(points[rows // 2], axis=0), axis=1)
-        along_v = np.linalg.norm(np.diff(points[:, columns // 2], axis=0), axis=1)
-        u, v = (np.concatenate([[0], np.cumsum(x)]) for x in (along_u, along_v))
-        uvs = np.stack(np.broadcast_arrays(u[None], v[:, None]), -1)
-    faces = _lattice(rows, columns)
-    normals = smooth_normals(points.reshape(-1, 3), faces).reshape(points.shape)
-    if wrap:
-        joined = normals[:, 0] + normals[:, -1]
-        joined /= np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-9)
-        normals[:, 0] = normals[:, -1] = joined
-    flat = uvs.reshape(-1, 2).astype(np.float32)
-    return points.reshape(-1, 3), normals.reshape(-1, 3), flat, faces
-
-
-@functools.cache
-def _circle(segments):
-    """Unit circle, closed: (segments + 1, 2)."""
-    angle = np.linspace(0, 2 * np.pi, segments + 1)
-    return np.stack([np.cos(angle), np.sin(angle)], 1)
+    points = np.ascontiguousarray(points, np.float64)
+    faces = _lattice(*points.shape[:2])
+    out, normals, lengths = skin(points, faces, wrap)
+    return out, normals, lengths if uvs is None else uvs.reshape(-1, 2), faces
 
 
 def loft(sections, segments=14):
@@ -114,38 +123,29 @@ def loft(sections, segments=14):
 
     sections: (K, 5) rows of (x, y, z of the centre, half width in x, half width in y).
     """
-    sections = np.asarray(sections, float)
-    circle = _circle(segments)
-    points = sections[:, None, :3].repeat(segments + 1, 1)
-    points[..., :2] += circle[None] * sections[:, None, 3:]
-    return grid(points[::-1], wrap=True)
+    return grid(rings(np.asarray(sections, float), segments), wrap=True)
 
 
-def lathe(profile, segments=18):
+def lathe(profile, segments=24):
     """A vase: profile (K, 2) of (radius, z), turned around the z axis. Close it with radius 0."""
-    profile = np.asarray(profile, float)
-    zero = np.zeros(len(profile))
-    return loft(np.stack([zero, zero, profile[:, 1], profile[:, 0], profile[:, 0]], 1), segments)
+    radius, z = np.asarray(profile, float).T
+    zero = np.zeros(len(z))
+    return loft(np.array([zero, zero, z, radius, radius]).T, segments)
 
 
 def cylinder(radius, height, segments=14, top=None):
     """A closed cylinder, or a truncated cone if `top` names another radius."""
     top = radius if top is None else top
     e = 1e-3
-    return lathe([(0, 0), (radius, 0), (radius, e), (top, height - e), (top, height), (0, height)],
-                 segments)
+    return lathe(
+        [(0, 0), (radius, 0), (radius, e), (top, height - e), (top, height), (0, height)], segments
+    )
 
 
 def ellipsoid(width, depth, height, segments=14, power=1.0):
     """An ellipsoid centred at the origin; power < 1 makes it a rounded box, > 1 an octahedron."""
-    angle = np.linspace(-np.pi / 2, np.pi / 2, max(segments * 2 // 3, 6))
-    ring, circle = np.stack([np.cos(angle), np.sin(angle)], 1), _circle(segments)
-    if power != 1.0:
-        ring, circle = (np.sign(v) * np.abs(v) ** power for v in (ring, circle))
-    points = np.empty((len(angle), segments + 1, 3))
-    points[..., :2] = ring[:, None, :1] * circle[None]
-    points[..., 2] = ring[:, 1:]
-    return grid(points[::-1] * (np.array([width, depth, height]) / 2), wrap=True)
+    half = np.array([width, depth, height]) / 2
+    return grid(globe(half, segments, power), wrap=True)
 
 
 def cushion(width, depth, height, power=0.35, segments=16):
@@ -156,19 +156,8 @@ def cushion(width, depth, height, power=0.35, segments=16):
 def tube(path, radii, segments=8):
     """A bent tube with round ends through a path (K, 3) with one or K radii."""
     path = np.asarray(path, float)
-    radii = np.broadcast_to(np.asarray(radii, float), len(path))
-    tangent = np.gradient(path, axis=0)
-    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
-    path = np.concatenate([path[:1] - tangent[:1] * radii[0] * 0.5, path[:1], path[1:-1], path[-1:],
-                           path[-1:] + tangent[-1:] * radii[-1] * 0.5])
-    radii = np.concatenate([[1e-4], radii, [1e-4]])
-    tangent = tangent[np.r_[0, 0 : len(tangent), -1]]
-    side = np.cross(tangent, [0.31, 0.17, 0.93] if abs(tangent[1, 2]) < 0.8 else [0.93, 0.31, 0.17])
-    side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
-    other = np.cross(tangent, side)
-    circle = _circle(segments) * 1.0
-    ring = circle[None, :, :1] * side[:, None] + circle[None, :, 1:] * other[:, None]
-    return grid(path[:, None] + ring * radii[:, None, None], wrap=True)
+    radii = np.full(len(path), radii) if np.isscalar(radii) else np.asarray(radii, float)
+    return grid(sweep(path, radii, segments), wrap=True)
 
 
 def stick(start, end, radius, segments=7, top=None):
@@ -242,11 +231,21 @@ def turned(mesh, yaw=0.0, pitch=0.0, roll=0.0):
 
 def rotation(yaw=0.0, pitch=0.0, roll=0.0):
     """Rotation matrix Rz(yaw) Ry(roll) Rx(pitch)."""
-    c, s = np.cos([pitch, roll, yaw]), np.sin([pitch, roll, yaw])
-    about_x = np.array([[1, 0, 0], [0, c[0], -s[0]], [0, s[0], c[0]]])
-    about_y = np.array([[c[1], 0, s[1]], [0, 1, 0], [-s[1], 0, c[1]]])
-    about_z = np.array([[c[2], -s[2], 0], [s[2], c[2], 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
+    ca, sa, cb, sb, cc, sc = (
+        math.cos(pitch),
+        math.sin(pitch),
+        math.cos(roll),
+        math.sin(roll),
+        math.cos(yaw),
+        math.sin(yaw),
+    )
+    return np.array(
+        [
+            [cc * cb, cc * sb * sa - sc * ca, cc * sb * ca + sc * sa],
+            [sc * cb, sc * sb * sa + cc * ca, sc * sb * ca - cc * sa],
+            [-sb, cb * sa, cb * ca],
+        ]
+    )
 
 
 def scaled(mesh, factor):
@@ -275,7 +274,7 @@ class Builder:
         self.textures = textures
         self._meshes, self._materials, self._face_rows = [], [], []
         self._instance, self._last_instance = 0, 0
-        self._frame = (np.eye(3, dtype=np.float32), np.zeros(3, np.float32))
+        self._frame = (np.eye(3), np.zeros(3))
         self._shadows = (True, True)
 
     def material(self, kind=None, tint=(1.0, 1.0, 1.0), tile=1.0, **extra):
@@ -285,14 +284,24 @@ class Builder:
             kind: kind of texture, an index into the library, or None for an even colour.
             tint: linear colour that multiplies the texture.
             tile: metres that one texture tile covers; 1 for shapes with their own coordinates.
-            extra: cutout, gloss, power, glow, through, grunge, contrast as in synthetic_shading.
+            extra: cutout, gloss, power, glow, through, grunge, contrast, relief as in synthetic_shading.
         """
         row = np.zeros(MATERIAL_COLUMNS + 1, np.float32)
         texture = kind if isinstance(kind, int) else self.textures.pick(self.rng, kind or "noise")
         row[[TEXTURE, RED, GREEN, BLUE]] = (texture, *tint)
         row[POWER], row[CONTRAST], row[-1] = 20.0, 0.0 if kind is None else 1.0, 1.0 / tile
-        columns = dict(cutout=CUTOUT, gloss=GLOSS, power=POWER, glow=GLOW, through=THROUGH,
-                       grunge=GRUNGE, contrast=CONTRAST)
+        columns = dict(
+            cutout=CUTOUT,
+            gloss=GLOSS,
+            power=POWER,
+            glow=GLOW,
+            through=THROUGH,
+            grunge=GRUNGE,
+            contrast=CONTRAST,
+            relief=RELIEF,
+        )
+        if kind in _ROUGH:
+            row[RELIEF] = _ROUGH[kind]
         for name, value in extra.items():
             row[columns[name]] = value
         self._materials.append(row)
@@ -316,17 +325,15 @@ class Builder:
         """Whether what is added from now on casts shadows of lamps (hard) and of the sky (soft)."""
         self._shadows = (hard, soft)
 
-    def at(self, position=(0, 0, 0), yaw=0.0, scale=1.0, matrix=None):
+    def at(self, position=(0, 0, 0), yaw=0.0):
         """Place what is added from now on; coordinates of meshes are relative to this frame."""
-        turn = rotation(yaw) if matrix is None else matrix
-        self._frame = ((turn * scale).astype(np.float32), np.asarray(position, np.float32))
+        self._frame = (rotation(yaw), np.asarray(position, float))
 
     @contextlib.contextmanager
     def inside(self, offset=(0, 0, 0), yaw=0.0):
         """Within the block the frame is moved and turned relative to the present one."""
         turn, origin = self._frame
-        place = origin + turn @ np.asarray(offset, np.float32)
-        self._frame = ((turn @ rotation(yaw)).astype(np.float32), place)
+        self._frame = (turn @ rotation(yaw), origin + turn @ np.asarray(offset, float))
         try:
             yield
         finally:
@@ -335,14 +342,8 @@ class Builder:
     def add(self, mesh, material):
         """Add a mesh in the current frame as part of the current object."""
         points, normals, uvs, faces = mesh
-        turn, position = self._frame
-        points = np.asarray(points, np.float32) @ turn.T + position
-        size = abs(np.linalg.det(turn)) ** (1 / 3)
-        normals = np.asarray(normals, np.float32) @ turn.T / np.float32(size)
-        uvs = np.asarray(uvs, np.float32) * self._materials[material][-1]
-        if self._materials[material][CUTOUT] == 0.0:
-            uvs = uvs * np.float32(size)
-        self._meshes.append((points, normals, uvs, faces))
+        factor = self._materials[material][-1]
+        self._meshes.append((*placed(points, normals, uvs, *self._frame, factor), faces))
         self._face_rows.append((len(faces), material, self._instance, *self._shadows))
 
     def finish(self):
@@ -351,7 +352,9 @@ class Builder:
         `materials` is the table for the shader, `cutout` the cutting texture of each face or -1.
         """
         points, normals, uvs, faces = joined(self._meshes)
-        counts, material, instance, hard, soft = (np.array(x) for x in zip(*self._face_rows, strict=True))
+        counts, material, instance, hard, soft = (
+            np.array(x) for x in zip(*self._face_rows, strict=True)
+        )
         table = np.ascontiguousarray(np.stack(self._materials)[:, :MATERIAL_COLUMNS])
         material = np.repeat(material, counts).astype(np.int32)
         cutout = np.where(table[:, CUTOUT] > 0, table[:, TEXTURE], -1).astype(np.int32)[material]

@@ -42,26 +42,49 @@ def project(points, matrix):
     return out
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _fetch(atlas, texture, level, u, v, channel):
-    """One bilinear sample of one channel of one mip level, wrapping around, in [0, 255]."""
+@njit(cache=True, nogil=True)
+def _corners(level, u, v):
+    """Offsets of the four texels around (u, v) in a mip level, and the two blending weights."""
     size = TEXTURE_SIZE >> level
-    x = u * size - 0.5
-    y = v * size - 0.5
-    x0 = math.floor(x)
-    y0 = math.floor(y)
-    fx = x - x0
-    fy = y - y0
-    left = int(x0) & (size - 1)
-    top = int(y0) & (size - 1)
-    right = (left + 1) & (size - 1)
-    bottom = (top + 1) & (size - 1)
-    base = LEVEL_OFFSETS[level] + channel
-    a = atlas[texture, base + (top * size + left) * 4]
-    b = atlas[texture, base + (top * size + right) * 4]
-    c = atlas[texture, base + (bottom * size + left) * 4]
-    d = atlas[texture, base + (bottom * size + right) * 4]
-    return (a * (1 - fx) + b * fx) * (1 - fy) + (c * (1 - fx) + d * fx) * fy
+    x, y = u * size - 0.5, v * size - 0.5
+    x0, y0 = math.floor(x), math.floor(y)
+    left, top = int(x0) & (size - 1), int(y0) & (size - 1)
+    right, bottom = (left + 1) & (size - 1), (top + 1) & (size - 1)
+    base = LEVEL_OFFSETS[level]
+    top, bottom = base + top * size * 4, base + bottom * size * 4
+    return top + left * 4, top + right * 4, bottom + left * 4, bottom + right * 4, x - x0, y - y0
+
+
+@njit(cache=True, nogil=True)
+def fetch(atlas, texture, level, u, v, channel):
+    """One bilinear sample of one channel of one mip level, wrapping around, in [0, 255]."""
+    a, b, c, d, fx, fy = _corners(level, u, v)
+    row = atlas[texture]
+    upper = row[a + channel] * (1 - fx) + row[b + channel] * fx
+    return upper * (1 - fy) + (row[c + channel] * (1 - fx) + row[d + channel] * fx) * fy
+
+
+@njit(cache=True, nogil=True)
+def fetch_colour(atlas, texture, level, u, v, out):
+    """Trilinear colour at a fractional level as linear light into out (3,).
+
+    Textures are stored as square roots of linear light.
+    """
+    low = int(level)
+    part = level - low
+    a, b, c, d, fx, fy = _corners(low, u, v)
+    row = atlas[texture]
+    for k in range(3):
+        upper = row[a + k] * (1 - fx) + row[b + k] * fx
+        out[k] = upper * (1 - fy) + (row[c + k] * (1 - fx) + row[d + k] * fx) * fy
+    if part > 0.02:
+        a, b, c, d, fx, fy = _corners(min(low + 1, TEXTURE_LEVELS - 1), u, v)
+        for k in range(3):
+            upper = row[a + k] * (1 - fx) + row[b + k] * fx
+            value = upper * (1 - fy) + (row[c + k] * (1 - fx) + row[d + k] * fx) * fy
+            out[k] += part * (value - out[k])
+    for k in range(3):
+        out[k] = out[k] * out[k] * (1.0 / 65025.0)
 
 
 @njit(cache=True, nogil=True)
@@ -90,18 +113,21 @@ def _bounds(corners, near, width, height):
     """Pixel box (left, right, top, bottom) of the part of a triangle with w > near."""
     low_x, low_y, high_x, high_y = 1e9, 1e9, -1e9, -1e9
     for i in range(3):
-        j = (i + 1) % 3
-        wi, wj = corners[i, 2], corners[j, 2]
+        wi = corners[i, 2]
         if wi > near:
             x, y = corners[i, 0] / wi, corners[i, 1] / wi
             low_x, high_x = min(low_x, x), max(high_x, x)
             low_y, high_y = min(low_y, y), max(high_y, y)
-        if (wi > near) != (wj > near):
-            t = (near - wi) / (wj - wi)
-            x = (corners[i, 0] + t * (corners[j, 0] - corners[i, 0])) / near
-            y = (corners[i, 1] + t * (corners[j, 1] - corners[i, 1])) / near
-            low_x, high_x = min(low_x, x), max(high_x, x)
-            low_y, high_y = min(low_y, y), max(high_y, y)
+    if min(corners[0, 2], corners[1, 2], corners[2, 2]) <= near:
+        for i in range(3):
+            j = (i + 1) % 3
+            wi, wj = corners[i, 2], corners[j, 2]
+            if (wi > near) != (wj > near):
+                t = (near - wi) / (wj - wi)
+                x = (corners[i, 0] + t * (corners[j, 0] - corners[i, 0])) / near
+                y = (corners[i, 1] + t * (corners[j, 1] - corners[i, 1])) / near
+                low_x, high_x = min(low_x, x), max(high_x, x)
+                low_y, high_y = min(low_y, y), max(high_y, y)
     left = max(0, int(math.ceil(max(low_x, -1.0))))
     top = max(0, int(math.ceil(max(low_y, -1.0))))
     right = min(width - 1, int(math.floor(min(high_x, width + 1.0))))
@@ -177,49 +203,7 @@ def rasterize(projected, faces, visible, cutout, uvs, atlas, near, keys, ids):
                     total = 1.0 / (wa + wb + wc)
                     u = (wa * uvs[a, 0] + wb * uvs[b, 0] + wc * uvs[c, 0]) * total
                     v = (wa * uvs[a, 1] + wb * uvs[b, 1] + wc * uvs[c, 1]) * total
-                    if _fetch(atlas, texture, 0, u, v, 3) < 127.5:
+                    if fetch(atlas, texture, 0, u, v, 3) < 127.5:
                         continue
                 keys[y, x] = key
                 ids[y, x] = face
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _face_normal(points, a, b, c):
-    """Cross product of two edges of a triangle: its normal, as long as twice its area."""
-    px, py = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
-    pz = points[b, 2] - points[a, 2]
-    qx, qy = points[c, 0] - points[a, 0], points[c, 1] - points[a, 1]
-    qz = points[c, 2] - points[a, 2]
-    return py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
-
-
-@njit(cache=True, nogil=True)
-def texture_density(points, uvs, faces):
-    """Tiles of texture per metre of each face, (M,) float32: the mip level follows from it."""
-    density = np.empty(faces.shape[0], np.float32)
-    for face in range(faces.shape[0]):
-        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ux, uy = uvs[b, 0] - uvs[a, 0], uvs[b, 1] - uvs[a, 1]
-        vx, vy = uvs[c, 0] - uvs[a, 0], uvs[c, 1] - uvs[a, 1]
-        nx, ny, nz = _face_normal(points, a, b, c)
-        area = math.sqrt(nx * nx + ny * ny + nz * nz)
-        density[face] = math.sqrt(abs(ux * vy - uy * vx) / max(area, 1e-12))
-    return density
-
-
-@njit(cache=True, nogil=True)
-def smooth_normals(points, faces):
-    """Area-weighted unit normals of the vertices, (N, 3) float32."""
-    normals = np.zeros_like(points)
-    for face in range(faces.shape[0]):
-        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        nx, ny, nz = _face_normal(points, a, b, c)
-        for k in (a, b, c):
-            normals[k, 0] += nx
-            normals[k, 1] += ny
-            normals[k, 2] += nz
-    for i in range(points.shape[0]):
-        length = math.sqrt(normals[i, 0] ** 2 + normals[i, 1] ** 2 + normals[i, 2] ** 2)
-        for k in range(3):
-            normals[i, k] /= max(length, 1e-12)
-    return normals

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from utils import synthetic_beings as beings
 from utils import synthetic_outdoors as outdoors
+from utils import synthetic_plants as plants
 from utils.synthetic_film import Lighting
-from utils.synthetic_furniture import paint
-from utils.synthetic_mesh import box, cylinder, quad, shifted, turned
-from utils.synthetic_scenes import Relief, Setup, daylight, field_of_view, looking
+from utils.synthetic_mesh import box, cylinder, quad, shifted
+from utils.synthetic_setting import Relief, Setup, daylight, field_of_view, looking
 from utils.synthetic_shading import HORIZON, SUN, SUN_COLOUR
+from utils.synthetic_stuff import paint
 
 LENGTH = 90.0
 
@@ -17,14 +19,24 @@ def _ground(b, half_road, half_street):
     rng = b.rng
     b.background()
     far = 700.0
-    land = b.material("grass" if rng.random() < 0.5 else "asphalt", np.full(3, 0.8), 5.0, grunge=0.4)
+    land = b.material(
+        "grass" if rng.random() < 0.5 else "asphalt", np.full(3, 0.8), 5.0, grunge=0.4
+    )
     b.add(quad((-far, -60, -0.3), (2 * far, 0, 0), (0, far, 0)), land)
-    road = b.material(str(rng.choice(["asphalt", "paving"], p=[0.85, 0.15])),
-                      np.full(3, rng.uniform(0.5, 1.1)), 3.0, grunge=0.35)
+    road = b.material(
+        str(rng.choice(["asphalt", "paving"], p=[0.85, 0.15])),
+        np.full(3, rng.uniform(0.5, 1.1)),
+        3.0,
+        grunge=0.35,
+    )
     b.add(quad((-half_road, -30, 0), (2 * half_road, 0, 0), (0, 2 * LENGTH, 0)), road)
-    walk = b.material(str(rng.choice(["tiles", "paving", "concrete"])),
-                      np.array([1.0, 0.97, 0.93]) * rng.uniform(0.4, 0.8), 2.0, grunge=0.3,
-                      contrast=0.6)
+    walk = b.material(
+        str(rng.choice(["tiles", "paving", "concrete"])),
+        np.array([1.0, 0.97, 0.93]) * rng.uniform(0.4, 0.8),
+        2.0,
+        grunge=0.3,
+        contrast=0.6,
+    )
     for side in (-1, 1):
         wide = half_street - half_road + 1.0
         middle = side * (half_road + wide / 2)
@@ -55,9 +67,11 @@ def _houses(b, half_street, density):
             else:
                 for _ in range(int(rng.integers(1, 4))):
                     b.instance()
-                    b.at((side * (half_street + rng.uniform(2, 8)), y + rng.uniform(0, width), 0),
-                         rng.uniform(0, 6.3))
-                    outdoors.tree(b, rng.uniform(4, 12), 0.6)
+                    b.at(
+                        (side * (half_street + rng.uniform(2, 8)), y + rng.uniform(0, width), 0),
+                        rng.uniform(0, 6.3),
+                    )
+                    plants.tree(b, rng.uniform(4, 12), 0.6)
             y += width + (rng.uniform(0.5, 6) if rng.random() < 0.3 else 0)
     b.at()
 
@@ -95,8 +109,10 @@ def _traffic(b, half_road, half_street):
             y += rng.uniform(5.2, 9)
     for _ in range(int(rng.integers(0, 4))):
         b.instance()
-        b.at((rng.choice([-0.3, 0.3]) * half_road, rng.uniform(9, 60), 0),
-             np.pi / 2 + np.pi * rng.integers(2) + rng.normal(0, 0.08))
+        b.at(
+            (rng.choice([-0.3, 0.3]) * half_road, rng.uniform(9, 60), 0),
+            np.pi / 2 + np.pi * rng.integers(2) + rng.normal(0, 0.08),
+        )
         outdoors.car(b)
     edge = half_road + 0.35
     for side in (-1, 1):
@@ -109,7 +125,7 @@ def _traffic(b, half_road, half_street):
             if kind == "lamp":
                 outdoors.street_lamp(b, rng.uniform(4, 7))
             elif kind == "tree":
-                outdoors.broadleaf(b, rng.uniform(4, 8), 0.8)
+                plants.broadleaf(b, rng.uniform(4, 8), 0.8)
             elif kind == "pole":
                 b.add(cylinder(0.12, 7.5, 8, 0.09), b.material("bark", tile=0.5))
                 b.at()
@@ -119,16 +135,18 @@ def _traffic(b, half_road, half_street):
         x = side * rng.uniform(half_road + 0.6, half_street - 0.3)
         if rng.random() < 0.2:
             x = rng.uniform(-1, 1) * half_road
-        b.at((x, 3 + 37 * rng.random() ** 1.7, 0.15 if abs(x) > half_road else 0.0),
-             rng.choice([0, np.pi]) + rng.normal(0, 0.4))
+        b.at(
+            (x, 3 + 37 * rng.random() ** 1.7, 0.15 if abs(x) > half_road else 0.0),
+            rng.choice([0, np.pi]) + rng.normal(0, 0.4),
+        )
         b.instance()
         choice = rng.random()
         if choice < 0.66:
-            outdoors.person(b, rng.uniform(1.2, 1.9), str(rng.choice(["walk", "stand"])))
+            beings.person(b, rng.uniform(1.2, 1.9), str(rng.choice(["walk", "stand"])))
         elif choice < 0.74:
             outdoors.sign(b, rng.uniform(1.8, 2.8))
         elif choice < 0.82:
-            outdoors.animal(b, rng.uniform(0.4, 0.9), "dog")
+            beings.animal(b, rng.uniform(0.4, 0.9), "dog")
         elif choice < 0.9:
             b.add(cylinder(0.28, 0.95, 14, 0.3), b.material("metal", paint(rng, 0.5, 0.3)))
         else:
@@ -160,13 +178,22 @@ def street(b, width):
     sky, sun, haze = daylight(b)
     centre = eye + [0, 18, -1]
     stone = np.array([0.28, 0.26, 0.24])
-    light = Lighting(sky, sky, ambient=rng.uniform(0.55, 0.9), sun=sun,
-                     sun_focus=(centre, 30.0), sun_soft=rng.uniform(0.5, 1.2),
-                     bounce=stone * (sky[HORIZON : HORIZON + 3] * 0.6
-                                     + sky[SUN_COLOUR : SUN_COLOUR + 3] * sun * 0.5
-                                     * max(sky[SUN + 2], 0)),
-                     planes=np.array([[0, 0, 1, 0, 0.35, 0.3]]),
-                     haze=10 ** rng.uniform(-3.6, -2.1), haze_colour=haze,
-                     ambient_focus=(centre - [0, 6, 0], 22.0))
+    light = Lighting(
+        sky,
+        sky,
+        ambient=rng.uniform(0.55, 0.9),
+        sun=sun,
+        sun_focus=(centre, 30.0),
+        sun_soft=rng.uniform(0.5, 1.2),
+        bounce=stone
+        * (
+            sky[HORIZON : HORIZON + 3] * 0.6
+            + sky[SUN_COLOUR : SUN_COLOUR + 3] * sun * 0.5 * max(sky[SUN + 2], 0)
+        ),
+        planes=np.array([[0, 0, 1, 0, 0.35, 0.3]]),
+        haze=10 ** rng.uniform(-3.6, -2.1),
+        haze_colour=haze,
+        ambient_focus=(centre - [0, 6, 0], 22.0),
+    )
     camera = looking(eye, aim, rng.normal(0, 0.03), field_of_view(rng, width, 40, 85))
     return Setup(camera, light)

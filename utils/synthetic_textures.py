@@ -7,12 +7,14 @@ Photographs from a folder can join the library; they are mirrored at their borde
 
 import functools
 import logging
+import math
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numba import njit
 
-from utils.synthetic_patterns import RECIPES
+from utils import synthetic_growth, synthetic_patterns
 from utils.synthetic_raster import LEVEL_OFFSETS, TEXTURE_LEVELS, TEXTURE_SIZE
 
 LIBRARY_SEED = 20190912
@@ -29,37 +31,61 @@ class Textures:
             photographs and is absent without them. Index 0 is plain fractal noise.
     """
 
-    def __init__(self, pictures, kinds):
-        """Bake `pictures`, a list of (256, 256, 3 or 4) arrays in [0, 1]."""
+    def __init__(self, atlas, kinds):
+        """Take the rows that `bake` made."""
+        self.atlas = atlas
         self.kinds = kinds
-        self.atlas = np.stack([_with_levels(picture) for picture in pictures])
 
     def pick(self, rng, kind):
         """Index of a random texture of a kind."""
-        return int(rng.choice(self.kinds[kind]))
+        choice = self.kinds[kind]
+        return choice[rng.integers(len(choice))]
 
 
-def _with_levels(picture):
-    """All mip levels of one picture as bytes; colours averaged in linear light, under alpha."""
-    if picture.shape[2] == 3:
-        picture = np.concatenate([picture, np.ones_like(picture[..., :1])], axis=2)
-    linear = np.clip(picture, 0, 1).astype(np.float32)
-    linear[..., :3] **= 2
-    weight = linear[..., 3:] + 1e-4
-    out = np.empty(LEVEL_OFFSETS[-1], np.uint8)
+def bake(pictures):
+    """All mip levels of pictures (256, 256, 3 or 4) in [0, 1] as bytes, (T, bytes) uint8."""
+    atlas = np.empty((len(pictures), LEVEL_OFFSETS[-1]), np.uint8)
+    for picture, row in zip(pictures, atlas, strict=True):
+        opaque = np.ones((TEXTURE_SIZE, TEXTURE_SIZE, 4), np.float32)
+        opaque[..., : picture.shape[2]] = np.clip(picture, 0, 1)
+        _fill_levels(opaque, row)
+    return atlas
+
+
+@njit(cache=True, nogil=True)
+def _fill_levels(picture, out):
+    """Write the levels of (S, S, 4) display values; averages linear light, weighted by alpha."""
+    current = picture.copy()
+    current[..., :3] *= current[..., :3]
     for level in range(TEXTURE_LEVELS):
-        if level:
-            size = TEXTURE_SIZE >> level
-            colour = cv2.resize(linear[..., :3] * weight, (size, size), interpolation=cv2.INTER_AREA)
-            weight = cv2.resize(weight, (size, size), interpolation=cv2.INTER_AREA)
-            weight = weight.reshape(size, size, 1)
-            colour = colour.reshape(size, size, 3) / weight
-            linear = np.concatenate([colour, weight - 1e-4], axis=2)
-        stored = linear.copy()
-        stored[..., :3] = np.sqrt(stored[..., :3])
-        flat = np.round(np.clip(stored, 0, 1) * 255).astype(np.uint8).ravel()
-        out[LEVEL_OFFSETS[level] : LEVEL_OFFSETS[level + 1]] = flat
-    return out
+        size = TEXTURE_SIZE >> level
+        for y in range(size):
+            for x in range(size):
+                if level:
+                    _halve(current, x, y)
+                place = LEVEL_OFFSETS[level] + (y * size + x) * 4
+                for k in range(3):
+                    out[place + k] = np.uint8(math.sqrt(current[y, x, k]) * 255 + 0.5)
+                out[place + 3] = np.uint8(current[y, x, 3] * 255 + 0.5)
+
+
+@njit(cache=True, nogil=True)
+def _halve(picture, x, y):
+    """Replace texel (x, y) by the mean of the four that it covers; works in place in row order."""
+    weight, red, green, blue = 4e-4, 0.0, 0.0, 0.0
+    for j in range(2 * y, 2 * y + 2):
+        for i in range(2 * x, 2 * x + 2):
+            share = picture[j, i, 3] + 1e-4
+            weight += picture[j, i, 3]
+            red += picture[j, i, 0] * share
+            green += picture[j, i, 1] * share
+            blue += picture[j, i, 2] * share
+    picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = (
+        red / weight,
+        green / weight,
+        blue / weight,
+    )
+    picture[y, x, 3] = (weight - 4e-4) / 4
 
 
 def _mirrored(path):
@@ -90,6 +116,19 @@ def _photographs(folder):
     return pictures
 
 
+@functools.cache
+def _library():
+    """The drawn textures and their kinds."""
+    pictures, kinds = [], {}
+    recipes = synthetic_patterns.RECIPES | synthetic_growth.RECIPES
+    for name, (recipe, count) in recipes.items():
+        kinds[name] = list(range(len(pictures), len(pictures) + count))
+        for variant in range(count):
+            seed = [LIBRARY_SEED, sum(map(ord, name)) * 1000 + len(name), variant]
+            pictures.append(recipe(np.random.default_rng(seed)))
+    return Textures(bake(pictures), kinds)
+
+
 @functools.lru_cache(maxsize=2)
 def load_textures(photos=None):
     """The texture library, the same in every process.
@@ -101,14 +140,9 @@ def load_textures(photos=None):
     Raises:
         ValueError: the folder is missing or holds no readable photograph.
     """
-    pictures, kinds = [], {}
-    for name, (recipe, count) in RECIPES.items():
-        kinds[name] = list(range(len(pictures), len(pictures) + count))
-        for variant in range(count):
-            seed = [LIBRARY_SEED, sum(map(ord, name)) * 1000 + len(name), variant]
-            pictures.append(recipe(np.random.default_rng(seed)))
-    if photos is not None:
-        added = _photographs(photos)
-        kinds["photo"] = list(range(len(pictures), len(pictures) + len(added)))
-        pictures += added
-    return Textures(pictures, kinds)
+    if photos is None:
+        return _library()
+    added = bake(_photographs(photos))
+    drawn = _library()
+    atlas = np.concatenate([drawn.atlas, added])
+    return Textures(atlas, {**drawn.kinds, "photo": list(range(len(drawn.atlas), len(atlas)))})

@@ -1,0 +1,186 @@
+"""Surfaces through lattices of points, compiled: a scene is built of hundreds of small ones."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _face_normal(points, a, b, c):
+    """Cross product of two edges of a triangle: its normal, as long as twice its area."""
+    px, py = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
+    pz = points[b, 2] - points[a, 2]
+    qx, qy = points[c, 0] - points[a, 0], points[c, 1] - points[a, 1]
+    qz = points[c, 2] - points[a, 2]
+    return py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
+
+
+@njit(cache=True, nogil=True)
+def measure_faces(points, uvs, faces):
+    """Tiles of texture per metre (M,) and unit normals (M, 3) of the faces, float32.
+
+    The mip level follows from the first, the choice of where to cast more rays from the second.
+    """
+    density = np.empty(faces.shape[0], np.float32)
+    normals = np.empty((faces.shape[0], 3), np.float32)
+    for face in range(faces.shape[0]):
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        ux, uy = uvs[b, 0] - uvs[a, 0], uvs[b, 1] - uvs[a, 1]
+        vx, vy = uvs[c, 0] - uvs[a, 0], uvs[c, 1] - uvs[a, 1]
+        nx, ny, nz = _face_normal(points, a, b, c)
+        area = max(math.sqrt(nx * nx + ny * ny + nz * nz), 1e-12)
+        density[face] = math.sqrt(abs(ux * vy - uy * vx) / area)
+        normals[face, 0], normals[face, 1], normals[face, 2] = nx / area, ny / area, nz / area
+    return density, normals
+
+
+@njit(cache=True, nogil=True)
+def _normalise(vectors):
+    """Scale rows to length 1, in place."""
+    for i in range(vectors.shape[0]):
+        length = math.sqrt(vectors[i, 0] ** 2 + vectors[i, 1] ** 2 + vectors[i, 2] ** 2)
+        for k in range(3):
+            vectors[i, k] /= max(length, 1e-12)
+
+
+@njit(cache=True, nogil=True)
+def smooth_normals(points, faces):
+    """Area-weighted unit normals of the vertices, (N, 3) float32."""
+    normals = np.zeros((points.shape[0], 3), np.float32)
+    for face in range(faces.shape[0]):
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        nx, ny, nz = _face_normal(points, a, b, c)
+        for k in (a, b, c):
+            normals[k, 0] += nx
+            normals[k, 1] += ny
+            normals[k, 2] += nz
+    _normalise(normals)
+    return normals
+
+
+@njit(cache=True, nogil=True)
+def skin(lattice, faces, wrap):
+    """Points, normals and texture coordinates of the smooth surface through a lattice.
+
+    Args:
+        lattice: (rows, columns, 3) float64.
+        faces: (M, 3) int32 over the flattened lattice.
+        wrap: the last column repeats the first, so their normals are joined.
+    Returns:
+        (N, 3), (N, 3), (N, 2) float32; texture coordinates are arc lengths of the middle row and
+        column, metres.
+    """
+    rows, columns = lattice.shape[0], lattice.shape[1]
+    points = lattice.reshape(rows * columns, 3).astype(np.float32)
+    normals = smooth_normals(points, faces)
+    if wrap:
+        for row in range(rows):
+            first, last = row * columns, row * columns + columns - 1
+            for k in range(3):
+                joined = normals[first, k] + normals[last, k]
+                normals[first, k] = joined
+                normals[last, k] = joined
+        _normalise(normals)
+    uvs = np.empty((rows * columns, 2), np.float32)
+    middle, v = columns // 2, 0.0
+    for row in range(rows):
+        if row > 0:
+            v += _distance(lattice[row, middle], lattice[row - 1, middle])
+        u = 0.0
+        for column in range(columns):
+            if column > 0:
+                u += _distance(lattice[rows // 2, column], lattice[rows // 2, column - 1])
+            uvs[row * columns + column, 0] = u
+            uvs[row * columns + column, 1] = v
+    return points, normals, uvs
+
+
+@njit(cache=True, nogil=True)
+def _distance(a, b):
+    """Euclidean distance of two points."""
+    return math.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
+
+
+@njit(cache=True, nogil=True)
+def sweep(path, radii, segments):
+    """Rings around a path with rounded ends, (K + 2, segments + 1, 3) float64.
+
+    Args:
+        path: (K, 3) float64, K >= 2. radii: (K,) float64.
+        segments: corners of a ring.
+    """
+    count = path.shape[0]
+    out = np.empty((count + 2, segments + 1, 3))
+    for i in range(-1, count + 1):
+        here = min(max(i, 0), count - 1)
+        tangent = path[min(here + 1, count - 1)] - path[max(here - 1, 0)]
+        tangent = tangent / max(math.sqrt((tangent * tangent).sum()), 1e-9)
+        # A fixed helper direction keeps the rings from twisting.
+        helper = np.array([0.31, 0.17, 0.93])
+        if abs(path[1, 2] - path[0, 2]) > 0.8 * _distance(path[1], path[0]):
+            helper = np.array([0.93, 0.31, 0.17])
+        side = np.cross(tangent, helper)
+        side = side / max(math.sqrt((side * side).sum()), 1e-9)
+        other = np.cross(tangent, side)
+        centre, radius = path[here].copy(), radii[here]
+        if i != here:
+            centre += tangent * (0.5 * radius if i > here else -0.5 * radius)
+            radius = 1e-4
+        for j in range(segments + 1):
+            angle = 2 * math.pi * j / segments
+            out[i + 1, j] = centre + radius * (math.cos(angle) * side + math.sin(angle) * other)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def rings(sections, segments):
+    """Elliptic rings: sections (K, 5) of centre x, y, z and half widths -> (K, segments + 1, 3)."""
+    count = sections.shape[0]
+    out = np.empty((count, segments + 1, 3))
+    for i in range(count):
+        for j in range(segments + 1):
+            angle = 2 * math.pi * j / segments
+            out[count - 1 - i, j, 0] = sections[i, 0] + sections[i, 3] * math.cos(angle)
+            out[count - 1 - i, j, 1] = sections[i, 1] + sections[i, 4] * math.sin(angle)
+            out[count - 1 - i, j, 2] = sections[i, 2]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def globe(half, segments, power):
+    """Rings of a superellipsoid with half axes (3,) around the origin."""
+    rows = max(segments * 2 // 3, 6)
+    out = np.empty((rows, segments + 1, 3))
+    for i in range(rows):
+        up = math.pi / 2 - math.pi * i / (rows - 1)
+        radius, z = _bent(math.cos(up), power), _bent(math.sin(up), power)
+        for j in range(segments + 1):
+            angle = 2 * math.pi * j / segments
+            out[i, j, 0] = half[0] * radius * _bent(math.cos(angle), power)
+            out[i, j, 1] = half[1] * radius * _bent(math.sin(angle), power)
+            out[i, j, 2] = half[2] * z
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _bent(value, power):
+    """A power that keeps the sign."""
+    return math.copysign(abs(value) ** power, value)
+
+
+@njit(cache=True, nogil=True)
+def placed(points, normals, uvs, turn, position, factor):
+    """Rotate and move points, rotate normals, scale texture coordinates; new float32 arrays."""
+    out, bent = np.empty((len(points), 3), np.float32), np.empty((len(points), 3), np.float32)
+    texture = np.empty((len(points), 2), np.float32)
+    for i in range(len(points)):
+        for k in range(3):
+            out[i, k] = position[k] + (
+                turn[k, 0] * points[i, 0] + turn[k, 1] * points[i, 1] + turn[k, 2] * points[i, 2]
+            )
+            bent[i, k] = (
+                turn[k, 0] * normals[i, 0] + turn[k, 1] * normals[i, 1] + turn[k, 2] * normals[i, 2]
+            )
+        texture[i, 0], texture[i, 1] = uvs[i, 0] * factor, uvs[i, 1] * factor
+    return out, bent, texture
