@@ -22,6 +22,8 @@ log = logging.getLogger("kbe")
 BASELINE = 120.0
 # How far beyond both ends of the path is inpainted, so that rounding leaves no sliver (SPEC 6).
 OVERSHOOT = 1.1
+# From this share of a frame on, the user is told how much of it is invented.
+MUCH_INVENTED = 0.15
 
 
 class Terminated(BaseException):
@@ -250,6 +252,7 @@ def animate(job, settings, networks, show_progress=False):
     scene, path, plan = build_scene(plan, disparity, settings, networks.device)
     if settings.save_disparity:
         save_disparity(job, plan, scene)
+    invented = tell_invention(job, scene, path, plan)
     preview = Preview(scene, path, plan.film_size) if settings.preview else None
     if not settings.flat:
         inpaint_ends(scene, path, networks)
@@ -261,7 +264,8 @@ def animate(job, settings, networks, show_progress=False):
         clock.lap("preview")
     height, width = plan.film_size
     return result | {"frames": frames, "width": width, "height": height,
-                     "fps": float(settings.fps), "seconds": clock.seconds(), "weights": weights}
+                     "fps": float(settings.fps), "invented": round(invented, 4),
+                     "seconds": clock.seconds(), "weights": weights}
 
 
 class Stopwatch:
@@ -384,6 +388,19 @@ def build_scene(plan, disparity, settings, device):
     path = CameraPath(plan.start.scaled(*plan.scale), plan.end.scaled(*plan.scale), scene.size,
                       nearest_depth(scene.depth), plan.focal_px, settings.dolly)
     return scene, path, plan
+
+
+def tell_invention(job, scene, path, plan):
+    """Return the larger share of invented pixels at the two ends; warn if the path asks much."""
+    from utils.film import invented_shares
+
+    shares = invented_shares(scene, path, plan.film_size)
+    share, end = max(zip(shares, ("start", "end"), strict=True))
+    if share > MUCH_INVENTED:
+        log.warning("%s: %.0f %% of the picture at the %s lies outside the photo or behind "
+                    "something, and is invented.\n  Windows more alike in size and place ask less: "
+                    "--preview shows them.", job.photo, 100 * share, end)
+    return share
 
 
 def inpaint_ends(scene, path, networks):

@@ -87,6 +87,14 @@ def test_json_line_has_what_scripts_need(photo, depth, tmp_path, capsys):
     assert (result["frames"], result["width"], result["height"]) == (6, 96, 72)
     assert set(result["seconds"]) == {"read", "depth", "inpainting", "film", "total"}
     assert "inpainting" in result["weights"]
+    assert 0 < result["invented"] < 0.1
+
+
+def test_path_that_leaves_the_photo_is_told(photo, depth, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--dolly", "--json") == 0
+    out = capsys.readouterr()
+    assert json.loads(out.out)["invented"] > 0.15
+    assert re.search(r"\d\d % of the picture at the end lies outside the photo", out.err)
 
 
 def test_every_extra_result_is_written(photo, depth, tmp_path):

@@ -8,6 +8,8 @@ from utils.camera import path_times
 
 # Frames kept for the way back of a boomerang; what does not fit is rendered a second time.
 CACHE_BYTES = 256 * 2**20
+# Long side of the views on which the share of invented pixels is measured, px.
+MEASURING_SIDE = 320
 
 
 def film_length(duration_s, fps, loop):
@@ -38,6 +40,23 @@ def film_order(count, loop):
     """Return which position of the path each frame shows."""
     there = list(range(count))
     return there + there[-2:0:-1] if loop == "boomerang" else there
+
+
+def invented_shares(scene, path, size):
+    """Return the share of the first and of the last frame that no point of the scene reaches.
+
+    Ask before inpainting: afterwards it is what the inpainting missed.
+
+    Args:
+        scene: Scene.
+        path: CameraPath in the scene's pixels.
+        size: (height, width) of the film, px; measured on a smaller view of its shape.
+    """
+    scale = min(1.0, MEASURING_SIDE / max(size))
+    small = tuple(max(2, round(side * scale)) for side in size)
+    poses = [path.pose(t) for t in (0, 1)]
+    return tuple(float(scene.render(pose.shift, path.view_focal_px(pose, small), small,
+                                    fill=False)[1].mean()) for pose in poses)
 
 
 def film_frames(scene, path, count, size, loop="boomerang", easing="linear", workers=None):
