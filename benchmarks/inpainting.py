@@ -7,8 +7,8 @@
 Protocol:
 * The photo is lifted with its true disparity (pixels without a measurement, and those just behind
   a depth edge, make no point, as in a film), rendered where the second camera stood, and the holes
-  are filled: by rule (from the farther side of the shortest line; "far": of the farthest), by OpenCV's Telea and
-  Navier-Stokes (radius 3 px, 8 bit), and by each network given. "no parallax" is the photo itself,
+  are filled: by rule (from the farther side of the shortest line; "far": from the farthest side),
+  by OpenCV's Telea and Navier-Stokes (radius 3 px, 8 bit), and by each network given. "no parallax" is the photo itself,
   "unfilled" leaves black.
 * With --estimator the lifted disparity is that network's, fitted to the truth by a scale and an
   offset per image; the pixels judged stay those that the *true* disparity uncovers.
@@ -36,9 +36,9 @@ import kernels
 from benchmarks.depth import image_tensor, network_estimator, read_photo, read_pixels, report
 from utils import metrics
 from utils.camera import unproject
+from utils.edges import surface_mask
 from utils.filling import fill_from_far
 from utils.filters import binary_median
-from utils.scene import surface_mask
 
 RADIUS_PX = 3  # of OpenCV's methods
 COLUMNS = (

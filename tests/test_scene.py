@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 
 from models.pointcloud_inpainting import Inpaint
 from utils.camera import CameraPath, CropWindow, complete_windows, nearest_depth
+from utils.edges import surface_mask
 from utils.filling import fill_from_far
+from utils.filters import gaussian_blur
 from utils.scene import (
     DISPARITY_FLOOR,
     INPAINT_PIXELS,
     Scene,
     find_scene_zoom,
     scale_disparity,
-    surface_mask,
 )
 
 RED, GREEN, BLUE = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
@@ -60,6 +61,26 @@ def test_surface_mask_keeps_a_thin_wire():
     disparity = torch.full((1, 1, 9, 9), 10.0)
     disparity[..., 4] = 100
     assert surface_mask(disparity)[..., 4].all()
+
+
+def test_surface_mask_drops_the_ghost_of_a_blurred_object():
+    """A red disc blurred over a green wall by more than the ring that is always dropped."""
+    rows, columns = torch.meshgrid(torch.arange(300), torch.arange(1200), indexing="ij")
+    inside = ((rows - 150) ** 2 + (columns - 600) ** 2 < 80**2).float()
+    soft = gaussian_blur(inside[None, None], 9, 2.0)
+    image = torch.cat([soft, 1 - soft, 0 * soft], dim=1)
+    disparity = 10 + 90 * inside[None, None]
+    kept = surface_mask(disparity, image)[0, 0]
+    ghost = kept & (inside == 0) & (image[0, 0] > 0.5)
+    assert ghost.sum() == 0
+    assert (kept[inside == 1]).all()
+    assert kept[(inside == 0) & (image[0, 0] < 0.2)].float().mean() > 0.999
+
+
+def test_surface_mask_believes_background_between_reeds():
+    disparity, image = torch.full((1, 1, 40, 1200), 10.0), torch.zeros(1, 3, 40, 1200)
+    disparity[..., ::7], image[:, 0, :, ::7] = 100, 1
+    assert surface_mask(disparity, image)[..., 3::7].all()
 
 
 # -- rendering ----------------------------------------------------------------------------------

@@ -10,10 +10,11 @@ from models.blocks import Statistics
 from utils import losses, metrics
 from utils.camera import CameraPath, CropWindow, nearest_depth, unproject
 from utils.depth_training import MeanFigures, initialise, start_from
+from utils.edges import surface_mask
 from utils.filling import fill_from_far
 from utils.filters import binary_median
 from utils.refinement_training import LIFT, PEAK, fill_unknown
-from utils.scene import DISPARITY_FLOOR, surface_mask
+from utils.scene import DISPARITY_FLOOR
 from utils.trainer import Trainer
 
 log = logging.getLogger(__name__)

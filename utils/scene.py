@@ -6,15 +6,10 @@ import torch.nn.functional as F
 import kernels
 from models.pointcloud_inpainting import Inpainting
 from utils.camera import AutoZoom, CropWindow, find_zoom_window, unproject
+from utils.edges import surface_mask
 from utils.filling import fill_from_far
 from utils.filters import binary_median
 
-# A pixel whose neighbour is nearer by this share of the largest disparity lies just behind an
-# edge: its colour is mixed with the object's, so it makes no point and is inpainted instead.
-EDGE_JUMP = 0.06
-# How far an edge mixes colours, as a share of the long side: 3 px at 1024, at least one. Lenses
-# blur by as much; less leaves a thin ghost of the object behind, more costs narrow background.
-EDGE_REACH = 1 / 400
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
 # nothing moves by a pixel, and single precision would place points badly (SPEC 12, G8).
 DISPARITY_FLOOR = 0.005
@@ -41,24 +36,6 @@ def scale_disparity(disparity, baseline):
     if peak <= 0:  # flat: everything at the nearest depth
         return torch.full_like(disparity, baseline)
     return (disparity / peak).clamp(min=DISPARITY_FLOOR) * baseline
-
-
-def surface_mask(disparity, jump=EDGE_JUMP):
-    """Mark pixels that show one surface only: all but those just behind a depth edge.
-
-    Unlike the reference's validity test (`utils.filters.valid_mask`) the near side of an edge
-    stays, so that thin objects in front survive.
-
-    Args:
-        disparity: (B, 1, H, W), positive.
-        jump: step to the nearest neighbour, as a share of the largest disparity.
-    Returns:
-        (B, 1, H, W) bool.
-    """
-    limit = jump * disparity.amax(dim=(1, 2, 3), keepdim=True)
-    reach = max(1, round(max(disparity.shape[2:]) * EDGE_REACH))
-    nearest = F.max_pool2d(disparity, 2 * reach + 1, stride=1, padding=reach)
-    return nearest - disparity < limit
 
 
 class Scene:
@@ -91,7 +68,8 @@ class Scene:
         self._points, self._colors, self._spacing = [], [], []
         self._cloud = None
         points = unproject(self.depth, self.focal_px)
-        self._append(points, self.image, self.depth / self.focal_px, surface_mask(self.disparity))
+        self._append(points, self.image, self.depth / self.focal_px,
+                     surface_mask(self.disparity, self.image))
 
     @property
     def size(self):
@@ -201,7 +179,7 @@ class _View:
         self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
         depth = photo_focal_px * baseline / disparity
         points = unproject(depth, photo_focal_px) + depth.new_tensor(self.shift).view(1, 3, 1)
-        self.keep = surface_mask(disparity).view(-1).nonzero().view(-1)
+        self.keep = surface_mask(disparity, image).view(-1).nonzero().view(-1)
         self.points = points[:, :, self.keep].contiguous()
 
     def render(self, features):

@@ -1,0 +1,77 @@
+"""Which pixels of a photo show one surface, and which mix two at a depth edge."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from kernels.jit import jit
+
+# Neighbours farther apart than this share of the largest disparity are two surfaces.
+EDGE_JUMP = 0.06
+# How far a lens or a scaled photo blurs an object over what lies behind it, as a share of the long
+# side: 3 px at 1024. Left in, such pixels are a thin ghost of the object on its background.
+EDGE_REACH = 1 / 400
+
+
+def surface_mask(disparity, image=None, jump=EDGE_JUMP):
+    """Mark the pixels that make a point: all but those mixed with an object in front of them.
+
+    Just behind a depth edge that is every pixel. A little farther away, with an image, it is those
+    that look more like the object than like the surface beyond. Unlike in the reference's validity
+    test (`utils.filters.valid_mask`) the near side of an edge stays, so that thin objects survive.
+
+    Args:
+        disparity: (1, 1, H, W), positive.
+        image: (1, 3, H, W) RGB in [0, 1], or None.
+        jump: step between two surfaces, as a share of the largest disparity.
+    Returns:
+        (1, 1, H, W) bool.
+    """
+    limit = jump * float(disparity.amax())
+    kept = _in_front(disparity, 1) - disparity < limit
+    reach = round(max(disparity.shape[2:]) * EDGE_REACH)
+    if image is None or reach < 2:
+        return kept
+    clean = _in_front(disparity, reach) - disparity < limit
+    pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+    mixed = np.zeros(pixels.shape[:2], bool)
+    candidates = (kept & ~clean)[0, 0].nonzero().int().cpu().numpy()
+    _find_mixed(disparity[0, 0].cpu().numpy(), np.ascontiguousarray(pixels),
+                clean[0, 0].cpu().numpy(), candidates, 2 * reach, np.float32(limit), mixed)
+    return kept & ~torch.from_numpy(mixed).to(kept.device)
+
+
+def _in_front(disparity, reach):
+    """Disparity of the nearest pixel within `reach` px."""
+    return F.max_pool2d(disparity, 2 * reach + 1, stride=1, padding=reach)
+
+
+@jit
+def _find_mixed(disparity, pixels, clean, candidates, radius, limit, mixed):
+    """Mark the candidates (K, 2) that look more like what is in front than like their surface.
+
+    Where no clean pixel of the surface is in sight, as between reeds, a pixel is believed.
+    """
+    height, width = disparity.shape
+    for index in range(candidates.shape[0]):
+        y, x = candidates[index]
+        near, far = np.zeros(3, np.float32), np.zeros(3, np.float32)
+        near_count = far_count = 0
+        for row in range(max(0, y - radius), min(height, y + radius + 1)):
+            for column in range(max(0, x - radius), min(width, x + radius + 1)):
+                step = disparity[row, column] - disparity[y, x]
+                if step >= limit:
+                    near_count += 1
+                    for channel in range(3):
+                        near[channel] += pixels[row, column, channel]
+                elif clean[row, column] and abs(step) < limit:
+                    far_count += 1
+                    for channel in range(3):
+                        far[channel] += pixels[row, column, channel]
+        if near_count == 0 or far_count == 0:
+            continue
+        to_near = to_far = np.float32(0)
+        for channel in range(3):
+            to_near += (pixels[y, x, channel] - near[channel] / near_count) ** 2
+            to_far += (pixels[y, x, channel] - far[channel] / far_count) ** 2
+        mixed[y, x] = to_near < to_far
