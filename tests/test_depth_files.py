@@ -479,6 +479,6 @@ def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(depth_files.np, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="disparity.npy: cannot be written: No space left"):
         write_disparity(tmp_path, METRES)
     assert os.listdir(tmp_path) == []

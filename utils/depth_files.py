@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from utils.files import complete_or_absent
+from utils.files import complete_or_absent, naming_write_errors
 from utils.images import (
     MAX_PIXELS,
     UnreadableFile,
@@ -81,7 +81,7 @@ def write_disparity(folder, disparity, prefix=""):
         raise ValueError(f"disparity must be (H, W), got {disparity.shape}.")
     array_path, picture_path = (
         Path(folder) / f"{prefix}disparity.{suffix}" for suffix in ("npy", "png"))
-    with complete_or_absent(array_path) as temporary:
+    with naming_write_errors(array_path), complete_or_absent(array_path) as temporary:
         np.save(temporary, np.ascontiguousarray(disparity, np.float32), allow_pickle=False)
     shown = np.nan_to_num(disparity.astype(np.float64), nan=0, posinf=0, neginf=0).clip(0)
     shown *= 65535 / (shown.max() or 1)

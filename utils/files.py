@@ -1,6 +1,7 @@
 """Files that appear complete or not at all, and what tells two of them apart."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -60,6 +61,25 @@ def folder_complete_or_absent(path):
         os.replace(filled, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def naming_write_errors(path):
+    """Turn the system's errors into ones that name the result, not a temporary file.
+
+    Args:
+        path: the result that is being written.
+    Raises:
+        OSError: with the same errno, saying what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = error.strerror or str(error)
+        advice = "Free some space" if error.errno == errno.ENOSPC else "Make it writable"
+        named = OSError(f"{path}: cannot be written: {what}. {advice} or choose another --out.")
+        named.errno = error.errno
+        raise named from error
 
 
 def file_digest(path):

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from utils.files import complete_or_absent
+from utils.files import complete_or_absent, naming_write_errors
 
 # Twice the 200 megapixels of the largest telephones: 1.2 GB decoded. A few kilobytes of hostile
 # PNG can claim a thousand times as much.
@@ -127,7 +127,7 @@ def write_image(path, pixels):
     # OpenCV's default, run lengths: 3 times as fast as deflate at level 3, for 10 % more bytes.
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     encoded = cv2.imencode(".png", bgr)[1]
-    with complete_or_absent(path) as temporary:
+    with naming_write_errors(path), complete_or_absent(path) as temporary:
         temporary.write_bytes(encoded)
 
 

@@ -6,7 +6,6 @@ only when it is complete. Settings travel in the file itself, as JSON in its com
 """
 
 import contextlib
-import errno
 import json
 import os
 import queue
@@ -19,7 +18,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from utils.files import complete_or_absent
+from utils.files import complete_or_absent, naming_write_errors
 from utils.gif import Palette, append_comment
 
 QUEUE_FRAMES = 8  # evens out uneven rendering; 200 MB of frames at 3840x2160
@@ -347,15 +346,10 @@ def _opened(path):
 
 @contextlib.contextmanager
 def _naming(path):
-    """Turn FFmpeg's and the system's errors into ones that name the video and say what to do."""
+    """Make FFmpeg's and the system's errors name the video and say what to do."""
     try:
-        yield
-    except OSError as error:
-        what = error.strerror or str(error)
-        advice = "Free some space" if error.errno == errno.ENOSPC else "Make it writable"
-        named = OSError(f"{path}: cannot be written: {what}. {advice} or choose another --out.")
-        named.errno = error.errno
-        raise named from error
+        with naming_write_errors(path):
+            yield
     except av.error.FFmpegError as error:
         raise ValueError(f"{path}: the encoder refuses: {error.strerror}.") from error
 
