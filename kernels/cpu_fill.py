@@ -23,6 +23,8 @@ DIRECTIONS = np.array(
      (-2, 3), (-1, 3), (1, 3), (2, 3), (3, 2), (3, 1), (3, -1), (3, -2)], np.float32
 )  # fmt: skip
 
+UNITS = DIRECTIONS / np.linalg.norm(DIRECTIONS, axis=1, keepdims=True).astype(np.float32)
+
 # State of a padded pixel (uint8); a hole at Chebyshev distance n from all others holds 1 + n.
 OUTSIDE, KNOWN, FARTHEST = np.uint8(0), np.uint8(1), np.uint8(255)
 
@@ -59,23 +61,22 @@ def ray_tables(height, width):
         leaps (16, 256) int32: state of a hole pixel -> steps to the next place worth a look.
         sides (16, 4) uint8: the two wedges behind and the two ahead.
     """
-    unit = DIRECTIONS / np.linalg.norm(DIRECTIONS, axis=1, keepdims=True).astype(np.float32)
     count = int(np.hypot(height, width)) + 3
-    walked = np.cumsum(np.broadcast_to(unit[:, None], (16, count, 2)), axis=1, dtype=np.float32)
+    walked = np.cumsum(np.broadcast_to(UNITS[:, None], (16, count, 2)), axis=1, dtype=np.float32)
     steps = np.zeros((16, count + 1, 2), np.int32)
     steps[:, 1:] = np.sign(walked) * np.floor(np.abs(walked) + np.float32(0.5))
     distances = np.arange(256)
     reach = np.abs(steps).max(axis=2)
     firsts = np.stack([np.searchsorted(row, distances) for row in reach])
     firsts = np.minimum(firsts, count).astype(np.int32)
-    along = (steps * unit[:, None]).sum(axis=2)
+    along = (steps * UNITS[:, None]).sum(axis=2)
     shortest = np.minimum.accumulate(along[:, ::-1], axis=1)[:, ::-1]
     lengths = np.take_along_axis(shortest, firsts, axis=1).astype(np.float32)
     lengths[:, NEVER] = np.inf
     # m steps move a rounded position by at most ceil(m * largest component) pixels, so all of
     # m <= (distance - 1) / component are safe, and the step after those is worth a look.
     empty = np.maximum(distances - int(KNOWN), 1) - 1
-    largest = np.abs(unit).max(axis=1, keepdims=True).astype(np.float64)
+    largest = np.abs(UNITS).max(axis=1, keepdims=True).astype(np.float64)
     leaps = np.floor(empty / (largest + 1e-6)).astype(np.int32) + 1
     sides = [(*_wedges_of(-d), *_wedges_of(d)) for d in DIRECTIONS]
     return steps, firsts, lengths, leaps, np.array(sides, np.uint8)

@@ -63,8 +63,8 @@ def _measure(depths, spacings, camera, keys, spreads):
         keys[j] = key if (z >= NEAR_PLANE) & (z < INFINITY) else NOWHERE
     per_key = focal / scale
     for j in range(spacings.shape[0]):
-        spread = min(spacings[j] * (keys[j] * per_key), WIDEST_FOOTPRINT)
-        spreads[j] = spread if spread > GROW_FROM else ONE
+        spread = spacings[j] * (keys[j] * per_key)
+        spreads[j] = min(spread, WIDEST_FOOTPRINT) if spread > GROW_FROM else ONE
 
 
 @jit

@@ -152,6 +152,12 @@ def test_degrid_closes_one_pixel_cracks():
     assert view.max().item() == pytest.approx(1) and coverage[0, 0, :, 3].max() == 0
 
 
+def test_point_halfway_between_pixels_counts_for_the_left_upper_one(device):
+    points = torch.tensor([[[0.0], [0.0], [2.0]]], device=device)  # at (0.5, 0.5)
+    buffer = kernels.zbuffer(points, (2, 2), FOCAL, BASELINE)[0, 0].cpu()
+    assert buffer[0, 0] > 0 and buffer.count_nonzero() == 1
+
+
 def test_degrid_leaves_wider_gaps_open():
     front = plane((7, 7), 2.0)
     gap = [i for i in range(49) if i % 7 not in (3, 4)]

@@ -1,0 +1,20 @@
+// What the kernels share. Frames are padded by one pixel on every side, as in cpu.py: the pixel
+// (x, y) of a frame W wide lies at (y + 1) * (W + 2) + x + 1. Every kernel does one item per thread
+// and takes sizes as arguments, so it is compiled once. Arithmetic is written out in the order of
+// the CPU twin, and compiled without fusing multiplications into additions, so decisions agree.
+
+#pragma once
+
+#define INFINITE __int_as_float(0x7f800000)
+#define NEAR_PLANE 0.001f           // points nearer than this (in depth) are dropped
+#define COVERAGE_THRESHOLD 1e-4f    // summed weights below this count as nothing
+#define GUARD 1e-7                  // added to depth before division, as the published renderer does
+
+__device__ inline long long thread_index() {
+    return (long long)blockIdx.x * blockDim.x + threadIdx.x;
+}
+
+// Disparities are never negative where this is used, so their bits sort like whole numbers.
+__device__ inline void keep_largest(float* pixel, float disparity) {
+    atomicMax((int*)pixel, __float_as_int(disparity));
+}

@@ -1,0 +1,197 @@
+"""The kernels on a CUDA device: launches the sources in the `.cu` files through CuPy.
+
+NVRTC compiles each file once, at first use, into CuPy's cache; neither the CUDA toolkit nor a host
+compiler is needed. Work goes to torch's current stream, in torch's memory. Twin: `cpu.py`.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .cpu_fill import UNITS
+
+FOLDER = Path(__file__).parent
+# Without fused multiply-adds the device decides like the CPU twin.
+OPTIONS = ("--std=c++17", "--fmad=false", f"-I{FOLDER}")
+THREADS = 256
+NOWHERE = float("-inf")  # disparity of the padding: never in front of anything
+
+
+@lru_cache
+def _module(source):
+    """One compiled source file."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise RuntimeError(
+            "rendering on a CUDA device needs CuPy: pip install cupy-cuda13x nvidia-cuda-nvrtc "
+            "(or run with --device cpu)."
+        ) from error
+    return cupy.RawModule(code=(FOLDER / source).read_text(), options=OPTIONS)
+
+
+def _argument(value):
+    """A kernel argument: tensors become addresses, whole numbers 64 bit unless given a type."""
+    if isinstance(value, torch.Tensor):
+        return np.uint64(value.data_ptr())
+    return np.uint64(0) if value is None else value
+
+
+def launch(source, name, count, *arguments):
+    """Run kernel `name` of `source` with one thread for each of `count` items.
+
+    Arguments are tensors on one device, None (a null pointer), or NumPy scalars of the exact type.
+    """
+    if count == 0:
+        return
+    import cupy
+
+    device = next(a.device for a in arguments if isinstance(a, torch.Tensor))
+    stream = torch.cuda.current_stream(device).cuda_stream
+    with cupy.cuda.Device(device.index), cupy.cuda.ExternalStream(stream, device.index):
+        kernel = _module(source).get_function(name)
+        blocks = (count + THREADS - 1) // THREADS
+        kernel((blocks,), (THREADS,), tuple(_argument(a) for a in arguments))
+
+
+def _sizes(points, size):
+    """Batch, number of points, height and width as the kernels take them."""
+    return np.int32(len(points)), np.int64(points.shape[2]), *map(np.int32, size)
+
+
+def _cameras(points, focal_px, baseline):
+    """Focal lengths and baselines as (B,) float64 tensors beside the points."""
+    cameras = torch.tensor([focal_px, baseline], dtype=torch.float64)
+    return cameras.to(points.device).unbind()
+
+
+def _padded(shape, size, device):
+    """A z-buffer (B, H + 2, W + 2): 0 = empty, and nothing in the padding is ever in front."""
+    buffer = torch.full((*shape, size[0] + 2, size[1] + 2), NOWHERE, device=device)
+    buffer[..., 1:-1, 1:-1] = 0
+    return buffer
+
+
+def _closed_zbuffer(points, size, cameras, tolerance):
+    """Padded z-buffers (B, H + 2, W + 2) before and after degridding."""
+    batch, count, height, width = _sizes(points, size)
+    buffer = _padded((len(points),), size, points.device)
+    launch("pointcloud.cu", "largest_disparity", points.shape[0] * points.shape[2],
+           points, *cameras, batch, count, height, width, buffer)  # fmt: skip
+    return buffer, _degrid(buffer, size, tolerance)
+
+
+def _degrid(buffer, size, tolerance):
+    """A copy of a padded z-buffer (B, H + 2, W + 2) with one-pixel cracks closed."""
+    closed = buffer.clone()
+    launch("pointcloud.cu", "degrid", len(buffer) * size[0] * size[1],
+           buffer, np.int32(len(buffer)), *map(np.int32, size), np.float32(tolerance),
+           closed)  # fmt: skip
+    return closed
+
+
+def splat(points, features, size, focal_px, baseline, tolerance):
+    """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
+
+    Returns:
+        view (B, C, H, W), coverage (B, 1, H, W), and what `gather` needs again.
+    """
+    batch, count, height, width = _sizes(points, size)
+    channels, tolerance = np.int32(features.shape[1]), np.float32(tolerance)
+    cameras = _cameras(points, focal_px, baseline)
+    closed = _closed_zbuffer(points, size, cameras, tolerance)[1]
+    view = torch.zeros(len(points), features.shape[1], *size, device=points.device)
+    coverage = torch.zeros(len(points), 1, *size, device=points.device)
+    launch("pointcloud.cu", "splat", points.shape[0] * points.shape[2],
+           points, features, *cameras, batch, channels, count, height, width, tolerance,
+           closed, view, coverage)  # fmt: skip
+    launch("pointcloud.cu", "normalise", coverage.numel(),
+           batch, channels, height, width, view, coverage)  # fmt: skip
+    return view, coverage, (points, cameras, tolerance, closed, coverage)
+
+
+def gather(grad_view, footprints):
+    """Backward pass of `kernels.render_pointcloud`: (B, C, H, W) -> (B, C, N)."""
+    points, cameras, tolerance, closed, coverage = footprints
+    batch, count, height, width = _sizes(points, grad_view.shape[2:])
+    grad = torch.empty(len(points), grad_view.shape[1], points.shape[2], device=points.device)
+    launch("pointcloud.cu", "gather", points.shape[0] * points.shape[2],
+           points, *cameras, batch, np.int32(grad_view.shape[1]), count, height, width,
+           tolerance, closed, coverage, grad_view, grad)  # fmt: skip
+    return grad
+
+
+def zbuffer(points, size, focal_px, baseline, tolerance, degridded):
+    """See `kernels.zbuffer`; focal_px and baseline are lists of B floats."""
+    cameras = _cameras(points, focal_px, baseline)
+    buffers = _closed_zbuffer(points, size, cameras, tolerance)
+    return buffers[int(degridded)][:, None, 1:-1, 1:-1].contiguous()
+
+
+def disocclusion_mask(points, size, focal_px, baseline):
+    """See `kernels.disocclusion_mask`; focal_px and baseline are lists of B floats."""
+    batch, count, height, width = _sizes(points, size)
+    cameras = _cameras(points, focal_px, baseline)
+    padded = len(points), size[0] + 2, size[1] + 2
+    winners = torch.full(padded, -1, dtype=torch.int64, device=points.device)  # all bits set
+    mask = torch.zeros(len(points), 1, *size, device=points.device)
+    launch("pointcloud.cu", "nearest_points", points.shape[0] * points.shape[2],
+           points, *cameras, batch, count, height, width, winners)  # fmt: skip
+    launch("pointcloud.cu", "mark_winners", winners.numel(),
+           winners, batch, count, height, width, mask)  # fmt: skip
+    return mask
+
+
+@lru_cache
+def _units(device):
+    """The 16 directions of length one, (16, 2), on a device."""
+    return torch.from_numpy(UNITS).to(device)
+
+
+def _find_sources(known, nearness):
+    """Index (B, H, W) int32 of the pixel of its sample that each pixel takes its value from.
+
+    Args:
+        known: (B, H, W) uint8.   nearness: (B, H + 2, W + 2) float32, smaller = farther.
+    """
+    shape = tuple(map(np.int32, known.shape))
+    sources, rows = torch.empty((2, *known.shape), dtype=torch.int32, device=known.device)
+    unresolved = torch.zeros(1, dtype=torch.int32, device=known.device)
+    pixels, columns = known.numel(), known.shape[0] * known.shape[2]
+    launch("fill.cu", "find_lines", pixels,
+           known, nearness, _units(known.device), *shape, sources, unresolved)  # fmt: skip
+    launch("fill.cu", "nearest_rows", columns, known, *shape, unresolved, rows)
+    launch("fill.cu", "find_nearest", pixels, rows, *shape, unresolved, sources)
+    return sources
+
+
+def fill_disocclusion(view, depth):
+    """See `kernels.fill_disocclusion`."""
+    known = (depth[:, 0] > 0).to(torch.uint8)
+    nearness = torch.nn.functional.pad(-depth[:, 0], (1, 1, 1, 1)).contiguous()
+    sources = _find_sources(known, nearness).long().flatten(1)[:, None]
+    return view.flatten(2).gather(2, sources.expand(-1, view.shape[1], -1)).view_as(view)
+
+
+def render_frame(points, colors, shift, size, focal_px, disparity_scale, spacing, fill):
+    """See `kernels.render_frame`; spacing may be None."""
+    device, count = points.device, points.shape[1]
+    camera = *map(np.float32, (*shift, focal_px, disparity_scale)), *map(np.int32, size)
+    zbuffer = torch.zeros(1, size[0] + 2, size[1] + 2, device=device)
+    sums = torch.zeros(zbuffer.numel(), 2, dtype=torch.int64, device=device)
+    frame, holes, known = (
+        torch.empty(*size, *channels, dtype=torch.uint8, device=device)
+        for channels in ((3,), (), ())
+    )
+    launch("frame.cu", "frame_zbuffer", count,
+           points, spacing, np.int64(count), *camera, zbuffer)  # fmt: skip
+    closed = _degrid(zbuffer, size, 1)
+    launch("frame.cu", "frame_splat", count,
+           points, colors, spacing, np.int64(count), *camera, closed, sums)  # fmt: skip
+    launch("frame.cu", "frame_normalise", known.numel(), sums, *camera[5:], frame, holes, known)
+    if fill:
+        sources = _find_sources(known[None], closed)
+        launch("fill.cu", "copy_colors", known.numel(), sources, np.int64(known.numel()), frame)
+    return frame, holes.bool()

@@ -1,0 +1,150 @@
+// render_frame: one 8-bit frame of a film. Twin: cpu_frame.py, which explains the method. Sums are
+// whole numbers, so they do not depend on the order of the threads: the frame has the same bytes
+// in every run, and those of the CPU.
+
+#include "common.cuh"
+
+#define TOLERANCE 1.0f
+#define GROW_FROM 1.25f
+#define OVERLAP 0.01f
+#define WIDEST_FOOTPRINT 32.0f
+#define WEIGHT_ONE 65536.0f
+#define FULL ((255ull * 65536) << 32)
+
+typedef unsigned long long word;
+
+struct Camera {
+    float shift_x, shift_y, shift_z, focal_px, disparity_scale;
+    int height, width;
+};
+
+struct Surfel {
+    float x, y;         // padded pixel coordinates
+    float key, spread;  // disparity; half-width of the footprint, px
+};
+
+// Padded coordinate of a point along one axis; false if it is out of reach or not a number.
+__device__ inline bool place(float coordinate, float shift, float scale, int length, float margin,
+                             float* position) {
+    float center = 0.5f * (float)length + 0.5f, end = (float)length + 1.0f;
+    *position = (coordinate + shift) * scale + center;
+    return *position > -margin && *position < end + margin;
+}
+
+// Point i of points (3, N); false if it is dropped. spacing (N,) may be null.
+__device__ inline bool project(const float* points, const float* spacing, long long count,
+                               long long i, const Camera& camera, float reach, Surfel* surfel) {
+    float z = points[2 * count + i] + camera.shift_z;
+    if (!(z >= NEAR_PLANE && z < INFINITE)) return false;
+    surfel->key = camera.disparity_scale / z;
+    float scale = surfel->key * (camera.focal_px / camera.disparity_scale);
+    surfel->spread = 1.0f;
+    if (spacing) {
+        float spread = spacing[i] * scale;
+        if (spread > GROW_FROM) surfel->spread = fminf(spread, WIDEST_FOOTPRINT);
+    }
+    float margin = surfel->spread - 1.0f + reach;
+    return place(points[i], camera.shift_x, scale, camera.width, margin, &surfel->x) &&
+           place(points[count + i], camera.shift_y, scale, camera.height, margin, &surfel->y);
+}
+
+// First pixel within reach and the one after the last, inside the frame.
+__device__ inline void span(float position, float reach, int length, int* first, int* last) {
+    *first = max((int)ceilf(position - reach), 1);
+    *last = min((int)floorf(position + reach), length) + 1;
+}
+
+// One thread per point (N). Raises zbuffer (H + 2, W + 2) to the point's disparity, at its nearest
+// pixel or over half its spacing. Threads race for a pixel; the largest wins in any order.
+extern "C" __global__ void frame_zbuffer(
+        const float* points, const float* spacing, long long count, float shift_x, float shift_y,
+        float shift_z, float focal_px, float disparity_scale, int height, int width,
+        float* zbuffer) {
+    long long i = thread_index();
+    if (i >= count) return;
+    Camera camera = {shift_x, shift_y, shift_z, focal_px, disparity_scale, height, width};
+    Surfel p;
+    if (!project(points, spacing, count, i, camera, 0.5f, &p)) return;
+    int stride = width + 2;
+    if (p.spread == 1.0f) {
+        int pixel = (int)(p.y + 0.5f) * stride + (int)(p.x + 0.5f);
+        if (p.key > zbuffer[pixel]) keep_largest(zbuffer + pixel, p.key);
+        return;
+    }
+    int first_x, last_x, first_y, last_y;
+    span(p.x, 0.5f * p.spread + OVERLAP, width, &first_x, &last_x);
+    span(p.y, 0.5f * p.spread + OVERLAP, height, &first_y, &last_y);
+    for (int y = first_y; y < last_y; ++y)
+        for (int x = first_x; x < last_x; ++x) keep_largest(zbuffer + y * stride + x, p.key);
+}
+
+// Adds a weighted colour to a pixel of sums (P, 2), unless they are full. Whole numbers: any order
+// gives the same. (The test races, but 255 points' worth on one pixel is far from any real scene.)
+__device__ inline void add(word* sums, long long pixel, word weight, word red_green,
+                           word blue_one) {
+    if (sums[2 * pixel + 1] >= FULL) return;
+    atomicAdd(sums + 2 * pixel, red_green * weight);
+    atomicAdd(sums + 2 * pixel + 1, blue_one * weight);
+}
+
+// One thread per point (N). Adds its colour to the pixels of sums (P, 2) where it passes the depth
+// test against closed (H + 2, W + 2): bilinearly, or as a tent that reaches to its neighbours.
+extern "C" __global__ void frame_splat(
+        const float* points, const unsigned char* colors, const float* spacing, long long count,
+        float shift_x, float shift_y, float shift_z, float focal_px, float disparity_scale,
+        int height, int width, const float* closed, word* sums) {
+    long long i = thread_index();
+    if (i >= count) return;
+    Camera camera = {shift_x, shift_y, shift_z, focal_px, disparity_scale, height, width};
+    Surfel p;
+    if (!project(points, spacing, count, i, camera, 0.0f, &p)) return;
+    int stride = width + 2;
+    float limit = p.key + TOLERANCE;
+    word red_green = (word)colors[3 * i] | (word)colors[3 * i + 1] << 32;
+    word blue_one = (word)colors[3 * i + 2] | 1ull << 32;
+    if (p.spread == 1.0f) {
+        int left = (int)p.x, top = (int)p.y, corner = top * stride + left;
+        float right = p.x - (float)left, down = (p.y - (float)top) * WEIGHT_ONE;
+        float up = WEIGHT_ONE - down;
+        const float weights[4] = {(1.0f - right) * up, right * up, (1.0f - right) * down,
+                                  right * down};
+        for (int k = 0; k < 4; ++k) {
+            int pixel = corner + (k & 1) + (k >> 1) * stride;
+            if (limit >= closed[pixel])
+                add(sums, pixel, (word)(int)(weights[k] + 0.5f), red_green, blue_one);
+        }
+        return;
+    }
+    int first_x, last_x, first_y, last_y;
+    span(p.x, p.spread, width, &first_x, &last_x);
+    span(p.y, p.spread, height, &first_y, &last_y);
+    float slope = 1.0f / p.spread;
+    for (int y = first_y; y < last_y; ++y) {
+        float across = fmaxf(1.0f - fabsf((float)y - p.y) * slope, 0.0f) * WEIGHT_ONE;
+        for (int x = first_x; x < last_x; ++x) {
+            float weight = fmaxf(1.0f - fabsf((float)x - p.x) * slope, 0.0f) * across;
+            if (limit >= closed[y * stride + x])
+                add(sums, y * stride + x, (word)(int)(weight + 0.5f), red_green, blue_one);
+        }
+    }
+}
+
+// One thread per pixel (H * W). Divides sums (P, 2) by their weights, rounds to frame (H, W, 3), and
+// marks in holes and known (H, W) what got nothing. Nothing races.
+extern "C" __global__ void frame_normalise(const word* sums, int height, int width,
+                                           unsigned char* frame, unsigned char* holes,
+                                           unsigned char* known) {
+    long long t = thread_index();
+    if (t >= (long long)height * width) return;
+    long long pixel = (t / width + 1) * (width + 2) + t % width + 1;
+    word red_green = sums[2 * pixel], blue_weight = sums[2 * pixel + 1];
+    float weight = (float)(unsigned int)(blue_weight >> 32);
+    bool hole = weight < ceilf(COVERAGE_THRESHOLD * WEIGHT_ONE);
+    float inverse = hole ? 0.0f : 1.0f / weight;
+    const unsigned int colors[3] = {(unsigned int)red_green, (unsigned int)(red_green >> 32),
+                                    (unsigned int)blue_weight};
+    for (int c = 0; c < 3; ++c)
+        frame[3 * t + c] = (unsigned char)(int)((float)colors[c] * inverse + 0.5f);
+    holes[t] = hole;
+    known[t] = !hole;
+}
