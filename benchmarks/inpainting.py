@@ -8,8 +8,8 @@ Protocol:
 * The photo is lifted with its true disparity (pixels without a measurement, and those just behind
   a depth edge, make no point, as in a film), rendered where the second camera stood, and the holes
   are filled: by rule (from the farther side of the shortest line; "far": from the farthest side),
-  by OpenCV's Telea and Navier-Stokes (radius 3 px, 8 bit), and by each network given. "no parallax" is the photo itself,
-  "unfilled" leaves black.
+  by OpenCV's Telea and Navier-Stokes (radius 3 px, 8 bit), and by each network given. "no
+  parallax" is the photo itself, "unfilled" leaves black.
 * With --estimator the lifted disparity is that network's, fitted to the truth by a scale and an
   offset per image; the pixels judged stay those that the *true* disparity uncovers.
 * `hole`: pixels uncovered. `inside`: of these, holes that do not touch the frame's border, where

@@ -11,13 +11,17 @@ EDGE_JUMP = 0.06
 # How far a lens or a scaled photo blurs an object over what lies behind it, as a share of the long
 # side: 3 px at 1024. Left in, such pixels are a thin ghost of the object on its background.
 EDGE_REACH = 1 / 400
+# From this share of the object's colour on, a pixel behind it counts as mixed...
+MIXED_SHARE = np.float32(0.25)
+# ...if the two surfaces differ by more than this at all: squared, RGB in [0, 255].
+MIN_CONTRAST = np.float32(20**2)
 
 
 def surface_mask(disparity, image=None, jump=EDGE_JUMP):
     """Mark the pixels that make a point: all but those mixed with an object in front of them.
 
     Just behind a depth edge that is every pixel. A little farther away, with an image, it is those
-    that look more like the object than like the surface beyond. Unlike in the reference's validity
+    that have something of the object's colour. Unlike in the reference's validity
     test (`utils.filters.valid_mask`) the near side of an edge stays, so that thin objects survive.
 
     Args:
@@ -48,7 +52,7 @@ def _in_front(disparity, reach):
 
 @jit
 def _find_mixed(disparity, pixels, clean, candidates, radius, limit, mixed):
-    """Mark the candidates (K, 2) that look more like what is in front than like their surface.
+    """Mark the candidates (K, 2) whose colour lies on the way from their surface to the object.
 
     Where no clean pixel of the surface is in sight, as between reeds, a pixel is believed.
     """
@@ -70,8 +74,10 @@ def _find_mixed(disparity, pixels, clean, candidates, radius, limit, mixed):
                         far[channel] += pixels[row, column, channel]
         if near_count == 0 or far_count == 0:
             continue
-        to_near = to_far = np.float32(0)
+        along = between = np.float32(0)
         for channel in range(3):
-            to_near += (pixels[y, x, channel] - near[channel] / near_count) ** 2
-            to_far += (pixels[y, x, channel] - far[channel] / far_count) ** 2
-        mixed[y, x] = to_near < to_far
+            surface = far[channel] / far_count
+            difference = near[channel] / near_count - surface
+            along += (pixels[y, x, channel] - surface) * difference
+            between += difference * difference
+        mixed[y, x] = between > MIN_CONTRAST and along > MIXED_SHARE * between
