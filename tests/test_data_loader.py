@@ -252,8 +252,48 @@ def test_instances_come_from_masks(tmp_path):
     numbers = np.zeros((40, 48), np.uint8)
     numbers[10:20, 10:20] = 7
     cv2.imwrite(str(tmp_path / "masks" / "photo0.png"), numbers)
-    found = samples(data_set, (40, 48))[0, 0, 0]["instances"]
+    opened = data_sets.open_data_set(data_set, masks=True)
+    found = data_loader.Samples([opened], (40, 48), train=False)[0, 0, 0]["instances"]
     assert torch.equal(found[0], torch.from_numpy(numbers))
+    assert not samples(data_set, (40, 48))[0, 0, 0]["instances"].any()  # read only when needed
+
+
+@pytest.mark.parametrize("key", ["confidence", "masks"])
+def test_optional_folder_that_was_named_must_exist(tmp_path, key):
+    data_set = folder_set(tmp_path, **{key: "elsewhere"})
+    with pytest.raises(ValueError, match=f"elsewhere does not exist.\n  Correct its '{key}'"):
+        data_sets.open_data_set(data_set, masks=True)
+
+
+def write_nyu(path, depths=2):
+    image = np.arange(2 * 3 * 48 * 40).reshape(2, 3, 48, 40).astype(np.uint8)
+    with h5py.File(path, "w") as file:  # MATLAB's order: photo, channel, column, row
+        file["images"] = image
+        file["depths"] = np.linspace(1, 9, depths * 48 * 40).reshape(depths, 48, 40).astype("f4")
+        file["instances"] = np.ones((2, 48, 40), np.uint8)
+    return {"name": "nyu", "path": str(path), "param": PARAM}
+
+
+def test_labelled_matlab_file_is_turned_upright(tmp_path):
+    data_set = write_nyu(tmp_path / "nyu.mat")
+    sample = samples(data_set, (40, 48))[0, 1, 0]
+    with h5py.File(tmp_path / "nyu.mat") as file:
+        image, depth = file["images"][1], file["depths"][1]
+    for row, column in ((0, 0), (3, 17), (39, 47)):
+        assert sample["image"][:, row, column].tolist() == image[:, column, row].tolist()
+        assert float(sample["disparity"][0, row, column]) == pytest.approx(60 / depth[column, row])
+    assert sample["instances"].all() and len(samples(data_set).sets[0]) == 2
+
+
+def test_other_files_are_no_labelled_file(tmp_path):
+    for depths in (None, 3):
+        path = tmp_path / "wrong.mat"
+        path.unlink(missing_ok=True)
+        data_set = write_nyu(path, depths or 2)
+        if depths is None:
+            path.write_bytes(b"not HDF5")
+        with pytest.raises(ValueError, match="'nyu'.*wrong.mat is no labelled file"):
+            data_sets.open_data_set(data_set)
 
 
 # -- crops --

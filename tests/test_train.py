@@ -304,7 +304,7 @@ def test_paper_network_trains_by_the_reference_schedule(flags, monkeypatch):
     batch = trainer.data.prepare(data_loader.collate(keys), "cpu")
     terms = trainer.losses(batch)
     assert set(terms) == {"ord", "grad", "ssi_data", "ssi_grad"}
-    assert float(terms["grad"]) == 0  # 1 - exp(0)
+    assert float(terms["grad"].detach()) == 0  # 1 - exp(0)
     trainer.step_number = 10_000
     later = trainer.losses(batch)
     assert float(later["ord"]) == pytest.approx(float(terms["ord"]) / 3, rel=1e-4)
@@ -689,9 +689,11 @@ def test_two_processes_give_the_losses_of_the_doubled_batch(flags, tmp_path, mod
         kind = {"estimation": "disparity", "inpainting": "inpaint"}[mode]
         state = torch.load(tmp_path / "models" / f"{kind}-{name}.tar", weights_only=True)
         histories.append([e for e in state["history"] if "total" in e])
-    for one, two in zip(*histories, strict=True):
+    # The first losses differ by rounding alone. Adam steps by nearly the sign of a gradient, which
+    # rounding flips where it is almost zero, so later ones drift.
+    for one, two, tolerance in zip(*histories, (1e-5, 2e-4, 1e-2, 1e-2), strict=True):
         for term in one.keys() - {"tag", "images_per_second", "waiting"}:
-            assert two[term] == pytest.approx(one[term], rel=2e-3), term
+            assert two[term] == pytest.approx(one[term], rel=tolerance), (one, two)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """RGB-D data sets said as dicts: checking them, finding their files, reading one photo or scene."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ OPTIONAL = {
     "disparity": None,  # `disparity/` replaces depth: "px", or "relative" (unknown scale and
     # shift); "none" = neither, photos for the mask loss
     "focal_unit": "px",  # "px" of the stored photo, or "long side" (0.5 = half the longer side)
-    "confidence": None,  # folder of 8-bit maps, 255 = trusted; weighs the losses
+    "confidence": "confidence",  # folder of 8-bit maps, 255 = trusted, if there is one
     "confidence_min": 0.25,  # pixels trusted less than this are left out
-    "masks": None,  # folder of instance maps: 0 = background, 1.. = one number per object
+    "masks": "masks",  # folder of instance maps for --mask-loss: 0 = background, 1.. = objects
     "generate": None,  # number of synthetic scenes to make at `path` if nothing is there yet
 }
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
@@ -67,14 +68,14 @@ def check_choice(data_set, key, choices):
 
 
 def open_data_set(data_set, masks=False):
-    """Open one data set dict: shards of synthetic scenes, or folders of photos and maps.
+    """Open one data set dict: synthetic scenes, folders of photos and maps, or NYU's one file.
 
     Args:
         data_set: the dict.
         masks: whether instance maps are needed; where there are none they are detected.
 
     Returns:
-        SceneShards or PhotoFolders; both have len(), `label(item)` and `views(item, numbers)`.
+        SceneShards, PhotoFolders or LabelledFile; all have len(), `label(item)`, `views(item)`.
     Raises:
         ValueError: the dict is wrong (`check_data_set`) or nothing usable lies at its path.
     """
@@ -85,6 +86,8 @@ def open_data_set(data_set, masks=False):
             f"data set {data_set['name']!r}: {path} does not exist.\n"
             "  Correct its 'path'; a relative one counts from where train.py was started."
         )
+    if path.is_file():
+        return LabelledFile(data_set)
     return SceneShards(data_set) if any(path.glob("*.h5")) else PhotoFolders(data_set, masks)
 
 
@@ -98,9 +101,10 @@ class PhotoFolders:
         folders = {"image": "images"}
         if data_set["disparity"] != "none":
             folders["geometry"] = "disparity" if data_set["disparity"] else data_set["depth_folder"]
-        folders |= {key: data_set[key] for key in ("confidence", "masks") if data_set[key]}
-        if masks and "masks" not in folders:
-            folders["masks"] = self._mask_folder()
+        if self._has("confidence"):
+            folders["confidence"] = data_set["confidence"]
+        if masks:
+            folders["masks"] = data_set["masks"] if self._has("masks") else self._detected_masks()
         found = {
             key: self._files(folder, IMAGE_SUFFIXES if key == "image" else DEPTH_SUFFIXES)
             for key, folder in folders.items()
@@ -115,10 +119,18 @@ class PhotoFolders:
             )
         self.items = [{key: files[stem] for key, files in found.items()} for stem in stems]
 
-    def _mask_folder(self):
-        """Where the instance maps are: masks/ if it is there, else what a detector makes."""
-        if (self.root / "masks").is_dir():
-            return "masks"
+    def _has(self, key):
+        """Whether the folder of an optional map exists; it must if it was named otherwise."""
+        there = (self.root / self.data_set[key]).is_dir()
+        if not there and self.data_set[key] != OPTIONAL[key]:
+            raise ValueError(
+                f"data set {self.data_set['name']!r}: {self.root / self.data_set[key]} does not "
+                f"exist.\n  Correct its {key!r}."
+            )
+        return there
+
+    def _detected_masks(self):
+        """Folder of the instance maps that a detector makes."""
         from utils.instance_masks import ensure_masks
 
         photos = self._files("images", IMAGE_SUFFIXES)
@@ -221,6 +233,58 @@ class SceneShards:
             {"image": image, "stored": depth, "masks": instances, "shift": shift} | camera
             for image, depth, instances, shift in zip(*arrays, strict=True)
         ]
+
+
+class LabelledFile:
+    """The labelled file of NYU Depth v2 (MATLAB v7.3): `images`, `depths` in m, `instances`."""
+
+    def __init__(self, data_set):
+        """Count the photos; ValueError if the file is another one."""
+        self.data_set, self.file, self.process = data_set, None, None
+        try:
+            self.length = len(self._open()["images"])
+            if len(self._open()["depths"]) != self.length:
+                raise ValueError("images and depths differ in number")
+        except (OSError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"data set {data_set['name']!r}: {data_set['path']} is no labelled file of "
+                f"NYU Depth v2: {error}\n  Pass nyu_depth_v2_labeled.mat, or a folder."
+            ) from error
+
+    def _open(self):
+        """The file, opened anew in every process: handles do not survive a fork."""
+        import h5py
+
+        if self.process != os.getpid():
+            self.file, self.process = h5py.File(self.data_set["path"]), os.getpid()
+        return self.file
+
+    def __getstate__(self):
+        """Everything but the open file."""
+        return self.__dict__ | {"file": None, "process": None}
+
+    def __len__(self):
+        """How many there are to draw."""
+        return self.length
+
+    def label(self, item):
+        """What to call this item in a message."""
+        return f"data set {self.data_set['name']!r}: photo {item} in {self.data_set['path']}"
+
+    def views(self, item):
+        """The one view of a photo, as a list of one dict of arrays. MATLAB stores columns first."""
+        file = self._open()
+        view = {
+            "image": np.ascontiguousarray(file["images"][item].transpose(2, 1, 0)),
+            "stored": np.ascontiguousarray(file["depths"][item].T, np.float32),
+            "kind": "depth",
+            "unit": self.data_set["depth_unit"],
+        }
+        if "instances" in file:
+            view["masks"] = np.ascontiguousarray(file["instances"][item].T.astype(np.uint8))
+        scale = max(view["image"].shape[:2]) if self.data_set["focal_unit"] != "px" else 1.0
+        param = self.data_set["param"]
+        return [view | {"focal_px": param["focal"] * scale, "baseline": param["baseline"]}]
 
 
 def compact(stored):
