@@ -251,7 +251,6 @@ def collate(samples):
 
 
 def _quiet_worker(_):
-    cv2.setNumThreads(1)  # the cores belong to the network
     # Ctrl-C and a scheduler's SIGTERM reach the whole group; the trainer decides when to end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -341,6 +340,9 @@ class TrainingData:
             self.sets, self.items, self.batch_size, seed=self.seed, start=start, steps=steps,
             rank=rank, world=world,
         )
+        # The cores belong to the network. Here and not in the workers: OpenCV's threads do not
+        # survive a fork, and a worker that asks for their number then waits for ever.
+        cv2.setNumThreads(1)
         return iter(DataLoader(
             self.samples,
             batch_sampler=stream,

@@ -448,6 +448,9 @@ def training_data(root, **options):
 
 
 def test_number_of_workers_changes_nothing(tmp_path):
+    # OpenCV's threads, once at work, made forked workers wait for ever.
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.random.rand(2000, 2000), (31, 31), 5)
     batches = [list(training_data(tmp_path, workers=n).training(3, 7)) for n in (0, 2)]
     for one, two in zip(*batches, strict=True):
         assert one["name"] == two["name"]

@@ -303,7 +303,7 @@ def test_paper_network_trains_by_the_reference_schedule(flags, monkeypatch):
     keys = [trainer.data.samples[which, 0, n] for n in numbers for which in (0, 1)][:4]
     batch = trainer.data.prepare(data_loader.collate(keys), "cpu")
     terms = trainer.losses(batch)
-    assert set(terms) == {"ord", "grad", "ssi_data", "ssi_grad"}
+    assert set(terms) == {"ord", "grad", "ssi_data", "ssi_grad", "ssi_scale"}
     assert float(terms["grad"].detach()) == 0  # 1 - exp(0)
     trainer.step_number = 10_000
     later = trainer.losses(batch)

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 BETA = 0.015  # how fast the reference's schedule hands over from order to gradients (SPEC 9.3)
 GRADIENT_SHARE = 0.5  # of gradient matching in the scale-and-shift-invariant loss, as MiDaS
+SCALE_SHARE = 0.05  # of keeping the mean at 1, which that loss leaves free: it grew to 1e17 without
 
 
 def initialise(network, gain):
@@ -264,9 +265,11 @@ class EstimationTrainer(DepthTrainer):
             disparity[index], target[index], weight[index], trim=trim
         )
         share = len(index) / len(chosen)
+        scale = disparity[index].float().abs().mean(dim=(1, 2, 3)).clamp(min=1e-6).log()
         return {
             "ssi_data": share * terms["data"],
             "ssi_grad": share * GRADIENT_SHARE * terms["gradient"],
+            "ssi_scale": share * SCALE_SHARE * scale.square().mean(),
         }
 
     def guess(self, batch):
