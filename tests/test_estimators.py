@@ -41,6 +41,12 @@ def test_any_photo_is_estimated_and_refined_at_its_own_size(compact, size):
         assert torch.isfinite(fine).all() and fine.min() >= 0
 
 
+def test_mirrored_photo_has_mirrored_depth(compact):
+    image = torch.rand(1, 3, 64, 96)
+    torch.testing.assert_close(estimate_disparity(compact, image.flip(3)),
+                               estimate_disparity(compact, image).flip(3), atol=1e-4, rtol=1e-4)
+
+
 def test_networks_see_the_photo_at_the_size_they_were_trained_at():
     assert working_size((768, 1024), 512) == (384, 512)
     assert working_size((3000, 4000), 1024, multiple=4) == (768, 1024)
