@@ -374,7 +374,7 @@ def test_defocus_keeps_the_focused_plane_and_blurs_behind_it():
 
 
 def test_development_is_monotone_in_light():
-    look = Development(0.17, 1.1, np.ones(3), 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    look = Development(0.17, 1.1, np.ones(3), 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
     ramp = np.repeat(np.linspace(0, 4, 64, dtype=np.float32)[None, :, None], 3, axis=2)
     out = look.develop(ramp, np.ones((1, 64), np.float32), 1.0, None)[0, :, 0].astype(int)
     assert (np.diff(out) >= 0).all() and out[0] == 0 and out[-1] > 240

@@ -146,8 +146,8 @@ def _arms(b, h, neck, lean, wide, pose, shirt, skin):
     rng = b.rng
     bare = rng.random() < 0.4
     for side in (-1, 1):
-        x = side * 0.115 * h * wide
-        shoulder = np.array([x, lean, neck - 0.035 * h])
+        x = side * 0.1 * h * wide
+        shoulder = np.array([x, lean, neck - 0.045 * h])
         raised = rng.random() < 0.08
         bend = rng.uniform(0.0, 0.1) * h
         if raised:
@@ -160,7 +160,7 @@ def _arms(b, h, neck, lean, wide, pose, shirt, skin):
             swing = rng.normal(0, 0.05 if pose == "walk" else 0.02) * h
             elbow = shoulder + [side * 0.03 * h, swing * 0.6, -0.17 * h]
             hand = elbow + [-side * 0.01 * h, swing - bend, -0.14 * h]
-        b.add(tube([shoulder, elbow], [0.037 * h, 0.03 * h], 8), shirt)
+        b.add(tube([shoulder, elbow], [0.042 * h, 0.03 * h], 9), shirt)
         b.add(tube([elbow, hand], [0.027 * h, 0.02 * h], 8), skin if bare else shirt)
         b.add(shifted(ellipsoid(0.04 * h, 0.05 * h, 0.06 * h, 8), hand - [0, 0, 0.02 * h]), skin)
 
@@ -179,108 +179,129 @@ def _coat(rng):
     return np.array(tones[rng.integers(len(tones))]) * rng.uniform(0.7, 1.2)
 
 
+_BUILDS = {
+    "dog": (0.52, 0.28, 0.15, 0.1),
+    "cat": (0.42, 0.16, 0.14, 0.09),
+    "cow": (0.5, 0.3, 0.23, 0.1),
+    "horse": (0.66, 0.44, 0.19, 0.08),
+    "sheep": (0.42, 0.22, 0.25, 0.09),
+    "bear": (0.42, 0.18, 0.26, 0.06),
+}
+"""Kind -> length of legs, neck, half thickness of the body, length of ears, all over its length."""
+
+
 def animal(b, length, kind=None):
-    """A dog, cat, sheep, cow or horse looking along -y, standing."""
+    """An animal of _BUILDS looking along -y, standing, its head up or down."""
     rng = b.rng
-    legs, neck, fat, ear = {
-        "dog": (0.5, 0.3, 0.15, 0.1),
-        "cat": (0.4, 0.16, 0.14, 0.1),
-        "cow": (0.5, 0.3, 0.23, 0.1),
-        "horse": (0.75, 0.55, 0.18, 0.08),
-        "sheep": (0.42, 0.22, 0.25, 0.09),
-    }[kind or str(rng.choice(["dog", "cat", "cow", "horse", "sheep"]))]
-    size = length
-    coat = b.material(
-        str(rng.choice(["fur", "fur", "patches"])),
-        _coat(rng),
-        size * 0.5,
-        contrast=rng.uniform(0.3, 0.9),
-    )
-    dark = b.material(None, np.full(3, 0.03), gloss=0.04)
-    top, half = legs * size, size / 2
+    kind = kind or str(rng.choice(list(_BUILDS)))
+    legs, neck, fat, ear = _BUILDS[kind] * rng.uniform(0.9, 1.1, 4)
+    fur = "patches" if kind in ("cow", "cat", "dog") and rng.random() < 0.5 else "fur"
+    coat = b.material(fur, _coat(rng), length * 0.5, contrast=rng.uniform(0.3, 0.8))
+    dark = b.material(None, np.full(3, 0.025), gloss=0.04)
+    thick, top, half = fat * length, legs * length, length / 2
     body = [
-        (0, -half, top),
-        (0, -half * 0.4, top - 0.02 * size),
-        (0, half * 0.3, top),
-        (0, half, top + 0.02 * size),
+        (0, -half * 1.05, 0.06),
+        (0, -half * 0.75, 0),
+        (0, -half * 0.2, -0.12),
+        (0, half * 0.3, -0.06),
+        (0, half * 0.75, 0.06),
+        (0, half, 0.1),
     ]
-    b.add(
-        bumpy(
-            tube(np.array(body), np.array([0.85, 1.1, 1.0, 0.8]) * fat * size, 14),
-            rng,
-            0.008 * size,
-            0.3 * size,
-        ),
-        coat,
-    )
-    for x in (-1, 1):
-        for y in (-0.85, 0.85):
-            step = rng.normal(0, 0.06) * size
-            hip = np.array([x * fat * 0.55 * size, y * half, top - 0.3 * fat * size])
-            foot = np.array([hip[0], y * half + step, 0.02 * size])
-            knee = (hip + foot) / 2 + [0, 0.03 * size * np.sign(y), 0]
-            b.add(tube([hip, knee, foot], np.array([0.42, 0.25, 0.2]) * fat * size, 8), coat)
-            b.add(
-                shifted(
-                    ellipsoid(0.4 * fat * size, 0.55 * fat * size, 0.3 * fat * size, 8),
-                    foot - [0, 0.05 * fat * size, 0],
-                ),
-                dark if fat > 0.16 else coat,
-            )
-    droop = rng.uniform(-0.7, 0.5) if legs > 0.45 else 0.2
-    head = np.array(
-        [
-            rng.normal(0, 0.06) * size,
-            -half - neck * 0.75 * size,
-            top + (neck * 0.9 + droop * 0.1) * size,
-        ]
-    )
+    path = np.array(body) * [1, 1, thick] + [0, 0, top]
+    trunk = tube(path, np.array([0.7, 1.0, 1.08, 1.0, 0.98, 0.7]) * thick, 16)
+    b.add(bumpy(trunk, rng, 0.006 * length, 0.3 * length), coat)
+    _paws(b, thick, half, top, coat, dark if fat > 0.17 else coat)
+    rise = rng.choice([rng.uniform(0.5, 1.0), rng.uniform(-0.9, 0.3)])
+    face = np.array([rng.normal(0, 0.15), -1.0, rise])
+    head = np.array([0, -half, top + 0.2 * thick]) + neck * length * face / np.linalg.norm(face)
+    head[2] = max(head[2], 0.3 * top)
+    start = np.array([0, -half * 0.85, top + 0.1 * thick])
     b.add(
         tube(
-            [(0, -half * 0.9, top + 0.02 * size), head], [0.75 * fat * size, 0.5 * fat * size], 10
+            [start, (start + head) / 2 + [0, 0, 0.1 * thick], head],
+            np.array([0.85, 0.62, 0.48]) * thick,
+            12,
         ),
         coat,
     )
-    skull, snout = 0.95 * fat * size, rng.uniform(0.9, 1.6) * fat * size
-    b.add(shifted(ellipsoid(skull, skull * 1.2, skull, 12), head), coat)
-    nose = head + [0, -snout * 0.75, -0.2 * skull]
-    b.add(tube([head, nose], [0.42 * skull, 0.27 * skull], 10), coat)
-    b.add(
-        shifted(ellipsoid(*np.array([0.28, 0.2, 0.2]) * skull, 8), nose - [0, 0.25 * skull, -0.04]),
-        dark,
-    )
-    for x in (-1, 1):
-        root = head + [x * 0.3 * skull, 0.1 * skull, 0.35 * skull]
-        b.add(
-            stick(
-                root,
-                root + [x * ear * size, 0, ear * size * rng.uniform(-0.4, 1)],
-                0.2 * skull,
-                7,
-                0.05 * skull,
-            ),
+    with b.inside(head, rng.normal(0, 0.4)):
+        _face(
+            b,
+            thick * (1.15 if fat < 0.17 else 0.9),
+            rng.uniform(0.9, 1.5),
+            ear * length,
             coat,
-        )
-        b.add(
-            shifted(
-                ellipsoid(0.14 * skull, 0.14 * skull, 0.14 * skull, 6),
-                head + [x * 0.32 * skull, -0.42 * skull, 0.16 * skull],
-            ),
             dark,
         )
-    tail = np.array([0, half, top + 0.1 * size])
+    tail = np.array([0, half, top + 0.3 * thick])
+    drop = rng.uniform(-0.3, 0.1) * length
     b.add(
         tube(
             [
                 tail,
-                tail + [0.03 * size, 0.16 * size, -0.05 * size],
-                tail + [0.05 * size, 0.2 * size, -0.3 * size],
+                tail + [0.03 * length, 0.14 * length, drop * 0.3],
+                tail + [0.05 * length, 0.2 * length, drop],
             ],
-            [0.06 * size, 0.04 * size, 0.02 * size],
-            7,
+            np.array([0.3, 0.22, 0.12]) * thick,
+            8,
         ),
         coat,
     )
+
+
+def _paws(b, thick, half, top, coat, hoof):
+    """Four legs: thighs that grow out of the body, knees, hooves or paws."""
+    rng = b.rng
+    for x in (-1, 1):
+        for y in (-0.8, 0.85):
+            hip = np.array([x * 0.5 * thick, y * half, top - 0.1 * thick])
+            foot = np.array([hip[0], y * half + rng.normal(0, 0.1) * half, 0.12 * thick])
+            back = 0.3 * thick * (1 if y > 0 else -0.2)
+            knee = hip * 0.45 + foot * 0.55 + [0, back, 0]
+            b.add(
+                tube(
+                    [hip, (hip + knee) / 2, knee, foot],
+                    np.array([0.62, 0.44, 0.25, 0.2]) * thick,
+                    10,
+                ),
+                coat,
+            )
+            paw = ellipsoid(0.42 * thick, 0.6 * thick, 0.3 * thick, 8)
+            b.add(shifted(paw, foot - [0, 0.08 * thick, 0]), hoof)
+
+
+def _face(b, size, long, ear, coat, dark):
+    """A head at the origin, size across, with a snout, ears and eyes."""
+    rng = b.rng
+    nose = np.array([0, -long * 0.85, -0.3]) * size
+    b.add(
+        tube(
+            [(0, 0.1 * size, 0.02 * size), nose * 0.5, nose],
+            np.array([0.52, 0.42, 0.26]) * size,
+            12,
+        ),
+        coat,
+    )
+    b.add(
+        shifted(
+            ellipsoid(0.26 * size, 0.2 * size, 0.18 * size, 8), nose + [0, -0.2 * size, 0.06 * size]
+        ),
+        dark,
+    )
+    up = rng.uniform(-0.3, 1)
+    for x in (-1, 1):
+        root = np.array([x * 0.34, 0.12, 0.34]) * size
+        b.add(
+            stick(root, root + [x * ear * 0.7, 0.1 * ear, ear * up], 0.17 * size, 8, 0.05 * size),
+            coat,
+        )
+        b.add(
+            shifted(
+                ellipsoid(0.12 * size, 0.12 * size, 0.12 * size, 6),
+                np.array([x * 0.34, -0.38, 0.2]) * size,
+            ),
+            dark,
+        )
 
 
 def bird(b, size):

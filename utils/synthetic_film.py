@@ -166,6 +166,9 @@ def _ambient_lights(scene, atlas, lighting):
     colours = sky[HORIZON : HORIZON + 3] * (1 - part) + sky[ZENITH : ZENITH + 3] * part
     if lighting.ambient_colour is not None:
         colours = np.broadcast_to(lighting.ambient_colour, colours.shape)
+    else:
+        # Much of the light in a shadow comes from lit walls and clouds, not from the blue sky.
+        colours = 0.5 * colours + 0.5 * colours.mean(axis=1, keepdims=True)
     colours = colours * lighting.ambient * 2.0 / AMBIENT_DIRECTIONS
     colours = colours * (1 + directions @ np.asarray(lighting.tilt, float))[:, None]
     centre, radius = lighting.ambient_focus
@@ -295,6 +298,7 @@ class Development:
     vignette: float
     grain: float
     blur: float
+    bloom: float
     aperture: float
     focus: float
 
@@ -306,13 +310,14 @@ class Development:
         grain = rng.uniform(0, 0.015) if rng.random() < 0.6 else 0.0
         blur = rng.uniform(0.3, 0.6) if rng.random() < 0.2 else 0.0
         return cls(
-            0.17 * 2 ** rng.normal(0, 0.5),
-            rng.uniform(1.0, 1.4),
+            0.18 * 2 ** np.clip(rng.normal(0, 0.45), -0.6, 0.9),
+            rng.uniform(1.1, 1.6),
             balance,
             rng.uniform(0.8, 1.4),
             rng.uniform(0, 0.4),
             grain,
             blur,
+            rng.uniform(0, 0.06),
             aperture,
             focus,
         )
@@ -320,13 +325,14 @@ class Development:
     def expose(self, image):
         """Scale for this linear picture: its bright middle tones come to the wished exposure."""
         grey = image.mean(axis=2) + 1e-3
-        typical = 0.5 * np.exp(np.log(grey).mean()) + 0.5 * np.quantile(grey, 0.8) * 0.6
+        typical = 0.65 * np.exp(np.log(grey).mean()) + 0.2 * np.quantile(grey, 0.8)
         return self.exposure / typical
 
     def develop(self, image, depth, gain, rng):
         """Bytes (H, W, 3) of a linear picture."""
         if self.aperture > 0:
             image = defocus(image, depth, self.aperture, self.focus)
+        image = image + self.bloom * _veil(image)
         if self.blur > 0:
             image = cv2.GaussianBlur(image, (0, 0), self.blur)
         height, width = depth.shape
@@ -343,10 +349,18 @@ class Development:
         return np.round(np.clip(shown, 0, 1) * 255).astype(np.uint8)
 
 
+def _veil(image):
+    """The light that a lens scatters around bright places."""
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), max(width / 120, 0.5))
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 _DISC = np.array(
     [
         (r * np.cos(a), r * np.sin(a))
-        for r, a in zip(np.sqrt((np.arange(28) + 0.5) / 28), np.arange(28) * 2.39996, strict=True)
+        for r, a in zip(np.sqrt((np.arange(40) + 0.5) / 40), np.arange(40) * 2.39996, strict=True)
     ]
 )
 
@@ -379,7 +393,7 @@ def _gather(image, depth, radius, disc, out):
 
 
 def defocus(image, depth, aperture, focus):
-    """Blur by distance from the focus plane: radius aperture * |1 / depth - 1 / focus| px, at most 7.
+    """Blur by distance from the focus plane: radius aperture * |1 / depth - 1 / focus| px, at most 6.
 
     Args:
         image: (H, W, 3) float32 linear light.
@@ -388,7 +402,7 @@ def defocus(image, depth, aperture, focus):
     Returns:
         (H, W, 3) float32.
     """
-    radius = np.minimum(aperture * np.abs(1 / depth - np.float32(1 / focus)), 7.0)
+    radius = np.minimum(aperture * np.abs(1 / depth - np.float32(1 / focus)), 6.0)
     out = np.empty_like(image)
     _gather(image, depth, radius.astype(np.float32), _DISC, out)
     return out

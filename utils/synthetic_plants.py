@@ -32,7 +32,7 @@ def broadleaf(b, height, detail=1.0):
     trunk = height * rng.uniform(0.2, 0.4)
     radius = height * rng.uniform(0.018, 0.035)
     bark = b.material("bark", np.full(3, rng.uniform(0.4, 1.0)), 0.6, grunge=0.2)
-    tint = rng.uniform(0.5, 1.0) * (1 + rng.normal(0, 0.08, 3))
+    tint = rng.uniform(0.4, 0.85) * (1 + rng.normal(0, 0.08, 3))
     foliage = b.material("leaves", tint, cutout=1, through=0.4)
     bend = rng.normal(0, 0.04, 2) * height
     top = np.array([*bend, trunk])
@@ -175,13 +175,10 @@ def meadow(b, spots, sizes, kind="tuft", tint=1.0):
 def boulder(b, size):
     """A rock, partly in the ground."""
     rng = b.rng
-    mesh = bumpy(
-        ellipsoid(*(size * rng.uniform(0.6, 1.4, 3)), 18, rng.uniform(0.6, 1.0)),
-        rng,
-        size * 0.1,
-        size,
-    )
-    b.add(
-        shifted(turned(mesh, rng.uniform(0, 6)), (0, 0, size * 0.2)),
-        b.material("rock", np.full(3, rng.uniform(0.5, 1)), size * 1.2, grunge=0.3),
-    )
+    mesh = ellipsoid(*(size * rng.uniform(0.6, 1.4, 3)), 22, rng.uniform(0.5, 1.0))
+    mesh = bumpy(turned(mesh, *rng.uniform(0, 6, 3)), rng, size * 0.1, size)
+    points, normals, _, faces = bumpy(mesh, rng, size * 0.025, size * 0.25)
+    # Laid flat along a slanted axis: at the pole of a globe the stone would look like a pumpkin.
+    uvs = points @ np.array([[0.8, 0.0], [0.1, 0.8], [0.55, 0.6]])
+    stone = b.material("rock", np.full(3, rng.uniform(0.4, 0.9)), size * 1.2, grunge=0.3)
+    b.add(shifted((points, normals, uvs, faces), (0, 0, size * 0.2)), stone)

@@ -40,7 +40,8 @@ def sky_colour(sky, atlas, dx, dy, dz, out):
         u, v = dx * scale + sky[CLOUD_SHIFT], dy * scale
         cloud = fetch(atlas, int(sky[CLOUD_TEXTURE]), 1, u, v, 0) / 255.0
         cloud = min(max((cloud - 1.0 + sky[CLOUD]) * 3.0, 0.0), 1.0) * min(1.0, dz * 8.0)
-    facing = max(dx * sky[SUN] + dy * sky[SUN + 1] + dz * sky[SUN + 2], 0.0)
+    facing = dx * sky[SUN] + dy * sky[SUN + 1] + dz * sky[SUN + 2]
+    facing = min(max(facing, 0.0), 1.0)
     glow = facing * facing
     glow *= glow
     glow = 0.25 * glow * glow
@@ -335,6 +336,7 @@ def shade(keys, ids, need, frame, meshes, surfaces, lights, lamps, air, image):
                     ny,
                     nz,
                 )
+                facing = min(nx * vx + ny * vy + nz * vz, 0.0)
             shine[:] = 0.0
             _ambient(lights, x, y, z, nx, ny, nz, diffuse)
             _lamps(

@@ -104,15 +104,16 @@ def _distance(a, b):
 
 @njit(cache=True, nogil=True)
 def sweep(path, radii, segments):
-    """Rings around a path with rounded ends, (K + 2, segments + 1, 3) float64.
+    """Rings around a path with rounded ends, (rings, segments + 1, 3) float64.
 
     Args:
         path: (K, 3) float64, K >= 2. radii: (K,) float64.
         segments: corners of a ring.
     """
     count = path.shape[0]
-    out = np.empty((count + 2, segments + 1, 3))
-    for i in range(-1, count + 1):
+    caps = 1 if segments < 8 else 2
+    out = np.empty((count + 2 * caps, segments + 1, 3))
+    for i in range(-caps, count + caps):
         here = min(max(i, 0), count - 1)
         tangent = path[min(here + 1, count - 1)] - path[max(here - 1, 0)]
         tangent = tangent / max(math.sqrt((tangent * tangent).sum()), 1e-9)
@@ -125,11 +126,14 @@ def sweep(path, radii, segments):
         other = np.cross(tangent, side)
         centre, radius = path[here].copy(), radii[here]
         if i != here:
-            centre += tangent * (0.5 * radius if i > here else -0.5 * radius)
-            radius = 1e-4
+            # Round ends: a ring at 60 degrees of latitude, then the pole.
+            pole = abs(i - here) == caps
+            reach = (1.0 if caps == 2 else 0.5) if pole else 0.87
+            centre += tangent * (reach * radius if i > here else -reach * radius)
+            radius *= 1e-3 if pole else 0.5
         for j in range(segments + 1):
             angle = 2 * math.pi * j / segments
-            out[i + 1, j] = centre + radius * (math.cos(angle) * side + math.sin(angle) * other)
+            out[i + caps, j] = centre + radius * (math.cos(angle) * side + math.sin(angle) * other)
     return out
 
 
