@@ -19,7 +19,7 @@ def make(size):
     return scene, path
 
 
-@pytest.mark.parametrize("size", [(48, 64), (64, 48), (16, 200)])
+@pytest.mark.parametrize("size", [(48, 64), (64, 48), (16, 200), (2000, 16)])
 def test_preview_has_six_pictures(size):
     scene, path = make(size)
     picture = Preview(scene, path, size).draw()
@@ -27,6 +27,7 @@ def test_preview_has_six_pictures(size):
     assert picture.shape[1] == 3 * CELL_WIDTH + 4 * GAP
     thirds = np.array_split(picture, 3, axis=1)
     assert all(third.std() > 1 for third in thirds)
+    assert picture.shape[0] < 2100
 
 
 def test_preview_draws_the_windows_and_shows_what_the_photo_lacks():

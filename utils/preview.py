@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from utils.images import resize, write_image
 
-CELL_WIDTH = 640  # px of each of the six pictures
+CELL_WIDTH, CELL_HEIGHT = 640, 960  # px that each of the six pictures fits into
 GAP = 12
 CAPTION = 34
 BACKGROUND = (24, 24, 27)
@@ -27,8 +27,7 @@ class Preview:
     def __init__(self, scene, path, film_size):
         """Find which pixels of three frames the photo does not show."""
         self.scene, self.path = scene, path
-        height = max(2, round(CELL_WIDTH * film_size[0] / film_size[1]))
-        self.size = (height, CELL_WIDTH)
+        self.size = _cell(film_size)
         self.invented = [self._render(t, fill=False)[1] for t in (0, 0.5, 1)]
 
     def _render(self, t, fill=True):
@@ -60,8 +59,9 @@ class Preview:
 
     def _photo_with_windows(self):
         pixels = (self.scene.image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-        scale = CELL_WIDTH / pixels.shape[1]
-        picture = Image.fromarray(_to_width(pixels, CELL_WIDTH))
+        size = _cell(pixels.shape)
+        scale = size[1] / pixels.shape[1]
+        picture = Image.fromarray(resize(pixels, size))
         draw = ImageDraw.Draw(picture)
         for window, color, name in ((self.path.start, START_COLOR, "start"),
                                     (self.path.end, END_COLOR, "end")):
@@ -73,7 +73,7 @@ class Preview:
 
     def _disparity(self):
         disparity = self.scene.disparity[0, 0].cpu().numpy()
-        return _to_width(colorize(disparity), CELL_WIDTH)
+        return resize(np.ascontiguousarray(colorize(disparity)), _cell(disparity.shape))
 
 
 def colorize(disparity):
@@ -90,9 +90,10 @@ def mark(frame, mask):
     return tinted.clip(0, 255).astype(np.uint8)
 
 
-def _to_width(pixels, width):
-    height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
-    return resize(np.ascontiguousarray(pixels), (height, width))
+def _cell(size):
+    """Return the largest (height, width) of this shape in a cell."""
+    scale = min(CELL_HEIGHT / size[0], CELL_WIDTH / size[1])
+    return max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
 
 
 def _row(cells):
@@ -103,7 +104,8 @@ def _row(cells):
     draw = ImageDraw.Draw(canvas)
     for index, (picture, caption) in enumerate(cells):
         left = GAP + index * (CELL_WIDTH + GAP)
-        canvas.paste(Image.fromarray(picture), (left, GAP + (height - picture.shape[0]) // 2))
+        middle = left + (CELL_WIDTH - picture.shape[1]) // 2
+        canvas.paste(Image.fromarray(picture), (middle, GAP + (height - picture.shape[0]) // 2))
         draw.text((left + 2, GAP + height + 8), caption, TEXT, _font(17))
     return np.asarray(canvas)
 
