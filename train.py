@@ -386,6 +386,16 @@ def main(arguments=None):
     # Threads that wait must not spin: the loader's workers want the cores. Set before torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return run(settings)
+    except KeyboardInterrupt:  # before the first step, when there is nothing to save yet
+        return 130
+
+
+def run(settings):
+    """Train; returns the exit status."""
+    from accelerate import PartialState
+
     from utils.trainer import Stopped
 
     try:
@@ -396,6 +406,8 @@ def main(arguments=None):
     except Stopped as stopped:
         print(f"train.py: stopped by {stopped}; go on with --resume", file=sys.stderr)
         return 128 + stopped.signal
+    finally:
+        PartialState().destroy_process_group()
     if figures:
         print(json.dumps(figures))
     return 0

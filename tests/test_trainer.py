@@ -263,6 +263,30 @@ def test_parts_from_different_steps_are_refused(make):
         make("--resume --steps 2", kind=Pair)
 
 
+@pytest.mark.parametrize("damage", [b"", b"PK half a file"])
+def test_damaged_checkpoint_is_named_when_resuming(make, damage):
+    trainer = make("--steps 1")
+    trainer.fit()
+    trainer.path("disparity").write_bytes(damage)
+    with pytest.raises(ValueError, match="--resume: .*disparity-3dkbe.tar"):
+        make("--steps 2 --resume")
+
+
+def test_a_finished_run_has_nothing_to_resume(make, caplog):
+    caplog.set_level("INFO")
+    make("--steps 2").fit()
+    assert make("--steps 2 --resume").fit() == {}
+    assert "already at step 2 of 2" in caplog.text
+
+
+def test_bar_counts_images_and_shows_losses(make, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    make("--steps 4 --batch-size 4").fit()
+    shown = capsys.readouterr().err
+    assert "16/16" in shown and "img/s" in shown and "near" in shown
+    assert "validation at step 4" in shown
+
+
 def test_average_follows_the_weights_slowly(make):
     trainer = make("--ema 0.5 --steps 30")
     part = trainer.parts["disparity"]

@@ -97,7 +97,7 @@ def random_windows(size, uniform):
     draws = iter(uniform)
 
     def between(low, high):
-        return low + (high - low) * float(next(draws))
+        return low + (high - low) * next(draws)
 
     def window(u, v):
         across = between(0.6, max(0.6, 2 / width * min(width - u, u)))
@@ -116,12 +116,9 @@ def random_shifts(lifted, uniform):
     size = tuple(lifted.image.shape[-2:])
     depth = lifted.points[:, 2].view(-1, 1, *size)
     shifts = []
-    for number in range(len(depth)):
-        start, end = random_windows(size, uniform[number, 6:14])
-        path = CameraPath(
-            start, end, size, nearest_depth(depth[number : number + 1]),
-            float(lifted.focal_px[number]),
-        )
+    cameras = zip(depth, uniform[:, 6:14].tolist(), lifted.focal_px.tolist(), strict=True)
+    for one, numbers, focal_px in cameras:
+        path = CameraPath(*random_windows(size, numbers), size, nearest_depth(one), focal_px)
         shifts.append(path.pose(1.0).shift)
     return depth.new_tensor(shifts)
 

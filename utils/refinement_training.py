@@ -64,7 +64,7 @@ def degrade(disparity, uniform):
         [x + wave(1, 4, 20) * 2 / width, y + wave(4, 4, 20) * 2 / height], dim=-1
     )
     warped = F.grid_sample(soft, moved, padding_mode="border", align_corners=False)
-    return warped * (1 + 0.1 * u[:, 13:14] * wave(7, 1, 6)[:, None])
+    return warped * (1 + 0.05 * u[:, 13:14] * wave(7, 1, 6)[:, None])
 
 
 class RefinementTrainer(DepthTrainer):

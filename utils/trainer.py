@@ -13,6 +13,7 @@ import math
 import signal
 import time
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from accelerate import Accelerator
@@ -178,7 +179,14 @@ class Trainer:
 
     def metadata(self):
         """What the checkpoint says of itself besides its numbers."""
-        return {"channel_order": "RGB", "range": "[0, 1]"}
+        settings = self.settings
+        return {
+            "channel_order": "RGB",
+            "range": "[0, 1]",
+            "mode": settings.training_mode,
+            "network": settings.network,
+            "data": ", ".join(settings.dataset),
+        }
 
     # -- the loop --
 
@@ -196,6 +204,8 @@ class Trainer:
             self.step_number, self.total_steps, self.accelerator.process_index, self.world
         )
         figures = {}
+        if self.step_number >= self.total_steps:
+            log.info("already at step %d of %d: nothing to do", self.step_number, self.total_steps)
         with _signals() as caught, Progress(self) as progress:
             while self.step_number < self.total_steps:
                 began = time.perf_counter()
@@ -301,10 +311,10 @@ class Trainer:
                     f"--resume: no checkpoint at {path}.\n"
                     "  Check --save-name and --models-dir, or leave --resume out to begin anew."
                 )
-            states[kind] = torch.load(path, map_location="cpu", weights_only=True)
             try:
+                states[kind] = torch.load(path, map_location="cpu", weights_only=True)
                 part.load(kind, states[kind])
-            except (KeyError, RuntimeError, ValueError) as error:
+            except (KeyError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
                 raise ValueError(
                     f"--resume: {path} does not fit these settings: {error}\n"
                     "  Use the flags it was trained with (see the .json beside it)."
