@@ -12,7 +12,6 @@ sky), other numbers are objects, the same in all views.
 """
 
 import argparse
-import bisect
 import concurrent.futures
 import dataclasses
 import json
@@ -32,11 +31,18 @@ from utils.files import complete_or_absent
 from utils.synthetic_film import SKY_DEPTH, Development, Studio
 from utils.synthetic_mesh import Builder
 from utils.synthetic_scenes import draw_scene
+from utils.synthetic_shards import BASELINE, FORMAT, Shards, open_shards
 from utils.synthetic_textures import load_textures
 
-FORMAT = "kbe-scenes-1"
-BASELINE = 0.1
 SHARD_SCENES = 100
+__all__ = [
+    "Shards",
+    "contact_sheet",
+    "ensure_dataset",
+    "generate_scene",
+    "open_shards",
+    "write_shards",
+]
 _RETRIES = 8
 
 
@@ -47,7 +53,7 @@ def generate_scene(seed, index, size=(192, 256), views=3, photos=None):
         seed, index: which scene; nothing else but `size` and `photos` changes what it shows.
         size: (height, width) of the pictures, px.
         views: number of views, the first at the centre, the others shifted by a random step that
-            moves the nearest things by 2 to 8 % of the width. More views leave the first ones alone.
+            moves the nearest things by 2 to 8 % of the width. More views leave these as they are.
         photos: optional folder of photographs that serve as pictures on walls.
     Returns:
         dict: image (V, H, W, 3) uint8, depth (V, H, W) float32 metres, instances (V, H, W) uint8,
@@ -103,7 +109,7 @@ def _photograph(studio, setup, family, first, views, rng):
 
 
 def _step(rng, nearest, focal_px, width):
-    """A shift (3,) that moves points at the nearest depth by 2 to 8 % of the width on the picture."""
+    """A shift (3,) that moves the nearest points by 2 to 8 % of the width on the picture."""
     angle = rng.uniform(0, 2 * np.pi)
     reach = rng.uniform(0.02, 0.08) * width * nearest / focal_px
     forward = rng.uniform(-0.22, 0.12) * nearest
@@ -272,77 +278,6 @@ def ensure_dataset(folder, count=2000, size=(192, 256), views=3, seed=0, workers
     if seconds > 5:
         logging.getLogger(__name__).info("made %s in %.0f s", folder, seconds)
     return paths
-
-
-class Shards:
-    """Scenes of a folder, read lazily; pickles without its open files, so workers may inherit it.
-
-    len(shards), shards[i] -> dict as of `generate_scene` with baseline, without family unless asked.
-    """
-
-    def __init__(self, folder):
-        """List the shards of `folder`; ValueError if there are none or one has another format."""
-        self.paths = sorted(Path(folder).glob("scenes-*.h5"))
-        if not self.paths:
-            raise ValueError(
-                f"no scenes-*.h5 in {folder}. Make some: python -m utils.synthetic --help"
-            )
-        counts, self.baseline = [], BASELINE
-        for path in self.paths:
-            try:
-                with h5py.File(path) as file:
-                    if file.attrs.get("format") != FORMAT:
-                        raise ValueError(f"{path} is not in format {FORMAT}. Make it again.")
-                    counts.append(len(file["focal_px"]))
-                    self.baseline = float(file.attrs["baseline"])
-            except OSError as error:
-                raise ValueError(
-                    f"{path} cannot be read ({error}). Remove and make it again."
-                ) from error
-        self._ends = np.cumsum(counts).tolist()
-        self._files = {}
-
-    def __len__(self):
-        """Number of scenes."""
-        return self._ends[-1]
-
-    def __getstate__(self):
-        """Everything but the open files."""
-        return {**self.__dict__, "_files": {}}
-
-    def _file(self, number):
-        """The open file; one per process, since HDF5 handles must not cross a fork."""
-        key = (os.getpid(), number)
-        if key not in self._files:
-            self._files[key] = h5py.File(self.paths[number])
-        return self._files[key]
-
-    def read(self, index, names=("image", "depth", "instances"), views=None):
-        """Some parts of one scene.
-
-        Args:
-            index: 0 <= index < len(self).
-            names: of the arrays to read.
-            views: a slice or list of views; all by default.
-        Returns:
-            dict of the named arrays with shift, focal_px and baseline.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(f"scene {index} of {len(self)}")
-        number = bisect.bisect_right(self._ends, index)
-        file, row = self._file(number), index - (self._ends[number - 1] if number else 0)
-        views = slice(None) if views is None else views
-        out = {name: file[name][row, views] for name in (*names, "shift")}
-        return {**out, "focal_px": float(file["focal_px"][row]), "baseline": self.baseline}
-
-    def __getitem__(self, index):
-        """All of one scene."""
-        return self.read(index)
-
-
-def open_shards(folder):
-    """`Shards` of a folder."""
-    return Shards(folder)
 
 
 def contact_sheet(scenes, columns=6):

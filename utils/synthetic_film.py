@@ -84,7 +84,7 @@ class Lighting:
 
 
 def sky_table(ground, horizon, zenith, sun=(0, 0, 1), sun_colour=(0, 0, 0), clouds=(0, 0, 1, 0)):
-    """The row of numbers that synthetic_shading calls a sky; clouds: amount, texture, scale, shift."""
+    """The row that synthetic_shading calls a sky; clouds: amount, texture, scale, shift."""
     table = np.zeros(SKY_COLUMNS)
     table[GROUND : GROUND + 3] = ground
     table[HORIZON : HORIZON + 3] = horizon
@@ -310,8 +310,8 @@ class Development:
         grain = rng.uniform(0, 0.015) if rng.random() < 0.6 else 0.0
         blur = rng.uniform(0.3, 0.6) if rng.random() < 0.2 else 0.0
         return cls(
-            0.18 * 2 ** np.clip(rng.normal(0, 0.45), -0.6, 0.9),
-            rng.uniform(1.1, 1.6),
+            0.11 * 2 ** np.clip(rng.normal(0, 0.45), -0.6, 0.9),
+            rng.uniform(0.1, 1.0),
             balance,
             rng.uniform(0.8, 1.4),
             rng.uniform(0, 0.4),
@@ -343,7 +343,8 @@ class Development:
         light = np.maximum(grey + (light - grey) * np.float32(self.saturation), 0)
         # A film curve: straight in the shadows, soft in the lights (Hable-like, by Narkowicz).
         shown = light * (2.51 * light + 0.03) / (light * (2.43 * light + 0.59) + 0.14)
-        shown = np.clip(shown, 0, 1) ** np.float32(self.contrast / 2.2)
+        shown = np.clip(shown, 0, 1) ** np.float32(1 / 2.2)
+        shown += np.float32(self.contrast) * shown * (1 - shown) * (2 * shown - 1)
         if self.grain:
             shown = shown + rng.normal(0, self.grain, shown.shape).astype(np.float32)
         return np.round(np.clip(shown, 0, 1) * 255).astype(np.uint8)
@@ -367,7 +368,7 @@ _DISC = np.array(
 
 @njit(cache=True, nogil=True)
 def _gather(image, depth, radius, disc, out):
-    """Average over a disc; a neighbour counts if its own blur reaches here, or if it lies behind."""
+    """Average over a disc; a neighbour counts if its blur reaches here, at most ours if behind."""
     height, width = depth.shape
     largest = radius.max()
     for y in range(height):
@@ -393,7 +394,7 @@ def _gather(image, depth, radius, disc, out):
 
 
 def defocus(image, depth, aperture, focus):
-    """Blur by distance from the focus plane: radius aperture * |1 / depth - 1 / focus| px, at most 6.
+    """Blur with radius aperture * |1 / depth - 1 / focus| px, at most 6.
 
     Args:
         image: (H, W, 3) float32 linear light.

@@ -235,12 +235,41 @@ def cabinet(b, width, height, depth):
     return height
 
 
+def kitchen(b, width, depth):
+    """A counter with doors, a sink or a hob, cupboards above; returns the height of its top."""
+    rng = b.rng
+    top = cabinet(b, width, 0.88, depth)
+    slab = b.material("marble", np.full(3, rng.uniform(0.1, 0.9)), 1.0, gloss=0.06, power=80)
+    b.add(shifted(box(width + 0.02, depth + 0.05, 0.035), (0, -0.015, top)), slab)
+    metal, x = steel(b), rng.uniform(-0.25, 0.25) * width
+    if rng.random() < 0.5:
+        b.add(shifted(box(0.5, 0.4, 0.004), (x, 0, top + 0.036)), metal)
+        bend = [(x, 0.2, top), (x, 0.2, top + 0.25), (x, 0.1, top + 0.32), (x, 0.0, top + 0.26)]
+        b.add(tube(bend, 0.014, 8), metal)
+    else:
+        dark = b.material(None, np.full(3, 0.015), gloss=0.08, power=200)
+        b.add(shifted(box(0.56, 0.48, 0.008), (x, 0, top + 0.036)), dark)
+        b.add(shifted(box(0.56, 0.03, 0.5), (x, -depth / 2 - 0.03, 0.2)), dark)
+    if rng.random() < 0.6:
+        with b.inside((rng.uniform(-0.1, 0.1) * width, depth / 2 - 0.17, rng.uniform(1.35, 1.5))):
+            cabinet(b, width * rng.uniform(0.6, 1.0), rng.uniform(0.5, 0.8), 0.34)
+    if rng.random() < 0.35:
+        white = b.material("plaster", np.full(3, rng.uniform(0.4, 0.85)), gloss=0.05, power=80)
+        with b.inside((width / 2 - 0.3, -0.01, 0)):
+            b.add(cushion(0.62, depth + 0.06, rng.uniform(1.5, 1.85), 0.12, 16), white)
+            b.add(
+                stick((-0.25, -depth / 2 - 0.06, 0.9), (-0.25, -depth / 2 - 0.06, 1.3), 0.012),
+                metal,
+            )
+    return top + 0.036
+
+
 def picture(b, width, height):
     """A framed picture facing -y, centred at the origin."""
     rng, frame = b.rng, timber(b)
     b.add(shifted(box(width, 0.03, height), (0, 0, -height / 2)), frame)
     rim = rng.uniform(0.015, 0.06)
-    kind = "photo" if "photo" in b.textures.kinds and rng.random() < 0.8 else "painting"
+    kind = "painting"
     canvas = b.material(
         kind, np.full(3, rng.uniform(0.6, 1)), gloss=rng.choice([0.0, 0.04]), power=200
     )

@@ -3,8 +3,9 @@
 import numpy as np
 
 from utils import synthetic_things as things
+from utils.synthetic_furnishing import furnish_middle, furnish_wall
 from utils.synthetic_mesh import box, cylinder, shifted
-from utils.synthetic_room import Room, furnish_middle, furnish_wall, room_light
+from utils.synthetic_room import Room, room_light
 from utils.synthetic_setting import Setup, field_of_view, looking
 from utils.synthetic_stuff import paint, timber
 
@@ -14,13 +15,9 @@ def room(b, width):
     rng = b.rng
     size = rng.uniform(2.6, 7.0), rng.uniform(3.0, 8.0), rng.uniform(2.3, 3.2)
     place = Room(b, *size)
-    eye = np.array(
-        [
-            rng.uniform(-0.36, 0.36) * size[0],
-            -size[1] * rng.uniform(0.3, 0.46),
-            rng.uniform(0.9, 1.8),
-        ]
-    )
+    wide = rng.random() < 0.5
+    back = rng.uniform(0.3, 0.46) if wide else rng.uniform(-0.1, 0.4)
+    eye = np.array([rng.uniform(-0.36, 0.36) * size[0], -size[1] * back, rng.uniform(0.9, 1.8)])
     place.free(eye[0], eye[1], 0.3, 0.1)
     place.taken.append((eye[0], eye[1] + 0.35, 0.45, 0.55))
     for index in rng.permutation(4):
@@ -28,9 +25,11 @@ def room(b, width):
             furnish_wall(place, index)
     furnish_middle(place)
     light = room_light(b, place)
-    aim = np.array(
-        [rng.uniform(-0.45, 0.45) * size[0], rng.uniform(0.1, 0.5) * size[1], rng.uniform(0.2, 1.5)]
-    )
+    # Across the room, or at what stands at a wall close by.
+    side, high = rng.uniform(-0.45, 0.45) * size[0], rng.uniform(0.1, 1.5)
+    aim = np.array([side, rng.uniform(0.1, 0.5) * size[1], high])
+    if not wide:
+        aim = np.array([side * 1.1, eye[1] + rng.uniform(0.5, 3.0), high * 0.9])
     camera = looking(eye, aim, rng.normal(0, 0.035), field_of_view(rng, width, 45, 85))
     return Setup(camera, light)
 

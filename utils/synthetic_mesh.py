@@ -281,13 +281,14 @@ class Builder:
         """Add a material and return its number.
 
         Args:
-            kind: kind of texture, an index into the library, or None for an even colour.
+            kind: kind of texture, or None for an even colour.
             tint: linear colour that multiplies the texture.
             tile: metres that one texture tile covers; 1 for shapes with their own coordinates.
-            extra: cutout, gloss, power, glow, through, grunge, contrast, relief as in synthetic_shading.
+            extra: cutout, gloss, power, glow, through, grunge, contrast, relief as in
+                synthetic_shading.
         """
         row = np.zeros(MATERIAL_COLUMNS + 1, np.float32)
-        texture = kind if isinstance(kind, int) else self.textures.pick(self.rng, kind or "noise")
+        texture = self.textures.pick(self.rng, kind or "noise")
         row[[TEXTURE, RED, GREEN, BLUE]] = (texture, *tint)
         row[POWER], row[CONTRAST], row[-1] = 20.0, 0.0 if kind is None else 1.0, 1.0 / tile
         columns = dict(
@@ -347,9 +348,11 @@ class Builder:
         self._face_rows.append((len(faces), material, self._instance, *self._shadows))
 
     def finish(self):
-        """The scene as arrays: dict with points, normals, uvs, faces, material, instance, and hard and soft: which faces cast.
+        """The scene as a dict of arrays.
 
-        `materials` is the table for the shader, `cutout` the cutting texture of each face or -1.
+        points, normals, uvs (N, .), faces (M, 3); of each face: material, instance, cutout (the
+        texture that cuts it, or -1), hard and soft (whether it casts shadows of lamps, of the
+        sky); materials: the table for the shader.
         """
         points, normals, uvs, faces = joined(self._meshes)
         counts, material, instance, hard, soft = (

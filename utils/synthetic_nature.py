@@ -8,6 +8,7 @@ from utils import synthetic_outdoors as outdoors
 from utils import synthetic_plants as plants
 from utils import synthetic_things as things
 from utils.synthetic_film import Lighting
+from utils.synthetic_furnishing import furnish_wall
 from utils.synthetic_mesh import (
     box,
     bumpy,
@@ -20,10 +21,12 @@ from utils.synthetic_mesh import (
     tube,
     turned,
 )
-from utils.synthetic_room import Room, furnish_wall, room_light
+from utils.synthetic_room import Room, room_light
 from utils.synthetic_setting import Relief, Setup, daylight, field_of_view, looking
 from utils.synthetic_shading import HORIZON, SUN, SUN_COLOUR
 from utils.synthetic_stuff import paint
+
+_CUTOUTS = ("leaves", "needles", "tuft", "flowers", "lattice", "blinds")
 
 
 def outdoor_light(b, centre, radius, ground=(0.2, 0.22, 0.12), sunny=0.7, haze=(-3.8, -2.3)):
@@ -390,9 +393,7 @@ def from_above(b, width):
 def jumble(b, width):
     """Shapes of any size and texture afloat before a slanted wall: no habit of the world holds."""
     rng = b.rng
-    kinds = [
-        k for k in b.textures.kinds if k not in ("leaves", "needles", "tuft", "flowers", "lattice")
-    ]
+    kinds = [kind for kind in b.textures.kinds if kind not in _CUTOUTS]
     b.background()
     tilt = rng.normal(0, 0.5, 2)
     wall = turned(quad((-40, 0, -40), (80, 0, 0), (0, 0, 80)), tilt[0], tilt[1])

@@ -304,6 +304,14 @@ def lattice(rng):
     return out
 
 
+def blinds(rng):
+    """Cut-out slats along u, grey, lit from above."""
+    slat = GRID[..., 1] * 8 % 1
+    out = np.repeat((0.95 - 0.25 * slat)[..., None], 4, axis=2)
+    out[..., 3] = slat < rng.uniform(0.5, 0.95)
+    return out
+
+
 RECIPES = {
     "noise": (noise, 2),
     "plaster": (plaster, 3),
@@ -324,5 +332,6 @@ RECIPES = {
     "wicker": (wicker, 4),
     "facade": (facade, 12),
     "lattice": (lattice, 4),
+    "blinds": (blinds, 3),
 }
 """Kind -> (recipe, number of variants)."""

@@ -4,7 +4,6 @@ import numpy as np
 
 from utils import synthetic_furniture as furniture
 from utils import synthetic_things as things
-from utils.synthetic_beings import animal, person
 from utils.synthetic_film import Lighting
 from utils.synthetic_mesh import box, cushion, quad, shifted, stick
 from utils.synthetic_setting import daylight, indoor_mirror
@@ -74,7 +73,9 @@ class Room:
             )
         )
         tint = paint(rng, 0.2, 0.75) if kind == "plaster" else np.full(3, rng.uniform(0.55, 0.95))
-        paper = b.material(kind, np.maximum(tint, 0.1), rng.uniform(0.8, 2.0), grunge=0.03)
+        faint = rng.uniform(0.25, 0.6) if kind in ("concrete", "wallpaper") else 1.0
+        tint = np.maximum(tint, 0.1)
+        paper = b.material(kind, tint, rng.uniform(0.8, 2.0), grunge=0.03, contrast=faint)
         accent = b.material("plaster", paint(rng, 0.5, 0.5), 3.0, grunge=0.03)
         skirting = b.material(None, np.full(3, rng.uniform(0.3, 0.85)))
         for index in range(4):
@@ -159,11 +160,16 @@ class Room:
             "foliage" if rng.random() < 0.6 else "facade",
             np.full(3, 1.0),
             rng.uniform(3, 8),
-            glow=rng.uniform(0.6, 1.6),
+            glow=rng.uniform(0.8, 5.0),
         )
         b.add(quad((left - 6, 12, -2), (right - left + 12, 0, 0), (0, 0, rng.uniform(1, 6))), view)
         b.shadows(True, False)
-        if rng.random() < 0.55:
+        if rng.random() < 0.3:
+            shut = rng.uniform(0.2, 1.0) * (high - low)
+            b.shadows(True, False)
+            slats = b.material("blinds", np.full(3, rng.uniform(0.5, 1)), cutout=1, through=0.5)
+            b.add(quad((left, -0.02, high - shut), (right - left, 0, 0), (0, 0, shut)), slats)
+        if rng.random() < 0.5:
             b.instance()
             for x, side in ((left, -1), (right, 1)):
                 wide = rng.uniform(0.3, 0.6)
@@ -239,143 +245,6 @@ class Room:
         return True
 
 
-def _clutter(b, width, depth, height, count):
-    """Small things spread over a top of this size in the current frame."""
-    rng = b.rng
-    for _ in range(count):
-        spot = rng.uniform(-0.42, 0.42, 2) * [width, depth]
-        with b.inside((*spot, height), rng.uniform(0, 6.3)):
-            things.small_thing(b, rng.uniform(0.08, 0.32))
-
-
-def furnish_wall(room, index):
-    """Fill one wall with furniture from left to right."""
-    b, rng = room.b, room.rng
-    _, _, length = room.wall(index)
-    x = -length / 2 + rng.uniform(0.05, 0.6)
-    while x < length / 2 - 0.4:
-        kind = rng.choice(
-            ["shelf", "cabinet", "sofa", "desk", "bed", "plant", "lamp", "chair", "gap"],
-            p=[0.2, 0.2, 0.13, 0.15, 0.06, 0.07, 0.05, 0.06, 0.08],
-        )
-        width, depth = {
-            "shelf": (rng.uniform(0.6, 1.6), rng.uniform(0.24, 0.36)),
-            "cabinet": (rng.uniform(0.5, 2.0), rng.uniform(0.35, 0.62)),
-            "sofa": (rng.choice([0.85, 1.6, 2.1]), 0.95),
-            "desk": (rng.uniform(1.0, 1.7), 0.7),
-            "bed": (rng.choice([0.95, 1.5]), 2.15),
-            "plant": (0.5, 0.5),
-            "lamp": (0.45, 0.45),
-            "chair": (0.5, 0.5),
-            "gap": (rng.uniform(0.2, 1.0), 0.1),
-        }[kind]
-        if kind != "gap" and room.at_wall(index, x + width / 2, width, depth):
-            _stand(b, kind, width, depth)
-        x += width + rng.uniform(0.02, 0.4)
-    b.at()
-
-
-def _stand(b, kind, width, depth):
-    """Build one piece of furniture in the current frame."""
-    rng = b.rng
-    b.instance()
-    if kind == "shelf":
-        furniture.shelf(b, width, rng.uniform(0.8, 2.2), depth)
-    elif kind == "cabinet":
-        tall = rng.random() < 0.25
-        top = furniture.cabinet(
-            b, width, rng.uniform(1.6, 2.1) if tall else rng.uniform(0.45, 1.0), depth
-        )
-        if not tall:
-            _clutter(b, width, depth, top, int(rng.integers(1, 6)))
-            if rng.random() < 0.3:
-                b.instance()
-                with b.inside((0, 0, top)):
-                    things.screen(b, rng.uniform(0.6, 1.1))
-    elif kind == "sofa":
-        furniture.sofa(b, width)
-        if rng.random() < 0.2:
-            b.instance()
-            person(b, rng.uniform(1.5, 1.85), "sit")
-    elif kind == "desk":
-        top = furniture.table(b, width, depth, rng.uniform(0.7, 0.78))
-        _clutter(b, width, depth, top, int(rng.integers(2, 8)))
-        b.instance()
-        with b.inside((0, 0, top)):
-            things.screen(b, rng.choice([0.34, 0.55]))
-        b.instance()
-        with b.inside((rng.normal(0, 0.1), -0.6, 0), np.pi + rng.normal(0, 0.4)):
-            furniture.chair(b)
-    elif kind == "bed":
-        furniture.bed(b, width)
-    elif kind == "plant":
-        things.pot_plant(b, rng.uniform(0.6, 1.8))
-    elif kind == "lamp":
-        things.lamp(b, rng.uniform(1.2, 1.7))
-    else:
-        furniture.chair(b)
-
-
-def furnish_middle(room):
-    """A rug, a table with chairs, people, pets and things on the floor."""
-    b, rng = room.b, room.rng
-    x, y = rng.uniform(-0.2, 0.2, 2) * [room.width, room.depth]
-    if rng.random() < 0.5:
-        b.background()
-        b.at((x, y, 0.006), rng.normal(0, 0.1))
-        size = rng.uniform(1.2, 2.6, 2)
-        b.add(
-            quad((-size[0] / 2, -size[1] / 2, 0), (size[0], 0, 0), (0, size[1], 0), False),
-            b.material("rug", np.full(3, rng.uniform(0.5, 1.0))),
-        )
-    width, depth = rng.uniform(0.7, 1.8), rng.uniform(0.6, 1.0)
-    low = rng.random() < 0.35
-    if rng.random() < 0.75 and room.free(x, y, width / 2 + 0.2, depth / 2 + 0.2):
-        yaw = rng.normal(0, 0.15)
-        b.at((x, y, 0), yaw)
-        b.instance()
-        top = furniture.table(
-            b, width, depth, rng.uniform(0.35, 0.5) if low else rng.uniform(0.7, 0.78)
-        )
-        _clutter(b, width, depth, top, int(rng.integers(1, 9)))
-        for side in (-1, 1) if not low else ():
-            for k in np.linspace(-0.3, 0.3, 2 if width > 1.2 else 1):
-                if rng.random() < 0.8:
-                    spot = (x + k * width, y + side * (depth / 2 + rng.uniform(0.0, 0.35)), 0)
-                    b.at(spot, yaw + (0 if side > 0 else np.pi) + rng.normal(0, 0.3))
-                    b.instance()
-                    furniture.chair(b)
-                    if rng.random() < 0.15:
-                        b.instance()
-                        person(b, rng.uniform(1.5, 1.85), "sit")
-    for _ in range(int(rng.integers(2, 14))):
-        spot = rng.uniform(-0.45, 0.45, 2) * [room.width, room.depth]
-        if not room.free(*spot, 0.2, 0.2):
-            continue
-        b.at((*spot, 0), rng.uniform(0, 6.3))
-        b.instance()
-        choice = rng.random()
-        if choice < 0.14:
-            person(b, rng.uniform(1.1, 1.9), str(rng.choice(["stand", "walk"])))
-        elif choice < 0.2:
-            animal(b, rng.uniform(0.35, 0.7), str(rng.choice(["dog", "cat"])))
-        elif choice < 0.4:
-            things.carton(b, rng.uniform(0.2, 0.5))
-        elif choice < 0.52:
-            furniture.chair(b)
-        elif choice < 0.6:
-            furniture.sofa(b, 0.85)
-        elif choice < 0.68:
-            things.pot_plant(b, rng.uniform(0.4, 1.3))
-        elif choice < 0.76:
-            things.basket(b, rng.uniform(0.12, 0.28))
-        elif choice < 0.88:
-            things.stack(b, rng.uniform(0.25, 0.4))
-        else:
-            things.toy(b, rng.uniform(0.15, 0.4))
-    b.at()
-
-
 def room_light(b, room, sunny=0.6):
     """Soft light that leans to the windows, sun through them, ceiling lamps."""
     rng = b.rng
@@ -409,7 +278,7 @@ def room_light(b, room, sunny=0.6):
     return Lighting(
         sky,
         indoor_mirror(rng),
-        ambient=rng.uniform(0.35, 0.8),
+        ambient=rng.uniform(0.25, 0.75),
         sun=sun * 2.0 if room.windows else 0.0,
         sun_focus=(centre, radius),
         sun_soft=rng.uniform(1.0, 4.0),

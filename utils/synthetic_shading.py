@@ -31,7 +31,7 @@ _FAST = {"contract", "nsz", "arcp", "reassoc"}
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def sky_colour(sky, atlas, dx, dy, dz, out):
-    """Write the linear colour of the sky in the unit direction (dx, dy, dz), z up, into out (3,)."""
+    """Write the linear colour of the sky in a unit direction, z up, into out (3,)."""
     blend = math.sqrt(max(dz, 0.0))
     below = min(max(-dz * 6.0, 0.0), 1.0)
     cloud = 0.0
@@ -275,7 +275,8 @@ def shade(keys, ids, need, frame, meshes, surfaces, lights, lamps, air, image):
         surfaces: (material of each face (M,), materials (K, 12), atlas (T, bytes)).
         lights: sky directions (D, 3), colours, matrices (D, 4, 4), maps, bias, bounce (3,),
             corner planes (P, 6).
-        lamps: sources (L, 7) direction or position, its kind and axis, colours, matrices, maps, biases, softness.
+        lamps: sources (L, 7) direction or position, its kind and axis; colours, matrices, maps,
+            biases, softness.
         air: (sky (19,), mirrored surroundings (19,), haze colour (3,), haze per metre).
         image: (H, W, 3) float32, written: linear light.
     """

@@ -20,6 +20,7 @@ from utils.synthetic_raster import LEVEL_OFFSETS, TEXTURE_LEVELS, TEXTURE_SIZE
 LIBRARY_SEED = 20190912
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 MOST_PHOTOS = 400
+_PICTURES = {"painting", "print", "rug"}
 
 
 class Textures:
@@ -37,7 +38,9 @@ class Textures:
         self.kinds = kinds
 
     def pick(self, rng, kind):
-        """Index of a random texture of a kind."""
+        """Index of a random texture of a kind; photographs stand in for pictures and prints."""
+        if kind in _PICTURES and "photo" in self.kinds and rng.random() < 0.6:
+            kind = "photo"
         choice = self.kinds[kind]
         return choice[rng.integers(len(choice))]
 
