@@ -82,7 +82,10 @@ class Reference:
 
 
 def assert_same_frame(ours, reference):
-    off = np.abs(ours.astype(int) - reference.astype(int)) > 1
+    # Holes that no line leads out of stay black there and take the nearest pixel here (G14).
+    filled = (reference > 0).any(axis=2)
+    assert filled.mean() > 0.99
+    off = (np.abs(ours.astype(int) - reference.astype(int)) > 1)[filled]
     assert off.mean() <= 0.005, f"{off.mean():.2%} of the values differ by more than 1"
 
 
@@ -92,8 +95,7 @@ def test_frames_match_golden(golden, case):
     with h5py.File(golden / "geometry.h5") as file:
         reference = Reference(file, case)
         steps = file["kenburns"][case].attrs["steps"]
-        # At the end of the dolly zoom things nearer than d0 are behind the camera (G1), and holes
-        # reach the border: black there, filled from the nearest pixel here (G14).
+        # At the end of the dolly zoom things nearer than d0 are behind the camera (G1).
         for index, t in enumerate(steps[:2] if "dolly" in case else steps):
             frame = file[f"kenburns/{case}/frame{index}_uint8_hwc"][()]
             assert_same_frame(reference.frame(t), frame)
