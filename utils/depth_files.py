@@ -336,7 +336,9 @@ def _from_channels(path, values):
     colours = values[..., : 1 if values.shape[2] == 2 else 3]
     with np.errstate(invalid="ignore"):
         spread = float(np.nanmax(colours.max(axis=2) - colours.min(axis=2), initial=0))
-    top = float(np.max(np.abs(colours), initial=0, where=np.isfinite(colours)))
+    top = 255.0
+    if colours.dtype != np.uint8:
+        top = float(np.max(np.abs(colours), initial=0, where=np.isfinite(colours)))
     if spread > 0.03 * top:  # a grey JPEG's channels differ a little
         raise UnreadableFile(
             f"{path}: is coloured (its channels differ by up to {spread:g}). A picture of depth in "
