@@ -273,8 +273,9 @@ def test_near_is_not_always_down():
         upper_is_nearer += disparity[:12].mean() > 0.9 * disparity[12:].mean()
         rows = np.mgrid[:24, :32][0]
         correlations.append(np.corrcoef(rows.ravel(), disparity.ravel())[0, 1])
-    assert upper_is_nearer >= 6
-    assert 0.1 < np.mean(correlations) < 0.75
+    # In real rooms the upper half is the nearer one in 16 of 100 pictures, the mean is 0.5.
+    assert upper_is_nearer >= 4
+    assert 0.1 < np.mean(correlations) < 0.65
 
 
 def contents(paths):
@@ -374,9 +375,9 @@ def test_defocus_keeps_the_focused_plane_and_blurs_behind_it():
 
 
 def test_development_is_monotone_in_light():
-    look = Development(0.17, 1.1, np.ones(3), 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-    ramp = np.repeat(np.linspace(0, 4, 64, dtype=np.float32)[None, :, None], 3, axis=2)
-    out = look.develop(ramp, np.ones((1, 64), np.float32), 1.0, None)[0, :, 0].astype(int)
+    look = Development(0.17, 1.0, np.ones(3), 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    ramp = np.tile(np.linspace(0, 4, 64, dtype=np.float32)[None, :, None], (8, 1, 3))
+    out = look.develop(ramp, np.ones((8, 64), np.float32), 1.0, None)[0, :, 0].astype(int)
     assert (np.diff(out) >= 0).all() and out[0] == 0 and out[-1] > 240
 
 

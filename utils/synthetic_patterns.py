@@ -46,7 +46,7 @@ _WOODS = (
     ((0.68, 0.52, 0.34), (0.9, 0.77, 0.58)),
     ((0.22, 0.13, 0.09), (0.4, 0.25, 0.16)),
     ((0.5, 0.47, 0.43), (0.72, 0.69, 0.63)),
-    ((0.46, 0.2, 0.1), (0.7, 0.36, 0.18)),
+    ((0.42, 0.24, 0.16), (0.64, 0.41, 0.27)),
 )
 
 
@@ -257,7 +257,10 @@ def wicker(rng):
 
 def facade(rng):
     """Four by four windows of a house front with frames, sills and curtains."""
-    wall = ramp(fractal(rng, 2.0), *(np.clip(hue(rng, 0.25, 0.7) * f, 0, 1) for f in (0.85, 1.1)))
+    tone = np.array([1.0, rng.uniform(0.82, 0.99), rng.uniform(0.6, 1.0)]) * rng.uniform(0.4, 0.9)
+    if rng.random() < 0.25:
+        tone = hue(rng, 0.2, 0.7)
+    wall = ramp(fractal(rng, 2.0), tone * 0.85, np.minimum(tone * 1.1, 1))
     if rng.random() < 0.4:
         wall = brick(rng)
     columns, rows = int(rng.choice([4, 6, 8])), 4

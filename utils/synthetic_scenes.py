@@ -1,15 +1,16 @@
 """The families of synthetic scenes; each fills a builder and says how it is seen."""
 
+from utils.synthetic_closeup import closeup
 from utils.synthetic_indoor import room, tabletop
-from utils.synthetic_nature import closeup, landscape
+from utils.synthetic_nature import landscape
 from utils.synthetic_street import street
 
 FAMILIES = {
-    "room": (room, 0.34),
+    "room": (room, 0.32),
     "tabletop": (tabletop, 0.2),
-    "street": (street, 0.16),
-    "landscape": (landscape, 0.13),
-    "closeup": (closeup, 0.17),
+    "street": (street, 0.15),
+    "landscape": (landscape, 0.12),
+    "closeup": (closeup, 0.21),
 }
 """Family -> (function that builds it, share of the scenes)."""
 
