@@ -344,10 +344,10 @@ def test_start_from_the_whole_network_or_its_encoder(tmp_path):
 
 
 def test_shrinking_averages_only_what_is_known():
-    disparity = torch.tensor([[[[2.0, 4.0, 6.0, 99.0], [2.0, 4.0, 99.0, 99.0]]]])
+    disparity = torch.tensor([[[[2.0, 4.0, 6.0, 99.0], [3.0, 99.0, 99.0, 99.0]]]])
     weight = (disparity < 50).float()
     values, kept = depth_training.shrink_known(disparity, weight, (1, 2))
-    assert values.tolist() == [[[[3.0, 0.0]]]] and kept.tolist() == [[[[1.0, 0.0]]]]
+    assert values.tolist() == [[[[3.0, 0.0]]]] and kept.tolist() == [[[[0.75, 0.0]]]]
 
 
 def test_ramp_is_nearer_at_the_bottom():

@@ -221,6 +221,15 @@ def test_non_finite_loss_names_the_batch_and_keeps_the_checkpoint(make):
     assert all(torch.isfinite(p).all() for p in trainer.parts["disparity"].network.parameters())
 
 
+def test_infinite_loss_without_a_gradient_is_found_too(make):
+    class Constant(Tiny):
+        def losses(self, batch):
+            return {"peak": super().losses(batch)["near"] * 0 + float("inf")}
+
+    with pytest.raises(FloatingPointError, match="peak inf"):
+        make("--steps 2", kind=Constant).fit()
+
+
 def test_non_finite_gradient_is_found_before_it_reaches_the_weights(make):
     class Rooted(Tiny):
         def losses(self, batch):  # the value is 0, its slope infinite
