@@ -18,7 +18,7 @@ from utils.disparity import resize_disparity, sharpen_disparity, upsample_dispar
 
 # The size at which networks look at the photo, px of its long side: what they were trained at.
 ESTIMATION_SIDE = 512
-COMPACT_SIDE = 384
+COMPACT_SIDE = 320
 REFINEMENT_SIDE = 1024
 # An estimate is blurred by about this many px at this long side, whatever its own size.
 BLUR_SIDE, BLUR_RADIUS = 256, 8

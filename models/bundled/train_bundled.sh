@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Train the disparity network that ships, with train.py:  models/bundled/train_bundled.sh DATA
+#
+# DATA holds nyu-train/{images,depth} (NYU Depth v2, official training split, 16-bit PNG in mm),
+# photos/{images,disparity,confidence} (photographs with relative pseudo-disparity) and
+# mobilenetv2_imagenet.safetensors (the encoder's ImageNet weights); MODEL_CARD.md says where each
+# comes from. Two hours on two cores; resumes where it was stopped.
+set -euo pipefail
+data=$(cd "${1:?give the folder with nyu-train/, photos/ and mobilenetv2_imagenet.safetensors}" && pwd)
+cd "$(dirname "$0")/../.."
+
+sets=$(mktemp)
+trap 'rm -f "$sets"' EXIT
+cat > "$sets" <<JSON
+[{"name": "nyu", "path": "$data/nyu-train", "param": {"baseline": 0.1, "focal": 355},
+  "depth_unit": 0.001, "weight": 0.45},
+ {"name": "photos", "path": "$data/photos", "param": {"baseline": 1, "focal": 192},
+  "disparity": "relative", "weight": 0.28},
+ {"name": "scenes", "path": "data/synthetic-320x240", "param": {"baseline": 0.1, "focal": 192},
+  "weight": 0.27}]
+JSON
+
+[ -d data/synthetic-320x240 ] || python -m utils.synthetic --out data/synthetic-320x240 \
+    --size 320x240 --views 1 --count 2000 --seed 1000
+
+resume=()
+[ -f models/trained/disparity-bundled.tar ] && resume=(--resume)
+python train.py --training-mode estimation --network compact --save-name bundled \
+    --model-path "$data/mobilenetv2_imagenet.safetensors" \
+    --dataset-file "$sets" --dataset nyu,photos,scenes \
+    --crop 256x192 --batch-size 8 --steps 12000 --lr-estimation 5e-4 --schedule cosine \
+    --warmup 200 --ema 0.997 --amp bf16 --seed 0 "${resume[@]}"
