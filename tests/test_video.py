@@ -261,6 +261,15 @@ def test_an_exception_in_the_block_leaves_the_folder_as_it_was(tmp_path, error):
     assert not any(thread.name == "video encoder" for thread in threading.enumerate())
 
 
+@pytest.fixture
+def heeding_ctrl_c():
+    """A shell's background jobs ignore Ctrl-C, and so would a test run that is one."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("heeding_ctrl_c")
 def test_ctrl_c_while_the_rest_is_encoded_leaves_no_file(tmp_path, monkeypatch):
     gate = Gate()
     monkeypatch.setattr(video, "_Encoder", lambda *_: gate)
