@@ -270,7 +270,8 @@ def prepare(batch, device, colours):
     }
     for key in ("image", "second_image"):
         if key in moved:
-            image = moved[key].float() / 255
+            # In the order in which the networks' weights lie (see utils/trainer.py).
+            image = moved[key].contiguous(memory_format=torch.channels_last).float() / 255
             moved[key] = change_colours(image, moved["uniform"]) if colours else image
     return moved
 

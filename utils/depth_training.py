@@ -194,13 +194,10 @@ class EstimationTrainer(DepthTrainer):
             self.semantics = load_semantics(self.device)
         if settings.model_path and not settings.resume:
             start_from(network, settings.model_path)
-        # A quarter less time for the compact network's narrow convolutions on a CPU.
-        network = network.to(memory_format=torch.channels_last)
         return {self.kind: (network, settings.lr_estimation)}
 
     def estimate(self, network, image):
         """Disparity at half the size of the image."""
-        image = image.contiguous(memory_format=torch.channels_last)
         if self.semantics is None:
             return network(image)
         return network(image, self.semantics(image))
