@@ -138,10 +138,13 @@ def test_somebody_elses_comment_is_not_metadata(tmp_path):
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_the_same_frames_give_the_same_bytes(tmp_path, codec):
-    suffix = CODECS[codec].suffixes[0]
-    one, two = (film(tmp_path / f"{name}{suffix}", codec=codec) for name in "ab")
-    assert one.read_bytes() == two.read_bytes()
+@pytest.mark.parametrize("count", [1, 2, 3, 30])
+def test_the_same_frames_give_the_same_bytes(tmp_path, codec, count):
+    path = tmp_path / f"film{CODECS[codec].suffixes[0]}"
+    first = film(path, count, codec=codec).read_bytes()
+    for _ in range(3):
+        assert film(path, count, codec=codec).read_bytes() == first
+    assert probe(path).frames == count
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "vp9", "av1", "prores", "gif"])
