@@ -3,9 +3,10 @@
 Rays leave a hole pixel in 16 directions and their opposites; the shortest line with two known
 ends wins. Two things spare most of the steps, and the result is that of walking them all:
 
-* Wedges: the neighbourhood is cut into eight wedges of 45 degrees, and for every hole pixel a map
-  holds how near the first known pixel of each is. No ray can end sooner, so a direction whose
-  line would be too long even then, or would end outside the frame, is never walked.
+* Bounds: a map holds for every hole pixel how near the first known pixel is in each of 16 sectors:
+  straight along the axes and diagonals, and in the eight wedges between them. No ray can end
+  sooner, so a direction whose line would be too long even then, or would end outside the frame,
+  is never walked.
 * Leaps: the distance to anything that is no hole, in any direction, which a ray can leap over.
 
 Frames are padded by one pixel as in `cpu.py`.
@@ -28,26 +29,24 @@ UNITS = DIRECTIONS / np.linalg.norm(DIRECTIONS, axis=1, keepdims=True).astype(np
 # State of a padded pixel (uint8); a hole at Chebyshev distance n from all others holds 1 + n.
 OUTSIDE, KNOWN, FARTHEST = np.uint8(0), np.uint8(1), np.uint8(255)
 
-# A wedge lies between an axis step and the diagonal step beside it: (dx, dy) of both. Wedge w + 4
-# is opposite to wedge w. `wedges` holds the axis steps to its first known pixel, at most FAR, or
-# NEVER if it holds none.
-WEDGES = (
-    ((1, 0), (1, 1)), ((0, 1), (1, 1)), ((0, 1), (-1, 1)), ((-1, 0), (-1, 1)),
-    ((-1, 0), (-1, -1)), ((0, -1), (-1, -1)), ((0, -1), (1, -1)), ((1, 0), (1, -1)),
-)  # fmt: skip
+# Sectors: first the straight ones, then the wedges between two of them, as steps (dx, dy) to the
+# pixels whose own sectors make up the rest. `bounds` holds the steps to a sector's first known
+# pixel (the larger coordinate counts), at most FAR, or NEVER if it holds none.
+STRAIGHT = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 FAR, NEVER = np.uint8(254), np.uint8(255)
 
 
-def _wedges_of(direction):
-    """The two wedges that hold a direction (the same twice if it lies within one)."""
-    dx, dy = direction
-    fits = []
-    for wedge, ((ax, ay), (bx, by)) in enumerate(WEDGES):
-        along_axis = dx * (bx - ax) + dy * (by - ay)  # towards the diagonal, across the axis
-        main = dx * ax + dy * ay
-        if main > 0 and 0 <= along_axis <= main:
-            fits.append(wedge)
-    return fits[0], fits[-1]
+def _sector_of(direction):
+    """The sector of a direction: a straight one, or 8 + the wedge that follows straight one."""
+    for sector, straight in enumerate(STRAIGHT):
+        following = STRAIGHT[(sector + 1) % 8]
+        after = straight[0] * direction[1] - straight[1] * direction[0]
+        before = direction[0] * following[1] - direction[1] * following[0]
+        if after == 0 and np.dot(straight, direction) > 0:
+            return sector
+        if after > 0 and before > 0:
+            return 8 + sector
+    raise AssertionError(direction)
 
 
 @lru_cache(maxsize=8)
@@ -58,8 +57,7 @@ def ray_tables(height, width):
         steps (16, K, 2) int32: x, y after k steps, each coordinate rounded to a pixel.
         firsts (16, 256) int32: the first step whose larger coordinate reaches a distance.
         lengths (16, 256) float32: how far any step from that one on leads at least, px.
-        leaps (16, 256) int32: state of a hole pixel -> steps to the next place worth a look.
-        sides (16, 4) uint8: the two wedges behind and the two ahead.
+        sectors (16, 2) int64: the sector behind and the one ahead.
     """
     count = int(np.hypot(height, width)) + 3
     walked = np.cumsum(np.broadcast_to(UNITS[:, None], (16, count, 2)), axis=1, dtype=np.float32)
@@ -73,154 +71,159 @@ def ray_tables(height, width):
     shortest = np.minimum.accumulate(along[:, ::-1], axis=1)[:, ::-1]
     lengths = np.take_along_axis(shortest, firsts, axis=1).astype(np.float32)
     lengths[:, NEVER] = np.inf
-    # m steps move a rounded position by at most ceil(m * largest component) pixels, so all of
-    # m <= (distance - 1) / component are safe, and the step after those is worth a look.
-    empty = np.maximum(distances - int(KNOWN), 1) - 1
-    largest = np.abs(UNITS).max(axis=1, keepdims=True).astype(np.float64)
-    leaps = np.floor(empty / (largest + 1e-6)).astype(np.int32) + 1
-    sides = [(*_wedges_of(-d), *_wedges_of(d)) for d in DIRECTIONS]
-    return steps, firsts, lengths, leaps, np.array(sides, np.uint8)
+    sectors = [(_sector_of(-d), _sector_of(d)) for d in DIRECTIONS]
+    return steps, firsts, lengths, np.array(sectors, np.int64)
 
 
-def empty_wedges(height, width):
-    """The map (P, 8) that `find_sources` works in: 0 for known pixels, NEVER for the padding."""
-    wedges = np.zeros((height + 2, width + 2, 8), np.uint8)
-    wedges[[0, -1]] = wedges[:, [0, -1]] = NEVER
-    return wedges.reshape(-1, 8)
+def empty_bounds(height, width):
+    """The map (P, 16) that `find_sources` works in: 0 for known pixels, NEVER for the padding."""
+    bounds = np.zeros((height + 2, width + 2, 16), np.uint8)
+    bounds[[0, -1]] = bounds[:, [0, -1]] = NEVER
+    return bounds.reshape(-1, 16)
 
 
 @jit
-def _grow(wedges, p, wedge, first, second):
-    """A wedge reaches one step further than the nearer of the two that it consists of."""
-    near = min(wedges[p + first, wedge], wedges[p + second, wedge])
-    wedges[p, wedge] = near + (near < FAR)
+def _extend(bounds, p, sector, step, other):
+    """A sector's bound is one more than the smaller of those that its two parts have."""
+    near = min(bounds[p + step, sector], bounds[p + other, sector])
+    bounds[p, sector] = near + (near < FAR)
 
 
 @jit
-def measure_holes(state, holes, wedges):
-    """Measure the wedges of every hole, and from them its distance to anything that is none.
+def _reverse_rows(holes, stride):
+    """The holes row by row, but each row from right to left."""
+    turned = np.empty_like(holes)
+    begin = 0
+    while begin < holes.shape[0]:
+        end = begin + 1
+        while end < holes.shape[0] and holes[end] // stride == holes[begin] // stride:
+            end += 1
+        turned[begin:end] = holes[begin:end][::-1]
+        begin = end
+    return turned
 
-    Each pass visits the holes in an order in which both parts of its wedges are done before.
+
+@jit
+def measure_holes(state, holes, bounds):
+    """Measure the bounds of every hole, and from them its distance to anything that is none.
+
+    Each pass visits the holes in an order in which the parts of its sectors are done before.
 
     Args:
         state: padded (H + 2, W + 2); holes (M,) receive 1 + Chebyshev distance.
-        holes: padded indices in raster order.   wedges: from `empty_wedges`, receives theirs.
+        holes: padded indices in raster order.   bounds: from `empty_bounds`, receives theirs.
     """
-    flat, s = state.reshape(-1), state.shape[1]
-    height, width = state.shape[0] - 2, s - 2
-    count = holes.shape[0]
-    for i in range(count):  # downwards, to the right
+    flat, stride = state.reshape(-1), state.shape[1]
+    right, down = 1, stride
+    count, turned = holes.shape[0], _reverse_rows(holes, stride)
+    for i in range(count):  # from the top left: what looks left or up
         p = holes[i]
-        _grow(wedges, p, 4, -1, -1 - s)
-        _grow(wedges, p, 5, -s, -1 - s)
-        _grow(wedges, p, 6, -s, 1 - s)
-    for i in range(count - 1, -1, -1):  # upwards, to the left
+        _extend(bounds, p, 4, -right, -right)
+        _extend(bounds, p, 5, -right - down, -right - down)
+        _extend(bounds, p, 6, -down, -down)
+        _extend(bounds, p, 7, right - down, right - down)
+        _extend(bounds, p, 12, -right, -right - down)
+        _extend(bounds, p, 13, -right - down, -down)
+        _extend(bounds, p, 14, -down, right - down)
+        _extend(bounds, turned[i], 15, right - down, right)  # from the top right
+    for i in range(count - 1, -1, -1):  # from the bottom right: what looks right or down
         p = holes[i]
-        _grow(wedges, p, 0, 1, 1 + s)
-        _grow(wedges, p, 1, s, 1 + s)
-        _grow(wedges, p, 2, s, s - 1)
-    end = count
-    while end > 0:  # upwards, to the right
-        begin = end - 1
-        while begin > 0 and holes[begin - 1] // s == holes[end - 1] // s:
-            begin -= 1
-        for i in range(begin, end):
-            _grow(wedges, holes[i], 3, -1, s - 1)
-        end = begin
-    begin = 0
-    while begin < count:  # downwards, to the left
-        end = begin + 1
-        while end < count and holes[end] // s == holes[begin] // s:
-            end += 1
-        for i in range(end - 1, begin - 1, -1):
-            _grow(wedges, holes[i], 7, 1, 1 - s)
-        begin = end
+        _extend(bounds, p, 0, right, right)
+        _extend(bounds, p, 1, right + down, right + down)
+        _extend(bounds, p, 2, down, down)
+        _extend(bounds, p, 3, down - right, down - right)
+        _extend(bounds, p, 8, right, right + down)
+        _extend(bounds, p, 9, right + down, down)
+        _extend(bounds, p, 10, down, down - right)
+        _extend(bounds, turned[i], 11, down - right, -right)  # from the bottom left
     for i in range(count):
-        y, x = holes[i] // s, holes[i] % s
-        nearest = min(x, y, width + 1 - x, height + 1 - y, np.int64(FAR))
-        for wedge in range(8):
-            nearest = min(nearest, np.int64(wedges[holes[i], wedge]))
-        flat[holes[i]] = nearest + KNOWN
+        p, nearest = np.int64(holes[i]), np.int64(FAR)
+        x, y = p % stride, p // stride
+        nearest = min(nearest, x, y, stride - 1 - x, state.shape[0] - 1 - y)
+        for wedge in range(8, 16):
+            nearest = min(nearest, np.int64(bounds[p, wedge]))
+        flat[p] = nearest + KNOWN
 
 
 @jit
-def _walk(flat, stride, pixel, steps, leaps, sign, first, limit):
+def _forget(bounds, holes):
+    """Clear the bounds of the holes, so that the map can be used for the next frame."""
+    for i in range(holes.shape[0]):
+        for sector in range(16):
+            bounds[holes[i], sector] = 0
+
+
+@jit
+def _walk(flat, pixel, offsets, sign, first, limit):
     """Number of steps to the first known pixel; 0 if the frame or the limit ends before."""
-    k = first
-    while k <= limit:
-        state = flat[pixel + sign * (steps[k, 1] * stride + steps[k, 0])]
+    k = np.uint32(first)  # unsigned indices spare the test for negative ones
+    while k <= np.uint32(limit):
+        state = flat[np.uint32(pixel + sign * offsets[k])]
         if state <= KNOWN:
-            return k if state == KNOWN else 0
-        k += leaps[state]
+            return np.int64(k) if state == KNOWN else 0
+        k = np.uint32(k + state - KNOWN)  # no step moves further than one pixel
     return 0
 
 
 @jit
-def _leaves(pixel, stride, rows, step, sign):
-    """Whether a step from a pixel leads out of the padded frame."""
-    x, y = pixel % stride + sign * step[0], pixel // stride + sign * step[1]
-    return x < 0 or x >= stride or y < 0 or y >= rows
-
-
-@jit
-def _line(state, pixel, steps, leaps, first_back, first_ahead, longest):
-    """Steps to both known ends of a line no longer than about `longest`, or (0, 0).
-
-    There is nothing known before the first steps; if they leave the frame, there is no end.
-    """
-    flat, rows, stride = state.reshape(-1), state.shape[0], state.shape[1]
-    if _leaves(pixel, stride, rows, steps[first_back], -1):
-        return 0, 0
-    if _leaves(pixel, stride, rows, steps[first_ahead], 1):
-        return 0, 0
-    # Rounding shortens a line by less than two steps, so longer ones cannot win.
-    limit = min(longest + 2 - first_ahead, steps.shape[0] - 1)
-    back = _walk(flat, stride, pixel, steps, leaps, -1, first_back, limit)
-    if back == 0:
-        return 0, 0
-    limit = min(longest + 2 - back, steps.shape[0] - 1)
-    ahead = _walk(flat, stride, pixel, steps, leaps, 1, first_ahead, limit)
-    return (back, ahead) if ahead else (0, 0)
-
-
-@jit
-def find_ends(state, holes, wedges, steps, firsts, lengths, leaps, sides, ends):
-    """Find both ends of the shortest line through each hole pixel that has two known ends.
+def _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends):
+    """Try one direction on all holes: keep its line where it is shorter than the best so far.
 
     Args:
-        state, holes, wedges: as `measure_holes` left them.   The rest: from `ray_tables`.
-        ends: (M, 2) int32, receives padded indices (backwards, forwards), -1 if there is no line.
+        columns, rows: (M,) padded coordinates of the holes.
+        ray: of one direction from `ray_tables`: steps, firsts, lengths, sectors.
+        best: (M,) squared length of the best line.   shortest: (M,) its length, px.
+        ends: (M, 2), the padded indices of its ends.
     """
-    stride = state.shape[1]
-    unbounded = np.int64(1) << 40
-    winner = 3  # the direction that won last is tried first: it mostly wins again
+    steps, firsts, lengths, sectors = ray
+    flat, height, stride = state.reshape(-1), state.shape[0], state.shape[1]
+    x, y = steps[:, 0].copy(), steps[:, 1].copy()
+    offsets, last = y * np.int32(stride) + x, len(x) - 1
     for i in range(holes.shape[0]):
         p = holes[i]
-        ends[i] = -1
-        best, best_direction, favourite = unbounded, -1, winner
-        longest, shortest = steps.shape[1] * 2, np.float32(1e9)
-        for turn in range(-1, 16):
-            d = favourite if turn < 0 else turn
-            if turn == favourite:
-                continue
-            behind = max(wedges[p, sides[d, 0]], wedges[p, sides[d, 1]])
-            before = max(wedges[p, sides[d, 2]], wedges[p, sides[d, 3]])
-            if lengths[d, behind] + lengths[d, before] > shortest:
-                continue
-            back, ahead = _line(
-                state, p, steps[d], leaps[d], firsts[d, behind], firsts[d, before], longest
-            )
-            if back == 0:
-                continue
-            x = np.int64(steps[d, back, 0] + steps[d, ahead, 0])
-            y = np.int64(steps[d, back, 1] + steps[d, ahead, 1])
-            squared = x * x + y * y
-            if squared < best or (squared == best and d < best_direction):
-                best, best_direction, winner = squared, d, d
-                length = np.sqrt(np.float64(best))
-                longest, shortest = int(length) + 1, np.float32(length + 1e-2)
-                ends[i, 0] = p - steps[d, back, 1] * stride - steps[d, back, 0]
-                ends[i, 1] = p + steps[d, ahead, 1] * stride + steps[d, ahead, 0]
+        behind, before = bounds[p, sectors[0]], bounds[p, sectors[1]]
+        if lengths[behind] + lengths[before] > shortest[i]:
+            continue
+        # Nothing is known before these steps; if they leave the frame, the line has no end.
+        first, start = firsts[behind], firsts[before]
+        left, top = columns[i] - x[first], rows[i] - y[first]
+        right, bottom = columns[i] + x[start], rows[i] + y[start]
+        if min(left, right, top, bottom) < 0:
+            continue
+        if max(left, right) >= stride or max(top, bottom) >= height:
+            continue
+        # Rounding shortens a line by less than two steps, so longer ones cannot win.
+        longest = min(int(shortest[i]) + 2, 2 * last)
+        back = _walk(flat, p, offsets, -1, first, max(min(longest - start, last), 0))
+        if back == 0:
+            continue
+        ahead = _walk(flat, p, offsets, 1, start, max(min(longest - back, last), 0))
+        if ahead == 0:
+            continue
+        across, along = np.int64(x[back] + x[ahead]), np.int64(y[back] + y[ahead])
+        squared = across * across + along * along
+        if squared < best[i]:
+            best[i], shortest[i] = squared, np.float32(np.sqrt(np.float64(squared)))
+            ends[i, 0], ends[i, 1] = p - offsets[back], p + offsets[ahead]
+
+
+@jit
+def find_ends(state, holes, bounds, steps, firsts, lengths, sectors, ends):
+    """Find both ends of the shortest line through each hole pixel that has two known ends.
+
+    Direction by direction, because neighbouring holes then take nearly the same branches.
+
+    Args:
+        state, holes, bounds: as `measure_holes` left them.   The rest: from `ray_tables`.
+        ends: (M, 2) int32, receives padded indices (backwards, forwards), -1 if there is no line.
+    """
+    ends[:] = -1
+    best = np.full(holes.shape[0], np.int64(1) << 40)
+    shortest = np.full(holes.shape[0], np.float32(1e9))
+    columns, rows = holes % np.int32(state.shape[1]), holes // np.int32(state.shape[1])
+    for d in range(steps.shape[0]):
+        ray = steps[d], firsts[d], lengths[d], sectors[d]
+        _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends)
 
 
 @jit
@@ -289,22 +292,22 @@ def choose_sources(state, holes, ends, nearness, sources):
         sources[i] = _nearest_known(rows, holes[i])
 
 
-def find_sources(state, nearness, wedges):
+def find_sources(state, nearness, bounds):
     """Holes of a padded state map (H + 2, W + 2) and the pixel that each takes its value from.
 
     Args:
         state: OUTSIDE, KNOWN or, for every hole, FARTHEST; overwritten by distances.
         nearness: (H + 2, W + 2), smaller = farther; 0 = ask the neighbours.
-        wedges: from `empty_wedges`; the same again on return.
+        bounds: from `empty_bounds`; the same again on return.
     Returns:
         holes (M,) and sources (M,), padded indices; a source is -1 if no pixel is known.
     """
     holes = np.flatnonzero(state == FARTHEST).astype(np.int32)
-    measure_holes(state, holes, wedges)
+    measure_holes(state, holes, bounds)
     ends, sources = np.empty((len(holes), 2), np.int32), np.empty(len(holes), np.int32)
     tables = ray_tables(state.shape[0] - 2, state.shape[1] - 2)
-    find_ends(state, holes, wedges, *tables, ends)
-    wedges[holes] = 0
+    find_ends(state, holes, bounds, *tables, ends)
+    _forget(bounds, holes)
     choose_sources(state, holes, ends, nearness.reshape(-1), sources)
     return holes, sources
 
@@ -313,8 +316,8 @@ def _fill_one(view, depth):
     """Fill one sample in place: view (C, H, W); depth (H, W) <= 0 marks its holes."""
     known = depth > 0
     state = np.pad(np.where(known, KNOWN, FARTHEST), 1, constant_values=OUTSIDE)
-    wedges = empty_wedges(*depth.shape)
-    holes, sources = find_sources(state, np.pad(-depth, 1), wedges)
+    bounds = empty_bounds(*depth.shape)
+    holes, sources = find_sources(state, np.pad(-depth, 1), bounds)
     holes, sources = holes[sources >= 0], sources[sources >= 0]
     (to_y, to_x), (from_y, from_x) = (np.unravel_index(p, state.shape) for p in (holes, sources))
     view[:, to_y - 1, to_x - 1] = view[:, from_y - 1, from_x - 1]

@@ -14,7 +14,7 @@ import threading
 import numpy as np
 
 from .cpu import COVERAGE_THRESHOLD, NEAR_PLANE, NOWHERE, degrid
-from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_wedges, find_sources
+from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
 from .jit import jit
 
 BLOCK = 1024  # points projected together
@@ -43,7 +43,7 @@ class _Scratch:
         self.closed = np.empty(padded, np.float32)
         self.sums = np.empty(padded[0] * padded[1] * 2, np.uint64)
         self.state = np.full(padded, OUTSIDE, np.uint8)
-        self.wedges = None  # made when the first hole is filled
+        self.bounds = None  # made when the first hole is filled
 
 
 def _scratch(size):
@@ -246,10 +246,10 @@ def _copy_colors(frame, stride, to, origin):
 
 def _fill(frame, holes, scratch):
     """Fill the holes of the frame from the farther side."""
-    if scratch.wedges is None:
-        scratch.wedges = empty_wedges(*scratch.size)
+    if scratch.bounds is None:
+        scratch.bounds = empty_bounds(*scratch.size)
     scratch.state[1:-1, 1:-1] = np.where(holes, FARTHEST, KNOWN)
-    to, origin = find_sources(scratch.state, scratch.closed, scratch.wedges)
+    to, origin = find_sources(scratch.state, scratch.closed, scratch.bounds)
     _copy_colors(frame, scratch.state.shape[1], to, origin)
 
 
