@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -665,7 +666,35 @@ def test_adversarial_resume_equals_uninterrupted(adversarial, tmp_path):
             "scheduler_discriminator_state_dict"} <= state.keys()
 
 
-# -- several processes --
+# -- whole processes --
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_to_the_whole_group_saves_and_exits(flags, tmp_path, number, status):
+    """As Ctrl-C on a terminal, which also reaches the loader's workers."""
+    command = [sys.executable, "train.py", *flags, "--steps", "100000", "--workers", "1"]
+    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
+                           start_new_session=True)
+    for line in run.stderr:
+        if line.startswith("step 2 of"):
+            break
+    os.killpg(run.pid, number)
+    _, error = run.communicate(timeout=120)
+    assert run.returncode == status and "go on with --resume" in error
+    state = torch.load(tmp_path / "models" / "disparity-3dkbe.tar", weights_only=True)
+    assert state["nb_iter"] >= 2
+
+
+@pytest.mark.parametrize("mode", ["estimation", "inpainting_ref"])
+def test_benchmark_times_steps(flags, monkeypatch, mode):
+    from benchmarks.train import measure
+
+    monkeypatch.setattr(adversarial_training, "MPDDiscriminator", TinyJudge)
+    monkeypatch.setattr(train, "check_settings", lambda settings: None)
+    found = measure(mode, [*flags, "--crop", "48x32"], warmup=1, steps=2)
+    assert found["images_per_second"] > 0 and 0 <= found["waiting"] <= 1
+    assert found["crop"] == [32, 48] and found["batch_size"] == 2
+
 
 
 def launch(processes, flags, **options):
