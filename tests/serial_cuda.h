@@ -15,3 +15,8 @@ inline float __int_as_float(int bits) { float value; memcpy(&value, &bits, 4); r
 template <class T> T atomicAdd(T* at, T value) { T old = *at; *at = old + value; return old; }
 template <class T> T atomicMax(T* at, T value) { T old = *at; *at = max(old, value); return old; }
 template <class T> T atomicMin(T* at, T value) { T old = *at; *at = min(old, value); return old; }
+inline int atomicCAS(int* at, int seen, int value) {
+    int old = *at;
+    if (old == seen) *at = value;
+    return old;
+}

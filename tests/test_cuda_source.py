@@ -18,10 +18,12 @@ from test_kernels_frame import FOCAL as FRAME_FOCAL
 from test_kernels_frame import SCALE, layers
 
 import kernels
+from benchmarks import three_kernels
 from kernels import cpu, cpu_fill, cpu_frame, cuda
 
 HERE = Path(__file__).parent
 SOURCES = sorted(path.name for path in cuda.FOLDER.glob("*.cu"))
+BENCHMARK = three_kernels.SOURCE
 SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 SEEDS = [0, 1, 2, 3, 4, 5]
 
@@ -36,22 +38,25 @@ def signatures(source):
 
 
 TYPES = {
-    "float": np.float32, "int": np.int32, "long long": np.int64,
+    "float": np.float32, "double": np.float64, "int": np.int32, "long long": np.int64,
     "float*": torch.float32, "double*": torch.float64, "int*": torch.int32,
     "unsigned char*": torch.uint8, "word*": torch.int64, "unsigned long long*": torch.int64,
 }  # fmt: skip
-SCALARS = {np.float32: ctypes.c_float, np.int32: ctypes.c_int32, np.int64: ctypes.c_int64}
+SCALARS = {
+    np.float32: ctypes.c_float, np.float64: ctypes.c_double,
+    np.int32: ctypes.c_int32, np.int64: ctypes.c_int64,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("architecture", ["compute_75", "compute_90"])
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", [*SOURCES, BENCHMARK], ids=lambda path: Path(path).name)
 def test_nvrtc_compiles(source, architecture):
     nvrtc = pytest.importorskip("cupy", reason="needs CuPy and nvidia-cuda-nvrtc").cuda.nvrtc
     try:
         nvrtc.getVersion()
     except (RuntimeError, OSError) as error:
         pytest.skip(f"NVRTC cannot be loaded: {error}")
-    program = nvrtc.createProgram((cuda.FOLDER / source).read_text(), source, (), ())
+    program = nvrtc.createProgram((cuda.FOLDER / source).read_text(), "source.cu", (), ())
     options = [*cuda.OPTIONS, f"--gpu-architecture={architecture}"]
     try:
         nvrtc.compileProgram(program, options)
@@ -72,7 +77,10 @@ def libraries(tmp_path_factory):
     if compiler is None:
         pytest.skip("needs g++ to run the CUDA sources on the CPU")
     folder = tmp_path_factory.mktemp("serial")
-    return {source: compiled(compiler, source, folder / f"{source}.so") for source in SOURCES}
+    return {
+        source: compiled(compiler, source, folder / f"{Path(source).stem}.so")
+        for source in [*SOURCES, BENCHMARK]
+    }
 
 
 def compiled(compiler, source, library):
@@ -193,6 +201,18 @@ def test_frame_has_the_bytes_of_the_cpu_twin(serial, seed, grown, fill):
         expected, expected_holes = cpu_frame.render_frame(points, colors, *camera, spacing, fill)
         assert np.array_equal(frame.numpy(), expected) and expected.any()
         assert np.array_equal(holes.numpy(), expected_holes) and expected_holes.any()
+
+
+def test_yardstick_of_the_benchmark_renders_the_same_frame(serial):
+    points, colors, _ = layers(3, (28, 36))
+    size, shift = (24, 40), (2.0, -1.0, -12.0)
+    plain = three_kernels.ThreeKernels(torch.from_numpy(points), torch.from_numpy(colors), SCALE)
+    frame = plain.render(size, shift, FRAME_FOCAL).numpy()
+    ours, holes = cpu_frame.render_frame(
+        points, colors, shift, size, FRAME_FOCAL, SCALE, None, True
+    )
+    differing = (np.abs(frame.astype(int) - ours) > 1).any(2)
+    assert differing[~holes].mean() < 0.01 and differing[holes].mean() < 0.5 and holes.any()
 
 
 def test_every_kernel_is_launched_somewhere():
