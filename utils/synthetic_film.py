@@ -25,9 +25,9 @@ from utils.synthetic_skin import measure_faces
 SKY_DEPTH = 1000.0
 """Depth of the sky, metres; nothing lies farther."""
 
-SUN_MAP = 576
+SUN_MAP = 512
 AMBIENT_MAP = 128
-AMBIENT_DIRECTIONS = 8
+AMBIENT_DIRECTIONS = 7
 
 
 @dataclasses.dataclass
@@ -366,7 +366,7 @@ _DISC = np.array(
 )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _gather(image, depth, radius, disc, out):
     """Average over a disc; a neighbour counts if its blur reaches here, at most ours if behind."""
     height, width = depth.shape

@@ -88,11 +88,13 @@ class Terrain:
         far = (self._far(x, y) * 0.6 + 0.75) * ridge * self._rise
         return level + far + self._slope[0] * x * 0.4 + self._slope[1] * y * 0.3
 
-    def spot(self, rng, nearest, farthest, spread=0.6):
-        """A random place on the ground, denser near the camera."""
-        y = nearest * (farthest / nearest) ** rng.random()
-        x = rng.uniform(-spread, spread) * y * 1.3
-        return np.array([x, y, self.height(x, y).item()])
+    def spots(self, rng, count, nearest, farthest, spread=0.6):
+        """Random places on the ground (count, 3), denser near the camera."""
+        if count == 0:
+            return np.empty((0, 3))
+        y = nearest * (farthest / nearest) ** rng.random(count)
+        x = rng.uniform(-spread, spread, count) * y * 1.3
+        return np.stack([x, y, self.height(x, y).ravel()], 1)
 
 
 def grow(b, land):
@@ -100,8 +102,7 @@ def grow(b, land):
     rng = b.rng
     wooded = rng.choice([0, 6, 18, 34], p=[0.15, 0.35, 0.3, 0.2])
     style = rng.choice([plants.broadleaf, plants.conifer, None])
-    for _ in range(wooded):
-        place = land.spot(rng, 7, 160)
+    for place in land.spots(rng, wooded, 7, 160):
         if land.water is not None and place[2] < land.water:
             continue
         b.instance()
@@ -112,9 +113,9 @@ def grow(b, land):
             plants.tree(b, height, detail)
         else:
             style(b, height, detail)
-    for _ in range(int(rng.integers(0, 14))):
+    for place in land.spots(rng, int(rng.integers(0, 14)), 2.5, 50):
         b.instance()
-        b.at(land.spot(rng, 2.5, 50), rng.uniform(0, 6.3))
+        b.at(place, rng.uniform(0, 6.3))
         choice = rng.random()
         if choice < 0.5:
             plants.boulder(b, rng.uniform(0.2, 1.8))
@@ -124,7 +125,7 @@ def grow(b, land):
     if land.kind in ("grass", "soil"):
         b.background()
         b.shadows(False, False)
-        spots = np.array([land.spot(rng, 1.0, 22, 0.9) for _ in range(int(rng.integers(0, 400)))])
+        spots = land.spots(rng, int(rng.integers(0, 400)), 1.0, 22, 0.9)
         if len(spots):
             sizes = rng.uniform(0.12, 0.5) * rng.uniform(0.6, 1.3, len(spots))
             plants.meadow(b, spots, sizes, tint=rng.uniform(0.5, 0.9))
@@ -136,22 +137,22 @@ def _beings(b, land):
     rng = b.rng
     herd = str(rng.choice(["cow", "sheep", "horse", "dog"]))
     length = {"cow": 2.0, "sheep": 1.0, "horse": 1.9, "dog": 0.8}[herd]
-    for _ in range(int(rng.choice([0, 1, 2, 5]))):
+    for place in land.spots(rng, int(rng.choice([0, 1, 2, 5])), 3.0, 30):
         b.instance()
-        b.at(land.spot(rng, 3.0, 30), rng.uniform(0, 6.3))
+        b.at(place, rng.uniform(0, 6.3))
         beings.animal(b, length * rng.uniform(0.8, 1.1), herd)
-    for _ in range(int(rng.choice([0, 0, 1, 2, 4]))):
+    for place in land.spots(rng, int(rng.choice([0, 0, 1, 2, 4])), 2.5, 30):
         b.instance()
-        b.at(land.spot(rng, 2.5, 30), rng.uniform(0, 6.3))
+        b.at(place, rng.uniform(0, 6.3))
         beings.person(b, rng.uniform(1.2, 1.9), str(rng.choice(["stand", "walk"])))
     if rng.random() < 0.25:
         b.instance()
-        place = land.spot(rng, 3, 12, 0.2)
+        (place,) = land.spots(rng, 1, 3, 12, 0.2)
         b.at(place, rng.normal(0, 0.6))
         outdoors.fence(b, 16, rng.uniform(0.9, 1.3))
     if rng.random() < 0.3:
         b.instance()
-        b.at(land.spot(rng, 18, 70), rng.uniform(0, 6.3))
+        b.at(land.spots(rng, 1, 18, 70)[0], rng.uniform(0, 6.3))
         outdoors.house(b, *rng.uniform(5, 10, 2), rng.uniform(3, 6))
     b.at()
 

@@ -26,7 +26,7 @@ def fractal(rng, beta=1.8, stretch=(1.0, 1.0), lowest=1.0):
     return np.clip(0.5 + 0.22 / noise.std() * noise, 0, 1).astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _nearest(seeds, size):
     """Tileable Voronoi diagram on a size x size grid: first and second distance, nearest seed."""
     first = np.full((size, size), 9.0, np.float32)

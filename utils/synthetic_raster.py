@@ -23,7 +23,7 @@ TEXTURE_LEVELS = 9
 LEVEL_OFFSETS = np.cumsum([0] + [(TEXTURE_SIZE >> i) ** 2 * 4 for i in range(TEXTURE_LEVELS)])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def project(points, matrix):
     """Multiply (N, 3) points by a (4, 4) matrix: rows give x*w, y*w, w and the depth key times w.
 
@@ -32,17 +32,20 @@ def project(points, matrix):
         matrix: (4, 4) float64. A camera has key 1 (so key / w = 1 / z); an orthographic light
             has w = 1 and a key that grows towards the light.
     Returns:
-        (N, 4) float64.
+        (N, 6) float64: the four products, then x and y themselves (meaningless behind the camera).
     """
-    out = np.empty((points.shape[0], 4))
+    out = np.empty((points.shape[0], 6))
     for i in range(points.shape[0]):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
         for k in range(4):
             out[i, k] = matrix[k, 0] * x + matrix[k, 1] * y + matrix[k, 2] * z + matrix[k, 3]
+        inverse = 1.0 / out[i, 2] if out[i, 2] != 0.0 else 0.0
+        out[i, 4] = out[i, 0] * inverse
+        out[i, 5] = out[i, 1] * inverse
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _corners(level, u, v):
     """Offsets of the four texels around (u, v) in a mip level, and the two blending weights."""
     size = TEXTURE_SIZE >> level
@@ -55,7 +58,7 @@ def _corners(level, u, v):
     return top + left * 4, top + right * 4, bottom + left * 4, bottom + right * 4, x - x0, y - y0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fetch(atlas, texture, level, u, v, channel):
     """One bilinear sample of one channel of one mip level, wrapping around, in [0, 255]."""
     a, b, c, d, fx, fy = _corners(level, u, v)
@@ -64,7 +67,7 @@ def fetch(atlas, texture, level, u, v, channel):
     return upper * (1 - fy) + (row[c + channel] * (1 - fx) + row[d + channel] * fx) * fy
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fetch_colour(atlas, texture, level, u, v, out):
     """Trilinear colour at a fractional level as linear light into out (3,).
 
@@ -87,7 +90,7 @@ def fetch_colour(atlas, texture, level, u, v, out):
         out[k] = out[k] * out[k] * (1.0 / 65025.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _columns(edges, y, left, right):
     """The pixels left..right of row y inside all three edges; empty if the first exceeds the last.
 
@@ -108,34 +111,29 @@ def _columns(edges, y, left, right):
     return int(math.ceil(low)), int(math.floor(high))
 
 
-@njit(cache=True, nogil=True)
-def _bounds(corners, near, width, height):
-    """Pixel box (left, right, top, bottom) of the part of a triangle with w > near."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def _bounds(projected, corners, near):
+    """Box (left, right, top, bottom) of the part of a triangle with w > near, in pixels."""
     low_x, low_y, high_x, high_y = 1e9, 1e9, -1e9, -1e9
+    cut = False
     for i in range(3):
-        wi = corners[i, 2]
-        if wi > near:
-            x, y = corners[i, 0] / wi, corners[i, 1] / wi
+        row = projected[corners[i]]
+        if row[2] > near:
+            low_x, high_x = min(low_x, row[4]), max(high_x, row[4])
+            low_y, high_y = min(low_y, row[5]), max(high_y, row[5])
+        else:
+            cut = True
+    for i in range(3 if cut else 0):
+        a, b = projected[corners[i]], projected[corners[(i + 1) % 3]]
+        if (a[2] > near) != (b[2] > near):
+            t = (near - a[2]) / (b[2] - a[2])
+            x, y = (a[0] + t * (b[0] - a[0])) / near, (a[1] + t * (b[1] - a[1])) / near
             low_x, high_x = min(low_x, x), max(high_x, x)
             low_y, high_y = min(low_y, y), max(high_y, y)
-    if min(corners[0, 2], corners[1, 2], corners[2, 2]) <= near:
-        for i in range(3):
-            j = (i + 1) % 3
-            wi, wj = corners[i, 2], corners[j, 2]
-            if (wi > near) != (wj > near):
-                t = (near - wi) / (wj - wi)
-                x = (corners[i, 0] + t * (corners[j, 0] - corners[i, 0])) / near
-                y = (corners[i, 1] + t * (corners[j, 1] - corners[i, 1])) / near
-                low_x, high_x = min(low_x, x), max(high_x, x)
-                low_y, high_y = min(low_y, y), max(high_y, y)
-    left = max(0, int(math.ceil(max(low_x, -1.0))))
-    top = max(0, int(math.ceil(max(low_y, -1.0))))
-    right = min(width - 1, int(math.floor(min(high_x, width + 1.0))))
-    bottom = min(height - 1, int(math.floor(min(high_y, height + 1.0))))
-    return left, right, top, bottom
+    return low_x, high_x, low_y, high_y
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _edges(corners, out):
     """Fill `out` (3, 3) with the edge functions, positive inside; return the determinant."""
     for i in range(3):
@@ -150,12 +148,12 @@ def _edges(corners, out):
     return volume
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def rasterize(projected, faces, visible, cutout, uvs, atlas, near, keys, ids):
     """Cast one ray through every pixel of a buffer and keep the nearest triangle.
 
     Args:
-        projected: (N, 4) float64 of `project`, in pixels of the buffer.
+        projected: (N, 6) float64 of `project`, in pixels of the buffer.
         faces: (M, 3) int32.
         visible: (M,) bool; the others are skipped (a ceiling that shall not cast shadows).
         cutout: (M,) int32, texture whose alpha cuts holes, or -1.
@@ -174,13 +172,15 @@ def rasterize(projected, faces, visible, cutout, uvs, atlas, near, keys, ids):
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
         if projected[a, 2] <= near and projected[b, 2] <= near and projected[c, 2] <= near:
             continue
+        low_x, high_x, low_y, high_y = _bounds(projected, faces[face], near)
+        left, right = math.ceil(max(low_x, 0.0)), math.floor(min(high_x, width - 1.0))
+        top, bottom = math.ceil(max(low_y, 0.0)), math.floor(min(high_y, height - 1.0))
+        if left > right or top > bottom:
+            continue
         for k in range(3):
             corners[0, k] = projected[a, k]
             corners[1, k] = projected[b, k]
             corners[2, k] = projected[c, k]
-        left, right, top, bottom = _bounds(corners, near, width, height)
-        if left > right or top > bottom:
-            continue
         volume = _edges(corners, edges)
         if volume < 1e-12:
             continue

@@ -23,13 +23,13 @@ CLOUD, CLOUD_TEXTURE, CLOUD_SCALE, CLOUD_SHIFT = 15, 16, 17, 18
 SKY_COLUMNS = 19
 
 SKIP, ONCE, FINE = 0, 1, 2
-_TURNS = np.arange(13) * 2.39996
-_DISC = (np.sqrt((np.arange(13) + 0.3) / 13) * np.stack([np.cos(_TURNS), np.sin(_TURNS)])).T.copy()
-"""Where shadow maps are looked up around a point: a sunflower of radius 1, (13, 2)."""
+_TURNS = np.arange(11) * 2.39996
+_DISC = (np.sqrt((np.arange(11) + 0.3) / 11) * np.stack([np.cos(_TURNS), np.sin(_TURNS)])).T.copy()
+"""Where shadow maps are looked up around a point: a sunflower of radius 1, (11, 2)."""
 _FAST = {"contract", "nsz", "arcp", "reassoc"}
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def sky_colour(sky, atlas, dx, dy, dz, out):
     """Write the linear colour of the sky in a unit direction, z up, into out (3,)."""
     blend = math.sqrt(max(dz, 0.0))
@@ -55,7 +55,7 @@ def sky_colour(sky, atlas, dx, dy, dz, out):
         out[k] = base * (1 - below) + sky[GROUND + k] * below
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _tap(depth_map, column, row, limit):
     """1 if nothing nearer to the light than the limit is at this texel; outside the map is lit."""
     size = depth_map.shape[0]
@@ -64,7 +64,7 @@ def _tap(depth_map, column, row, limit):
     return 1.0 if depth_map[row, column] <= limit else 0.0
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _open(depth_map, matrix, x, y, z, bias):
     """Share of 2x2 texels that see the parallel light of `matrix` from (x, y, z)."""
     u = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
@@ -82,7 +82,7 @@ def _open(depth_map, matrix, x, y, z, bias):
     return (a * (1 - fu) + b * fu) * (1 - fv) + (c * (1 - fu) + d * fu) * fv
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _lit(depth_map, matrix, x, y, z, bias, soft):
     """Share of lookups within `soft` texels that see the lamp of `matrix` from (x, y, z)."""
     w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
@@ -102,7 +102,7 @@ def _lit(depth_map, matrix, x, y, z, bias, soft):
     return total / _DISC.shape[0]
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _ambient(lights, x, y, z, nx, ny, nz, out):
     """Write the light of the sky directions and the bounce from below, darker in corners."""
     directions, colours, matrices, maps, bias, bounce, planes = lights
@@ -129,7 +129,7 @@ def _ambient(lights, x, y, z, nx, ny, nz, out):
         out[k] *= corner
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _lamps(lamps, x, y, z, nx, ny, nz, vx, vy, vz, through, gloss, power, out, shine):
     """Add what the lamps give to out (3,) as diffuse light and to shine (3,) as highlight."""
     sources, colours, matrices, maps, bias, soft = lamps
@@ -166,7 +166,7 @@ def _lamps(lamps, x, y, z, nx, ny, nz, vx, vy, vz, through, gloss, power, out, s
                 shine[k] += colours[i, k] * highlight
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _bumped(atlas, texture, level, u, v, strength, nx, ny, nz):
     """The normal tilted as if the texture's brightness were height.
 
@@ -192,7 +192,7 @@ def _bumped(atlas, texture, level, u, v, strength, nx, ny, nz):
     return nx * scale, ny * scale, nz * scale
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def plan_rays(keys, ids, normals, material, instance, need):
     """Mark which rays must be shaded: one in smooth pixels, five where something changes.
 
@@ -230,7 +230,7 @@ def plan_rays(keys, ids, normals, material, instance, need):
                 need[row - 1 : row + 2 : 2, column - 1 : column + 2 : 2] = FINE
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def gather_rays(image, need, picture):
     """Average rays to pixels: the centre ray alone, or half of it and an eighth of each corner.
 
@@ -248,7 +248,7 @@ def gather_rays(image, need, picture):
                 picture[y, x, k] = value
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _barycentric(projected, faces, face, x, y, out):
     """Perspective-correct weights of the corners of `face` at the pixel (x, y), into out (3,)."""
     total = 0.0
@@ -262,14 +262,14 @@ def _barycentric(projected, faces, face, x, y, out):
         out[i] /= total
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def shade(keys, ids, need, frame, meshes, surfaces, lights, lamps, air, image):
     """Colour the rays of a buffer that are needed.
 
     Args:
         keys, ids: (H, W) of `rasterize`; ids < 0 is sky.
         need: (H, W) of `plan_rays`.
-        frame: (projected (N, 4), matrix (3, 3) from the homogeneous pixel of a ray to its world
+        frame: (projected (N, 6), matrix (3, 3) from the homogeneous pixel of a ray to its world
             direction with z component 1 in the camera, eye (3,), focal_px of the buffer).
         meshes: (points (N, 3), normals (N, 3), uvs (N, 2), faces (M, 3), density (M,)).
         surfaces: (material of each face (M,), materials (K, 12), atlas (T, bytes)).

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _face_normal(points, a, b, c):
     """Cross product of two edges of a triangle: its normal, as long as twice its area."""
     px, py = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
@@ -16,7 +16,7 @@ def _face_normal(points, a, b, c):
     return py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def measure_faces(points, uvs, faces):
     """Tiles of texture per metre (M,) and unit normals (M, 3) of the faces, float32.
 
@@ -35,7 +35,7 @@ def measure_faces(points, uvs, faces):
     return density, normals
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _normalise(vectors):
     """Scale rows to length 1, in place."""
     for i in range(vectors.shape[0]):
@@ -44,7 +44,7 @@ def _normalise(vectors):
             vectors[i, k] /= max(length, 1e-12)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def smooth_normals(points, faces):
     """Area-weighted unit normals of the vertices, (N, 3) float32."""
     normals = np.zeros((points.shape[0], 3), np.float32)
@@ -59,7 +59,7 @@ def smooth_normals(points, faces):
     return normals
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def skin(lattice, faces, wrap):
     """Points, normals and texture coordinates of the smooth surface through a lattice.
 
@@ -96,13 +96,13 @@ def skin(lattice, faces, wrap):
     return points, normals, uvs
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _distance(a, b):
     """Euclidean distance of two points."""
     return math.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def sweep(path, radii, segments):
     """Rings around a path with rounded ends, (rings, segments + 1, 3) float64.
 
@@ -137,7 +137,7 @@ def sweep(path, radii, segments):
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def rings(sections, segments):
     """Elliptic rings: sections (K, 5) of centre x, y, z and half widths -> (K, segments + 1, 3)."""
     count = sections.shape[0]
@@ -151,7 +151,7 @@ def rings(sections, segments):
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def globe(half, segments, power):
     """Rings of a superellipsoid with half axes (3,) around the origin."""
     rows = max(segments * 2 // 3, 6)
@@ -167,13 +167,13 @@ def globe(half, segments, power):
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _bent(value, power):
     """A power that keeps the sign."""
     return math.copysign(abs(value) ** power, value)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def placed(points, normals, uvs, turn, position, factor):
     """Rotate and move points, rotate normals, scale texture coordinates; new float32 arrays."""
     out, bent = np.empty((len(points), 3), np.float32), np.empty((len(points), 3), np.float32)

@@ -55,7 +55,7 @@ def bake(pictures):
     return atlas
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fill_levels(picture, out):
     """Write the levels of (S, S, 4) display values; averages linear light, weighted by alpha."""
     current = picture.copy()
@@ -72,7 +72,7 @@ def _fill_levels(picture, out):
                 out[place + 3] = np.uint8(current[y, x, 3] * 255 + 0.5)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _halve(picture, x, y):
     """Replace texel (x, y) by the mean of the four that it covers; works in place in row order."""
     weight, red, green, blue = 4e-4, 0.0, 0.0, 0.0
