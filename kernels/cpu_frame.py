@@ -221,14 +221,15 @@ def _normalise(sums, frame, holes):
     """
     count = 0
     for y in range(holes.shape[0]):
+        halves, values, empty = sums[y + 1].reshape(-1)[4:], frame[y].reshape(-1), holes[y]
         for x in range(holes.shape[1]):
-            pixel = sums[y + 1, x + 1]
-            weight = np.float32(pixel[3])
+            weight = np.float32(halves[4 * x + 3])
             hole = weight < LEAST_WEIGHT
             inverse = ZERO if hole else ONE / weight
-            for c in range(3):
-                frame[y, x, c] = np.uint8(np.int32(np.float32(pixel[c]) * inverse + HALF))
-            holes[y, x] = hole
+            values[3 * x] = np.int32(np.float32(halves[4 * x]) * inverse + HALF)
+            values[3 * x + 1] = np.int32(np.float32(halves[4 * x + 1]) * inverse + HALF)
+            values[3 * x + 2] = np.int32(np.float32(halves[4 * x + 2]) * inverse + HALF)
+            empty[x] = hole
             count += hole
     return count
 
