@@ -396,6 +396,7 @@ def guess(folder, name, values):
         # grey pictures are called depth whichever way they go
         ("depth.png", (500 / room()).astype(np.uint8), "disparity", "larger at the bottom"),
         ("depth.png", (room() * 30).astype(np.uint8), "depth", "smaller at the bottom"),
+        ("depth.png", (131070 / room()).astype(np.uint16), "disparity", "larger at the bottom"),
         # no tilt to go by: the custom of the format
         ("a.png", (room().T * 1000).astype(np.uint16), "depth", "millimetres"),
         ("a.png", (room().T * 30).astype(np.uint8), "disparity", "nothing tells"),

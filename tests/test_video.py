@@ -165,6 +165,7 @@ def test_quality_makes_larger_files(tmp_path, codec):
         (59.94, Fraction(60000, 1001)),
         (12.5, Fraction(25, 2)),
         (0.5, Fraction(1, 2)),
+        (1, Fraction(1)),
         (30, Fraction(30)),
         (Fraction(30000, 1001), Fraction(30000, 1001)),
     ],
@@ -279,11 +280,15 @@ def test_ctrl_c_while_the_rest_is_encoded_leaves_no_file(tmp_path, monkeypatch):
 
     def interrupt():
         os.kill(os.getpid(), signal.SIGINT)
+        deadline = time.monotonic() + 20
+        while not writer._abandoned and time.monotonic() < deadline:
+            time.sleep(0.01)
         gate.open.set()
 
-    with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "film.mp4", (48, 64), 25) as w:
+    writer = VideoWriter(tmp_path / "film.mp4", (48, 64), 25)
+    with pytest.raises(KeyboardInterrupt), writer:
         for frame in moving(3):
-            w.write(frame)
+            writer.write(frame)
         threading.Timer(0.2, interrupt).start()
     assert os.listdir(tmp_path) == []
 
@@ -454,8 +459,10 @@ def test_smooth_gradients_are_dithered_not_banded():
     sky[..., 2] = np.linspace(120, 255, 256).round()
     sky[..., 0] = np.linspace(90, 130, 128).round()[:, None]
     shown = Palette(64)(sky).to_ndarray(format="rgb24").astype(float)
-    blocks = (shown - sky).reshape(16, 8, 32, 8, 3).mean((1, 3))
-    assert np.abs(blocks).max() < 8  # seen from afar it is smooth
+    banded = np.asarray(Image.fromarray(sky).quantize(64, Image.Quantize.FASTOCTREE).convert("RGB"))
+    # Seen from afar, as means of 8x8 pixels, it is smoother than plain nearest colours.
+    afar = [(p - sky.astype(float)).reshape(16, 8, 32, 8, 3).mean((1, 3)) for p in (shown, banded)]
+    assert np.abs(afar[0]).mean() < 0.8 * np.abs(afar[1]).mean()
 
 
 def test_gif_comments_are_in_the_standards_place(tmp_path):
