@@ -1,6 +1,6 @@
 """Make the README's moving picture from the example, with kbe.py: images/example.webp.
 
-    python images/animate_example.py
+python images/animate_example.py
 """
 
 import sys
@@ -20,19 +20,52 @@ SIZE, FPS, DURATION_S = "720x480", 15, 5.2
 def main():
     """Render the film small, and store its frames as an animated WebP that loops."""
     with tempfile.TemporaryDirectory() as folder:
-        status = kbe.main([
-            "--in", str(FOLDER / "example.jpg"), "--depth", str(FOLDER / "example_disparity.png"),
-            "--out", folder, "--write-frames", "--size", SIZE, "--fps", str(FPS),
-            "--duration", str(DURATION_S), "--easing", "smooth", "--startU", "720",
-            "--startV", "490", "--startW", "1380", "--endU", "830", "--endV", "540",
-            "--endW", "1160"])
+        status = kbe.main(
+            [
+                "--in",
+                str(FOLDER / "example.jpg"),
+                "--depth",
+                str(FOLDER / "example_disparity.png"),
+                "--out",
+                folder,
+                "--write-frames",
+                "--size",
+                SIZE,
+                "--fps",
+                str(FPS),
+                "--duration",
+                str(DURATION_S),
+                "--easing",
+                "smooth",
+                "--startU",
+                "720",
+                "--startV",
+                "490",
+                "--startW",
+                "1380",
+                "--endU",
+                "830",
+                "--endV",
+                "540",
+                "--endW",
+                "1160",
+            ]
+        )
         if status:
             sys.exit(status)
-        there = [Image.open(path).convert("RGB")
-                 for path in sorted(Path(folder, "frames").iterdir())]
+        there = [
+            Image.open(path).convert("RGB") for path in sorted(Path(folder, "frames").iterdir())
+        ]
     frames = there + there[-2:0:-1]
-    frames[0].save(FOLDER / "example.webp", save_all=True, append_images=frames[1:], loop=0,
-                   duration=round(1000 / FPS), quality=62, method=6)
+    frames[0].save(
+        FOLDER / "example.webp",
+        save_all=True,
+        append_images=frames[1:],
+        loop=0,
+        duration=round(1000 / FPS),
+        quality=62,
+        method=6,
+    )
 
 
 if __name__ == "__main__":

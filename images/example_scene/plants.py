@@ -16,7 +16,7 @@ def conifer(mesh, rng, foot, height, whorls=26, sprays=9):
     foot = np.asarray(foot, float)
     lean = rng.normal(0, 0.012, 2) * height
     path = foot + np.array([[0, 0, 0], [lean[0], height, lean[1]]])
-    tube(mesh, path, [height * 0.014, 0.006], BARK, sides=6)
+    tube(mesh, path, [height * 0.014, 0.006], BARK, sides=6, tint=0.0)
     level = (np.arange(whorls) + rng.uniform(-0.3, 0.3, whorls)) / whorls
     level = np.repeat(0.05 + 0.95 * level.clip(0, 0.99), 9)
     level = (level + rng.normal(0, 0.012, len(level))).clip(0.03, 0.995)
@@ -51,10 +51,10 @@ def conifer(mesh, rng, foot, height, whorls=26, sprays=9):
     mesh.add(points, faces, NEEDLE, normals.reshape(-1, 3), tint=tint)
 
 
-def leaf(mesh, rng, stem, hang, length):
-    """Birch leaf: a pointed oval folded along its midrib, hanging from `stem`."""
+def leaf(mesh, rng, stem, hang, length, lying=False):
+    """Birch leaf: a pointed oval folded along its midrib, hanging from `stem` or fallen."""
     hang = hang / np.linalg.norm(hang)
-    across = np.cross(hang, rng.normal(0, 1, 3))
+    across = np.cross(hang, rng.normal([0, 5 if lying else 0, 0], 1))
     across /= np.linalg.norm(across)
     face = np.cross(hang, across)
     s = np.linspace(0, 1, 7)
@@ -69,14 +69,14 @@ def leaf(mesh, rng, stem, hang, length):
     texture[..., 0], texture[..., 1] = columns, s[:, None]
     texture[..., 2] = rng.uniform(0, 50)
     loft(mesh, spine[:, None] + offset, LEAF, closed=False, texture=texture, tint=rng.uniform())
-    tube(mesh, [stem, stem + 0.26 * length * hang], 0.0011, BARK, sides=4)
+    tube(mesh, [stem, stem + 0.26 * length * hang], 0.0011, BARK, sides=4, tint=0.0)
 
 
 def birch_branch(mesh, rng, points, twigs, leaf_length=0.055):
     """Bough along a curve with hanging twigs full of leaves."""
     t = np.linspace(0, 1, 14)
     bough = bend(points, t) + np.cumsum(rng.normal(0, 0.012, (14, 3)), axis=0)
-    tube(mesh, bough, np.linspace(0.017, 0.004, 14), BARK, sides=8)
+    tube(mesh, bough, np.linspace(0.017, 0.004, 14), BARK, sides=8, tint=0.25)
     for _ in range(twigs):
         u = rng.uniform(0.05, 1.0)
         start = np.array([np.interp(u, t, bough[:, k]) for k in range(3)])
@@ -84,12 +84,37 @@ def birch_branch(mesh, rng, points, twigs, leaf_length=0.055):
         aim = np.array([rng.normal(0.12, 0.3), rng.uniform(-0.75, 0.1), rng.normal(0, 0.3)])
         end = start + length * aim + [0, -0.25 * length, 0]
         twig = bend([start, start + 0.55 * length * aim + [0, 0.04, 0], end], np.linspace(0, 1, 9))
-        tube(mesh, twig, np.linspace(0.0045, 0.0012, 9), BARK, sides=5)
-        for v in np.arange(0.12, 1.02, 0.032 / length):
+        tube(mesh, twig, np.linspace(0.0045, 0.0012, 9), BARK, sides=5, tint=0.0)
+        for v in np.append(np.arange(0.12, 0.98, 0.032 / length), 1.0):
             node = np.array([np.interp(v, np.linspace(0, 1, 9), twig[:, k]) for k in range(3)])
             hang = np.array([rng.normal(0, 0.55), rng.uniform(-1.2, -0.1), rng.normal(0, 0.55)])
-            if rng.uniform() < 0.8:
+            if rng.uniform() < 0.9 or v > 0.8:
                 leaf(mesh, rng, node, hang, leaf_length * rng.uniform(0.6, 1.2))
+
+
+def birch_tree(mesh, rng, foot, height):
+    """Birch in the distance: white stem, thin limbs, a loose golden crown of small leaves."""
+    foot = np.asarray(foot, float)
+    stem = bend(
+        [foot, foot + [0.15, 0.6 * height, 0], foot + [0.3, height, 0.1]], np.linspace(0, 1, 12)
+    )
+    tube(mesh, stem, np.linspace(0.085, 0.01, 12), BARK, tint=1.0)
+    leaves = []
+    for level in np.linspace(0.28, 0.98, 34):
+        angle = rng.uniform(0, 2 * np.pi)
+        reach = 0.27 * height * (1.05 - level) ** 0.7 * rng.uniform(0.6, 1.1)
+        base = foot + [0.3 * level**2, level * height, 0.1 * level**2]
+        away = np.array([np.cos(angle), rng.uniform(0.5, 1.0), np.sin(angle)]) * reach
+        limb = bend([base, base + 0.7 * away, base + away * [1.2, 0.5, 1.2]], np.linspace(0, 1, 6))
+        tube(mesh, limb, np.linspace(0.022, 0.005, 6), BARK, sides=5, tint=0.5)
+        u = rng.uniform(0.25, 1.05, 150)
+        middle = np.stack([np.interp(u, np.linspace(0, 1, 6), limb[:, k]) for k in range(3)], 1)
+        middle += rng.normal(0, 0.17, (150, 3)) - [0, 0.12, 0]
+        leaves.append(middle[:, None] + rng.normal(0, 0.062, (150, 3, 3)))
+    points = np.concatenate(leaves).reshape(-1, 3)
+    faces = np.arange(len(points)).reshape(-1, 3)
+    texture = np.tile([0.4, 0.3, 0.0], (len(points), 1))
+    mesh.add(points, faces, LEAF, None, texture, rng.uniform(0.1, 0.75, len(faces)))
 
 
 def blade(mesh, rng, foot, height, lean, width, material=GRASS, tint=1.0):

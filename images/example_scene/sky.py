@@ -125,7 +125,7 @@ def _cloud_density(x, z):
 def sky(clear, direction):
     """The clear sky's panorama with a high broken layer of cloud, lit from below by the low sun."""
     behind = look_up(clear, direction)
-    grade = mix((1.05, 0.76, 0.62), (0.66, 0.78, 0.98), smoothstep(0.0, 0.36, direction[1]))
+    grade = mix((1.08, 0.75, 0.60), (0.68, 0.74, 0.92), smoothstep(0.0, 0.36, direction[1]))
     behind = mul(behind, grade)
     if direction[1] < 0.004:
         return behind
@@ -137,7 +137,7 @@ def sky(clear, direction):
         shade += _cloud_density(x + SUN[0] * 0.16 * i, z + SUN[2] * 0.16 * i)
     cosine = dot(direction, SUN)
     glow = 0.20 + 1.1 * henyey(cosine, 0.55) + 0.5 * henyey(cosine, 0.85)
-    lit = scale(add(sunlight(), (0.9, 0.5, 0.9)), 1.05 * glow * math.exp(-1.5 * shade * density))
+    lit = scale(add(sunlight(), (1.3, 0.5, 0.8)), 1.05 * glow * math.exp(-1.5 * shade * density))
     body = add(lit, scale(mix(behind, (0.20, 0.20, 0.30), 0.5), 0.75))
     return mix(behind, body, clamp01(0.93 * density))
 
@@ -175,9 +175,9 @@ def haze(dome, origin, direction, distance, noise, misty):
     column *= (1.0 - math.exp(-fall)) / fall if abs(fall) > 1e-4 else 1.0
     mist = _mist(origin, direction, distance, noise) if misty else 0.0
     clear = (
-        math.exp(-3.0e-5 * column - mist),
-        math.exp(-4.6e-5 * column - mist),
-        math.exp(-7.6e-5 * column - mist),
+        math.exp(-2.2e-5 * column - mist),
+        math.exp(-3.4e-5 * column - mist),
+        math.exp(-5.6e-5 * column - mist),
     )
     flat = unit((direction[0], 0.0, direction[2]))
     horizon = look_up(dome, (flat[0], 0.04, flat[2]))

@@ -65,7 +65,7 @@ def skerry_height(x, z):
 def bank_height(x, z):
     """Grassy bank at the near left."""
     edge = -1.95 - 0.16 * max(z - 3.0, 0.0) ** 1.3 + 0.4 * fbm3(x * 0.7, 0.0, z * 0.7, 3)
-    lump = 0.06 * fbm3(x * 3.0, 4.0, z * 3.0, 3)
+    lump = 0.16 * fbm3(x * 2.0, 4.0, z * 2.0, 5)
     return 0.62 * smoothstep(edge + 0.5, edge - 1.0, x) * smoothstep(9.5, 6.0, z) + lump - 0.12
 
 
@@ -103,8 +103,8 @@ def _add_net(mesh, net, material):
 
 def add_land(mesh, detail):
     """Add all land; the far range is finest where the camera sees it largest (a polar net)."""
-    azimuths = np.linspace(-33, 36, int(1500 * detail))
-    distances = np.geomspace(250, 15000, int(750 * detail))
+    azimuths = np.linspace(-33, 36, int(1300 * detail))
+    distances = np.geomspace(250, 15000, int(650 * detail))
     _add_net(mesh, _polar_net(azimuths, distances), MOUNTAIN)
     for k, (centre, reach) in enumerate(((ISLET, 11.0), (SKERRY, 18.0), ((-3.6, 6.0), 4.2))):
         _add_net(mesh, _square_net(np.array(centre), reach, 420, k), EARTH)

@@ -146,13 +146,16 @@ def _shadow(scene, p, direction, limit):
 
 
 @jit
-def _direct(scene, p, normal, through, state):
-    """Light arriving straight from sun and lantern, for a diffuse surface of colour one."""
+def _direct(scene, p, normal, through, skip, state):
+    """Light arriving straight from sun and lantern, for a diffuse surface of colour one.
+
+    skip: metres near p that cast no shadow, for foliage coarser than the shadows it would cast.
+    """
     total = (0.0, 0.0, 0.0)
     to_sun = _around(SUN, 0.012, state)
     facing = dot(normal, to_sun)
     share = facing * (1.0 - through) if facing > 0 else -facing * through
-    if share > 0 and not _shadow(scene, p, to_sun, FAR):
+    if share > 0 and not _shadow(scene, add(p, scale(to_sun, skip)), to_sun, FAR):
         total = scale(sunlight(), 1.35 * share / math.pi)
     to_lamp = sub((scene.lamp[0], scene.lamp[1], scene.lamp[2]), p)
     square = dot(to_lamp, to_lamp)
@@ -253,7 +256,8 @@ def trace(scene, origin, direction, state, notes):
                 bounces += 1
                 continue
         p = add(p, out)
-        received = _direct(scene, p, normal, through, state)
+        skip = min(0.006 * walked, 5.0) if material == NEEDLE else 0.0
+        received = _direct(scene, p, normal, through, skip, state)
         light = add(light, mul(weight, mul(colour, received)))
         bounces += 1
         if bounces >= BOUNCES:
@@ -279,6 +283,12 @@ def primary(camera, focal_px, size, column, row):
 
 
 @jit
+def _tent(u):
+    """Place within a pixel, and a little beyond: triangular distribution over -1..1."""
+    return math.sqrt(2.0 * u) - 1.0 if u < 0.5 else 1.0 - math.sqrt(2.0 - 2.0 * u)
+
+
+@jit
 def render_row(scene, camera, focal_px, row, samples, image):
     """Fill image[row] (H, W, 10) from `samples` rays per pixel.
 
@@ -291,7 +301,7 @@ def render_row(scene, camera, focal_px, row, samples, image):
         total, squares, features = (0.0, 0.0, 0.0), 0.0, np.zeros(6)
         for k in range(samples):
             state[0], state[1], state[2] = row * width + column, k, 0
-            dx, dy = uniform(state) - 0.5, uniform(state) - 0.5
+            dx, dy = _tent(uniform(state)), _tent(uniform(state))
             origin, ray = primary(camera, focal_px, (height, width), column + dx, row + dy)
             light = trace(scene, origin, ray, state, notes)
             total = add(total, light)
