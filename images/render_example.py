@@ -8,7 +8,8 @@ else's. Scripts and pictures are under the project's LICENSE. The same command, 
 
 Disparity, images/example_disparity.png: 16-bit grey, same size as the picture. Value = SCALE /
 depth, rounded, where depth is the distance in metres along the optical axis of what the centre of
-the pixel sees first (no blending at edges); larger is nearer, and the sky, infinitely far, is 1.
+the pixel sees first (no blending at edges); larger is nearer, and the sky, infinitely far, is 1. The
+camera is a pinhole with its axis through the middle and a focal length of 1507 pixels.
 """
 
 import argparse
@@ -50,7 +51,7 @@ def disparity_from(depth):
 
 
 def develop(radiance, seed=5):
-    """Radiance (H, W, 3) to an 8-bit photograph: glow, vignette, film curve, a little grain."""
+    """Radiance (H, W, 3) to an 8-bit photograph: glow, vignette, film curve, sharpening, grain."""
     height, width, _ = radiance.shape
     image = radiance * EXPOSURE
     bright = np.minimum(image, 8.0)
@@ -59,6 +60,7 @@ def develop(radiance, seed=5):
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     image = image * (1 - 0.20 * (x * x + y * y))[..., None]
     image = film(image)
+    image = image + 0.35 * (image - cv2.GaussianBlur(image, (0, 0), 0.9))
     grey = image @ np.float32([0.2126, 0.7152, 0.0722])
     image = grey[..., None] + 1.15 * (image - grey[..., None])
     grain = np.random.default_rng(seed).normal(0, 1, (height, width))

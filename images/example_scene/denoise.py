@@ -15,7 +15,7 @@ KERNEL = np.array([1 / 16, 1 / 4, 3 / 8, 1 / 4, 1 / 16])
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
-def denoise(image, variance, colour, normal, passes=4):
+def denoise(image, variance, colour, normal, passes=3):
     """Smoothed copy of a picture.
 
     Args:
@@ -62,7 +62,7 @@ def _smooth(light, variance, colour, normal, step):
     smooth, rest = np.empty_like(light), np.empty_like(variance)
     for i in prange(rows):
         for j in range(columns):
-            spread = 2.5 * _local_deviation(variance, i, j) + 1e-5
+            spread = 1.25 * _local_deviation(variance, i, j) + 1e-5
             here = light[i, j, 0] * 0.2126 + light[i, j, 1] * 0.7152 + light[i, j, 2] * 0.0722
             r = g = b = total = noise = 0.0
             for v in range(5):
