@@ -1,15 +1,15 @@
 """Render images/example.jpg and its exact disparity: an autumn evening at a mountain lake.
 
-    python images/render_example.py              # the pictures in images/, about ten minutes
-    python images/render_example.py --preview    # a quick look: 384x256 in the folder --out
+    python images/render_example.py              # into images/; some ten minutes on two cores
+    python images/render_example.py --preview    # a quick look, 384x256, into results/
 
 Everything is made here, from formulas (example_scene/): no photograph, texture or model of anybody
 else's. Scripts and pictures are under the project's LICENSE. The same command, the same picture.
 
 Disparity, images/example_disparity.png: 16-bit grey, same size as the picture. Value = SCALE /
 depth, rounded, where depth is the distance in metres along the optical axis of what the centre of
-the pixel sees first (no blending at edges); larger is nearer, and the sky, infinitely far, is 1. The
-camera is a pinhole with its axis through the middle and a focal length of 1507 pixels.
+the pixel sees first (no blending at edges); larger is nearer, and the sky, infinitely far, is 1.
+The camera is a pinhole, its axis through the middle, its focal length 1507 pixels.
 """
 
 import argparse
@@ -22,9 +22,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from example_scene.denoise import denoise
 from example_scene.scene import build
 from example_scene.tracer import depth_row, render_row
@@ -109,21 +106,22 @@ def render(scene, width, samples):
 def main():
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent)
+    parser.add_argument("--out", type=Path, help="folder (default: images, or results)")
     parser.add_argument("--width", type=int, default=1536, help="pixels; height is two thirds")
     parser.add_argument("--samples", type=int, default=32, help="rays per pixel")
     parser.add_argument("--preview", action="store_true", help="384 pixels wide, 6 rays per pixel")
     args = parser.parse_args()
+    out = args.out or (Path("results") if args.preview else Path(__file__).resolve().parent)
     width, samples = (384, 6) if args.preview else (args.width, args.samples)
     start = time.time()
     scene = build(0.4 if args.preview else 1.0)
     print(f"scene: {len(scene.labels)} triangles, {time.time() - start:.0f} s")
     radiance, depth = render(scene, width, samples)
     print(f"rendered: {time.time() - start:.0f} s")
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_jpeg(args.out / "example.jpg", develop(radiance))
+    out.mkdir(parents=True, exist_ok=True)
+    write_jpeg(out / "example.jpg", develop(radiance))
     compress = [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    cv2.imwrite(str(args.out / "example_disparity.png"), disparity_from(depth), compress)
+    cv2.imwrite(str(out / "example_disparity.png"), disparity_from(depth), compress)
 
 
 if __name__ == "__main__":
