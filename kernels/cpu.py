@@ -74,7 +74,9 @@ def degrid(zbuffer, closed, tolerance):
     """
     height, width = zbuffer.shape[0] - 2, zbuffer.shape[1] - 2
     tolerance = np.float32(tolerance)
-    closed[:] = zbuffer
+    for y in range(height + 2):  # the padding stays as it is
+        for x in range(width + 2):
+            closed[y, x] = zbuffer[y, x]
     for y in range(1, height + 1):
         above, here, below = zbuffer[y - 1], zbuffer[y], zbuffer[y + 1]
         for x in range(1, width + 1):

@@ -34,6 +34,7 @@ OUTSIDE, KNOWN, FARTHEST = np.uint8(0), np.uint8(1), np.uint8(255)
 # pixel (the larger coordinate counts), at most FAR, or NEVER if it holds none.
 STRAIGHT = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 FAR, NEVER = np.uint8(254), np.uint8(255)
+STEPS = np.array(STRAIGHT)
 
 
 def _sector_of(direction):
@@ -83,22 +84,37 @@ def empty_bounds(height, width):
 
 
 @jit
-def _extend(bounds, p, sector, step, other):
+def _list_holes(state):
+    """Padded indices of the holes, in raster order."""
+    flat, count = state.reshape(-1), 0
+    for p in range(flat.shape[0]):
+        count += flat[p] == FARTHEST
+    holes = np.empty(count, np.int32)
+    count = 0
+    for p in range(flat.shape[0]):
+        if flat[p] == FARTHEST:
+            holes[count] = p
+            count += 1
+    return holes
+
+
+@jit
+def _further(bounds, first, second, sector):
     """A sector's bound is one more than the smaller of those that its two parts have."""
-    near = min(bounds[p + step, sector], bounds[p + other, sector])
-    bounds[p, sector] = near + (near < FAR)
+    near = min(bounds[first, sector], bounds[second, sector])
+    return near + (near < FAR)
 
 
 @jit
 def _reverse_rows(holes, stride):
     """The holes row by row, but each row from right to left."""
-    turned = np.empty_like(holes)
-    begin = 0
+    turned, begin = np.empty(holes.shape[0], np.int32), 0
     while begin < holes.shape[0]:
         end = begin + 1
         while end < holes.shape[0] and holes[end] // stride == holes[begin] // stride:
             end += 1
-        turned[begin:end] = holes[begin:end][::-1]
+        for i in range(begin, end):
+            turned[i] = holes[begin + end - 1 - i]
         begin = end
     return turned
 
@@ -114,28 +130,24 @@ def measure_holes(state, holes, bounds):
         holes: padded indices in raster order.   bounds: from `empty_bounds`, receives theirs.
     """
     flat, stride = state.reshape(-1), state.shape[1]
-    right, down = 1, stride
     count, turned = holes.shape[0], _reverse_rows(holes, stride)
-    for i in range(count):  # from the top left: what looks left or up
-        p = holes[i]
-        _extend(bounds, p, 4, -right, -right)
-        _extend(bounds, p, 5, -right - down, -right - down)
-        _extend(bounds, p, 6, -down, -down)
-        _extend(bounds, p, 7, right - down, right - down)
-        _extend(bounds, p, 12, -right, -right - down)
-        _extend(bounds, p, 13, -right - down, -down)
-        _extend(bounds, p, 14, -down, right - down)
-        _extend(bounds, turned[i], 15, right - down, right)  # from the top right
-    for i in range(count - 1, -1, -1):  # from the bottom right: what looks right or down
-        p = holes[i]
-        _extend(bounds, p, 0, right, right)
-        _extend(bounds, p, 1, right + down, right + down)
-        _extend(bounds, p, 2, down, down)
-        _extend(bounds, p, 3, down - right, down - right)
-        _extend(bounds, p, 8, right, right + down)
-        _extend(bounds, p, 9, right + down, down)
-        _extend(bounds, p, 10, down, down - right)
-        _extend(bounds, turned[i], 11, down - right, -right)  # from the bottom left
+    to = np.empty(9, np.int64)  # offsets of the steps of STRAIGHT, the first once more at the end
+    for s in range(9):
+        to[s] = STEPS[s & 7, 1] * stride + STEPS[s & 7, 0]
+    for i in range(count):  # what looks left or up; from the top right: what looks up and right
+        p, q = holes[i], turned[i]
+        for s in range(4, 8):
+            bounds[p, s] = _further(bounds, p + to[s], p + to[s], s)
+        for s in range(4, 7):
+            bounds[p, s + 8] = _further(bounds, p + to[s], p + to[s + 1], s + 8)
+        bounds[q, 15] = _further(bounds, q + to[7], q + to[8], 15)
+    for i in range(count - 1, -1, -1):  # the same in the opposite directions
+        p, q = holes[i], turned[i]
+        for s in range(4):
+            bounds[p, s] = _further(bounds, p + to[s], p + to[s], s)
+        for s in range(3):
+            bounds[p, s + 8] = _further(bounds, p + to[s], p + to[s + 1], s + 8)
+        bounds[q, 11] = _further(bounds, q + to[3], q + to[4], 11)
     for i in range(count):
         p, nearest = np.int64(holes[i]), np.int64(FAR)
         x, y = p % stride, p // stride
@@ -217,10 +229,13 @@ def find_ends(state, holes, bounds, steps, firsts, lengths, sectors, ends):
         state, holes, bounds: as `measure_holes` left them.   The rest: from `ray_tables`.
         ends: (M, 2) int32, receives padded indices (backwards, forwards), -1 if there is no line.
     """
-    ends[:] = -1
-    best = np.full(holes.shape[0], np.int64(1) << 40)
-    shortest = np.full(holes.shape[0], np.float32(1e9))
-    columns, rows = holes % np.int32(state.shape[1]), holes // np.int32(state.shape[1])
+    count, stride = holes.shape[0], np.int32(state.shape[1])
+    best, shortest = np.empty(count, np.int64), np.empty(count, np.float32)
+    columns, rows = np.empty(count, np.int32), np.empty(count, np.int32)
+    for i in range(count):
+        ends[i, 0], ends[i, 1] = -1, -1
+        best[i], shortest[i] = np.int64(1) << 40, np.float32(1e9)
+        columns[i], rows[i] = holes[i] % stride, holes[i] // stride
     for d in range(steps.shape[0]):
         ray = steps[d], firsts[d], lengths[d], sectors[d]
         _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends)
@@ -302,7 +317,7 @@ def find_sources(state, nearness, bounds):
     Returns:
         holes (M,) and sources (M,), padded indices; a source is -1 if no pixel is known.
     """
-    holes = np.flatnonzero(state == FARTHEST).astype(np.int32)
+    holes = _list_holes(state)
     measure_holes(state, holes, bounds)
     ends, sources = np.empty((len(holes), 2), np.int32), np.empty(len(holes), np.int32)
     tables = ray_tables(state.shape[0] - 2, state.shape[1] - 2)

@@ -128,7 +128,8 @@ def _largest_disparity(points, spacing, camera, size, zbuffer):
     xs, ys = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     pixels = np.empty(BLOCK, np.int32)
     flat, stride = zbuffer.reshape(-1), np.int32(zbuffer.shape[1])
-    flat[:] = ZERO
+    for i in range(flat.shape[0]):
+        flat[i] = ZERO
     for begin in range(0, points.shape[1], BLOCK):
         end = min(begin + BLOCK, points.shape[1])
         _project(points, spacing, camera, size, HALF, begin, end, keys, spreads, xs, ys)
@@ -188,7 +189,8 @@ def _splat(points, colors, spacing, camera, size, closed, sums):
     pixels, weights = np.empty(BLOCK, np.int32), np.empty((4, BLOCK), np.int32)
     flat, stride = closed.reshape(-1), np.int32(closed.shape[1])
     below = np.uint64(closed.shape[1])
-    sums[:] = np.uint64(0)
+    for i in range(sums.shape[0]):
+        sums[i] = np.uint64(0)
     for begin in range(0, points.shape[1], BLOCK):
         end = min(begin + BLOCK, points.shape[1])
         _project(points, spacing, camera, size, ZERO, begin, end, keys, spreads, xs, ys)
@@ -235,6 +237,14 @@ def _normalise(sums, frame, holes):
 
 
 @jit
+def _mark_holes(holes, state):
+    """Set the state of every pixel inside the padding of a state map."""
+    for y in range(holes.shape[0]):
+        for x in range(holes.shape[1]):
+            state[y + 1, x + 1] = FARTHEST if holes[y, x] else KNOWN
+
+
+@jit
 def _copy_colors(frame, stride, to, origin):
     """Give the pixels `to` the colours of the pixels `origin` (padded indices; -1 = none)."""
     for i in range(to.shape[0]):
@@ -249,7 +259,7 @@ def _fill(frame, holes, scratch):
     """Fill the holes of the frame from the farther side."""
     if scratch.bounds is None:
         scratch.bounds = empty_bounds(*scratch.size)
-    scratch.state[1:-1, 1:-1] = np.where(holes, FARTHEST, KNOWN)
+    _mark_holes(holes, scratch.state)
     to, origin = find_sources(scratch.state, scratch.closed, scratch.bounds)
     _copy_colors(frame, scratch.state.shape[1], to, origin)
 
