@@ -114,6 +114,7 @@ class VideoWriter:
         self.comment = json.dumps(metadata, ensure_ascii=False) if metadata is not None else ""
         self._queue = queue.Queue(QUEUE_FRAMES)
         self._thread = threading.Thread(target=self._run, name="video encoder", daemon=True)
+        self._done = threading.Event()  # Thread.join() forgets the thread if Ctrl-C interrupts it
         self._abandoned = False
         self._failure = None
         self._written = 0
@@ -167,16 +168,17 @@ class VideoWriter:
         while not ended:  # after a failure: write() must never wait for a dead thread
             ended = self._queue.get() is None
         self._encoder.close()
+        self._done.set()
 
     def _stop(self, kind, error, trace):
         self._abandoned = kind is not None
         try:
             self._queue.put(None)
-            self._thread.join()
-        except BaseException:  # a second Ctrl-C
+            self._done.wait()
+        except BaseException:  # Ctrl-C
             self._abandoned = True
             self._queue.put(None)
-            self._thread.join()
+            self._done.wait()
             raise
         if kind is None and self._failure:
             raise self._failure
