@@ -130,7 +130,9 @@ def plain_torch(scene, size, pose):
             plane.scatter_add_(0, pixel, value * weight)
     view = (sums[:3, :area] / sums[3, :area].clamp(min=1e-7)).add_(0.5).clamp_(0, 255).byte()
     known = sums[3, :area] >= 1e-4
-    holes, sources = fill_sources(known.view(size), zbuffer[:area])
+    disparity = zbuffer[:area].view(1, 1, *size)
+    disparity = torch.where(disparity > 0, disparity, F.max_pool2d(disparity, 3, 1, 1))
+    holes, sources = fill_sources(known.view(size), disparity.flatten())
     view[:, holes] = view[:, sources]
     return view.view(3, *size).permute(1, 2, 0).contiguous().numpy(), ~known.view(size).numpy()
 

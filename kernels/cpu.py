@@ -6,12 +6,11 @@ and threads share out samples and channel groups only, so the same input gives t
 any number of threads.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 
-from .jit import jit
+from .cpu_fill import fill_disocclusion as fill_disocclusion
+from .jit import jit, run_all
 
 NEAR_PLANE = np.float32(0.001)  # points nearer than this (in depth) are dropped
 COVERAGE_THRESHOLD = np.float32(1e-4)  # summed weights below this count as nothing
@@ -164,14 +163,22 @@ def _gather(grad_view, corner, weights, coverage, grad_features):
             if coverage[pixel] >= COVERAGE_THRESHOLD:
                 for c in range(channels):
                     grads[pixel, c] = grad_view[c, y, x] / coverage[pixel]
-    for i in range(corner.shape[0]):
+    block = np.empty((BLOCK, channels), np.float32)
+    for begin in range(0, corner.shape[0], BLOCK):
+        count = min(BLOCK, corner.shape[0] - begin)
+        for j in range(count):
+            start = corner[begin + j]
+            for c in range(channels):
+                block[j, c] = 0
+            for k in range(4):
+                weight = weights[begin + j, k]
+                if weight > 0:
+                    pixel = start + (k & 1) + (k >> 1) * stride
+                    for c in range(channels):
+                        block[j, c] += grads[pixel, c] * weight
         for c in range(channels):
-            total = np.float32(0)
-            if corner[i] != DROPPED:
-                for k in range(4):
-                    pixel = corner[i] + (k & 1) + (k >> 1) * stride
-                    total += weights[i, k] * grads[pixel, c]
-            grad_features[c, i] = total
+            for j in range(count):
+                grad_features[c, begin + j] = block[j, c]
 
 
 @jit
@@ -195,15 +202,6 @@ def _visible_points(points, height, width, focal_px, baseline, mask):
         for x in range(1, width + 1):
             if winner[y * stride + x] >= 0:
                 mask[winner[y * stride + x]] = np.float32(1)
-
-
-def run_all(function, tasks):
-    """Call `function(*task)` for every task, on as many threads as torch may use."""
-    threads = min(len(tasks), torch.get_num_threads())
-    if threads <= 1:
-        return [function(*task) for task in tasks]
-    with ThreadPoolExecutor(threads) as pool:  # made per call: a kept one would not survive fork
-        return list(pool.map(lambda task: function(*task), tasks))
 
 
 def _projected(points, size, focal_px, baseline):
@@ -284,10 +282,3 @@ def disocclusion_mask(points, size, focal_px, baseline):
     run_all(_visible_points, [(cloud, *size, focal_px[b], baseline[b], mask[b])
                               for b, cloud in enumerate(points.numpy())])
     return torch.from_numpy(mask).reshape(-1, 1, *size)
-
-
-def fill_disocclusion(view, depth):
-    """See `kernels.fill_disocclusion`."""
-    from .cpu_fill import fill_disocclusion as fill
-
-    return fill(view, depth)

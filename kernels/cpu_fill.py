@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .jit import jit
+from .jit import jit, run_all
 
 # Directions in the order that decides ties; each is walked forwards and backwards.
 DIRECTIONS = np.array(
@@ -340,7 +340,6 @@ def _fill_one(view, depth):
 
 def fill_disocclusion(view, depth):
     """See `kernels.fill_disocclusion`."""
-    filled, depth = view.clone(), depth.numpy()
-    for b in range(len(filled)):
-        _fill_one(filled[b].numpy(), depth[b, 0])
+    filled = view.clone()
+    run_all(_fill_one, list(zip(filled.numpy(), depth[:, 0].numpy(), strict=True)))
     return filled

@@ -1,6 +1,9 @@
-"""How every Numba kernel of this package is compiled."""
+"""How every Numba kernel of this package is compiled, and shared out to threads."""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
+import torch
 
 
 def jit(function):
@@ -17,3 +20,12 @@ def jit(function):
         return numba.njit(cache=True, **options)(function)
     except (RuntimeError, OSError):  # no writable place for the machine code
         return numba.njit(**options)(function)
+
+
+def run_all(function, tasks):
+    """Call `function(*task)` for every task, on as many threads as torch may use."""
+    threads = min(len(tasks), torch.get_num_threads())
+    if threads <= 1:
+        return [function(*task) for task in tasks]
+    with ThreadPoolExecutor(threads) as pool:  # made per call: a kept one would not survive fork
+        return list(pool.map(lambda task: function(*task), tasks))
