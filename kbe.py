@@ -22,6 +22,8 @@ log = logging.getLogger("kbe")
 BASELINE = 120.0
 # How far beyond both ends of the path is inpainted, so that rounding leaves no sliver (SPEC 6).
 OVERSHOOT = 1.1
+# (height, width) px that every codec takes; the real size is known when the photo is read.
+ANY_SIZE = (64, 64)
 # From this share of a frame on, the user is told how much of it is invented.
 MUCH_INVENTED = 0.15
 
@@ -98,16 +100,10 @@ def run(settings):
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from utils.batch import find_photos, plan_jobs
-    from utils.film import film_length
-    from utils.video import CODECS, VideoWriter
+    from utils.video import CODECS
 
     codec = CODECS[settings.codec]
-    try:
-        film_length(settings.duration, settings.fps, settings.loop)
-        VideoWriter(f"film{codec.suffixes[0]}", (2, 2), settings.fps, settings.codec,
-                    settings.quality)  # checks its arguments; nothing is opened yet
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    check_film(settings, settings.size or ANY_SIZE)
     photos, batch = find_photos(settings.inputs, sys.stdin)
     jobs = plan_jobs(photos, batch, settings.out, codec.suffixes[0])
     if batch and settings.depth and Path(settings.depth).is_file():
@@ -129,6 +125,19 @@ def run(settings):
     if failed:
         log.error("%d of %d photos failed.", failed, len(jobs))
     return 1 if failed else 0
+
+
+def check_film(settings, size):
+    """Raise UsageError if no film of this (height, width) px can be written as asked."""
+    from utils.film import film_length
+    from utils.video import CODECS, VideoWriter
+
+    try:
+        film_length(settings.duration, settings.fps, settings.loop)
+        VideoWriter(f"film{CODECS[settings.codec].suffixes[0]}", size, settings.fps,
+                    settings.codec, settings.quality)  # checks its arguments, opens nothing
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _hide_bar():
@@ -237,6 +246,7 @@ def animate(job, settings, networks, show_progress=False):
     clock = Stopwatch()
     depth_file = find_depth_file(settings.depth, job.photo)
     plan = plan_photo(job.photo, settings)
+    check_film(settings, plan.film_size)
     result = {"photo": str(job.photo), "video": str(job.video)}
     weights = describe_weights(settings, networks)
     if settings.dry_run:

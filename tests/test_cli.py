@@ -19,6 +19,7 @@ import pytest
 import kbe
 from utils.images import write_image
 from utils.options import CODECS, CODECS_BY_SUFFIX, build_parser
+from utils.video import probe
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ["--duration", "0.24"]  # six frames
@@ -215,6 +216,22 @@ def test_wrong_usage_exits_2_before_any_work(photo, tmp_path, capsys, flags, mes
     assert message in out.err
     assert "Traceback" not in out.err
     assert out.out == ""
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_codec_makes_a_film(photo, tmp_path, codec):
+    fps = ["--fps", "10"] if codec == "gif" else []
+    assert run("--in", photo, "--out", tmp_path, "--2d", "--duration", "0.5", "--codec", codec,
+               "--size", "96x72", *fps) == 0
+    (film,) = tmp_path.glob("3d_kbe.*")
+    assert probe(film).size == (72, 96)
+
+
+def test_a_photo_too_small_for_the_codec_is_refused_before_any_work(photo, tmp_path, capsys):
+    write_image(photo, np.zeros((20, 20, 3), np.uint8))
+    assert run("--in", photo, "--out", tmp_path / "o", "--2d", "--codec", "av1") == 2
+    assert "av1 takes sides of 32 to 8704 px" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
 
 

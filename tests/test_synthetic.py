@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils import synthetic, synthetic_mesh
-from utils.synthetic import contact_sheet, ensure_dataset, generate_scene, open_shards, write_shards
-from utils.synthetic_film import (
+from utils.synthetic import ensure_dataset, generate_scene, mesh, open_shards, write_shards
+from utils.synthetic.__main__ import contact_sheet, main
+from utils.synthetic.film import (
     SKY_DEPTH,
     Camera,
     Development,
@@ -23,10 +23,11 @@ from utils.synthetic_film import (
     defocus,
     sky_table,
 )
-from utils.synthetic_mesh import Builder, box, quad, shifted
-from utils.synthetic_raster import LEVEL_OFFSETS, project, rasterize
-from utils.synthetic_scenes import FAMILIES, draw_scene
-from utils.synthetic_textures import bake, load_textures
+from utils.synthetic.mesh import Builder, box, quad, shifted
+from utils.synthetic.raster import LEVEL_OFFSETS, project, rasterize
+from utils.synthetic.scenes import FAMILIES, draw_scene
+from utils.synthetic.shards import BASELINE
+from utils.synthetic.textures import bake, load_textures
 
 SMALL = (48, 64)
 
@@ -194,12 +195,12 @@ def test_mip_levels_average_what_is_opaque_in_linear_light():
 
 
 def test_unit_shapes_have_outward_unit_normals():
-    for mesh in (
+    for shape in (
         box(1, 2, 3),
-        synthetic_mesh.ellipsoid(1, 2, 3),
-        synthetic_mesh.stick((0, 0, 0), (1, 1, 1), 0.1),
+        mesh.ellipsoid(1, 2, 3),
+        mesh.stick((0, 0, 0), (1, 1, 1), 0.1),
     ):
-        points, normals, uvs, faces = mesh
+        points, normals, uvs, faces = shape
         assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-3)
         assert faces.max() == len(points) - 1 and len(uvs) == len(points)
         outward = ((points - points.mean(axis=0)) * normals).sum(axis=1)
@@ -299,7 +300,7 @@ def test_number_of_workers_does_not_change_the_files(tmp_path):
 def test_shards_read_back_what_was_generated(tmp_path):
     write_shards(tmp_path, 3, (24, 32), 2, seed=8, workers=1, shard_scenes=2)
     shards = open_shards(tmp_path)
-    assert len(shards) == 3 and shards.baseline == synthetic.BASELINE
+    assert len(shards) == 3 and shards.baseline == BASELINE
     for index in range(3):
         read, made = shards[index], generate_scene(8, index, (24, 32), 2)
         for name in ("image", "depth", "instances", "shift"):
@@ -320,14 +321,14 @@ def test_shards_pickle_without_their_open_files(tmp_path):
 
 def test_broken_run_leaves_no_half_shard_and_continues(tmp_path, monkeypatch):
     whole = contents(write_shards(tmp_path / "whole", 4, (24, 32), 1, workers=1, shard_scenes=2))
-    real = synthetic.generate_scene
+    real = generate_scene
 
     def broken(seed, index, *rest):
         if index == 3:
             raise KeyboardInterrupt
         return real(seed, index, *rest)
 
-    monkeypatch.setattr(synthetic, "generate_scene", broken)
+    monkeypatch.setattr("utils.synthetic.shards.generate_scene", broken)
     with pytest.raises(KeyboardInterrupt):
         write_shards(tmp_path / "broken", 4, (24, 32), 1, workers=1, shard_scenes=2)
     assert [p.name for p in (tmp_path / "broken").iterdir()] == ["scenes-000000.h5"]
@@ -411,6 +412,6 @@ def test_command_writes_shards_and_says_how_fast(tmp_path):
 )
 def test_wrong_usage_exits_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
-        synthetic.main(arguments)
+        main(arguments)
     assert stopped.value.code == 2
     assert "error" in capsys.readouterr().err

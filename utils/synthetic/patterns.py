@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from utils.synthetic_noise import GRID, SIZE, cells, fractal, grey, hue, palette, ramp
+from utils.synthetic.noise import GRID, SIZE, cells, fractal, grey, hue, palette, ramp
 
 
 def noise(rng):

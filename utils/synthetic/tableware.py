@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from utils.synthetic_mesh import bumpy, cushion, lathe, shifted, stick, tube
-from utils.synthetic_stuff import glossy, paint
+from utils.synthetic.mesh import bumpy, cushion, lathe, shifted, stick, tube
+from utils.synthetic.stuff import glossy, paint
 
 
 def vase(b, height):

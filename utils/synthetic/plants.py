@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from utils.synthetic_mesh import (
+from utils.synthetic.mesh import (
     bumpy,
     cards,
     ellipsoid,

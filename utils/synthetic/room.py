@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from utils import synthetic_furniture as furniture
-from utils import synthetic_things as things
-from utils.synthetic_film import Lighting
-from utils.synthetic_mesh import box, cushion, quad, shifted, stick
-from utils.synthetic_setting import daylight, indoor_mirror
-from utils.synthetic_stuff import cloth, paint, steel, timber
+from utils.synthetic import furniture, things
+from utils.synthetic.film import Lighting
+from utils.synthetic.mesh import box, cushion, quad, shifted, stick
+from utils.synthetic.setting import daylight, indoor_mirror
+from utils.synthetic.stuff import cloth, paint, steel, timber
 
 _THICK = 0.2
 

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from utils.synthetic_shading import (
+from utils.synthetic.shading import (
     BLUE,
     CONTRAST,
     CUTOUT,
@@ -26,7 +26,7 @@ from utils.synthetic_shading import (
     TEXTURE,
     THROUGH,
 )
-from utils.synthetic_skin import globe, placed, rings, skin, smooth_normals, sweep
+from utils.synthetic.skin import globe, placed, rings, skin, smooth_normals, sweep
 
 MOST_INSTANCES = 255
 _ROUGH = {
@@ -285,7 +285,7 @@ class Builder:
             tint: linear colour that multiplies the texture.
             tile: metres that one texture tile covers; 1 for shapes with their own coordinates.
             extra: cutout, gloss, power, glow, through, grunge, contrast, relief as in
-                synthetic_shading.
+                `shading`.
         """
         row = np.zeros(MATERIAL_COLUMNS + 1, np.float32)
         texture = self.textures.pick(self.rng, kind or "noise")

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numba import njit
 
-from utils import synthetic_growth, synthetic_patterns
-from utils.synthetic_raster import LEVEL_OFFSETS, TEXTURE_LEVELS, TEXTURE_SIZE
+from utils.synthetic import growth, patterns
+from utils.synthetic.raster import LEVEL_OFFSETS, TEXTURE_LEVELS, TEXTURE_SIZE
 
 LIBRARY_SEED = 20190912
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -123,7 +123,7 @@ def _photographs(folder):
 def _library():
     """The drawn textures and their kinds."""
     pictures, kinds = [], {}
-    recipes = synthetic_patterns.RECIPES | synthetic_growth.RECIPES
+    recipes = patterns.RECIPES | growth.RECIPES
     for name, (recipe, count) in recipes.items():
         kinds[name] = list(range(len(pictures), len(pictures) + count))
         for variant in range(count):

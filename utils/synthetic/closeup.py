@@ -2,14 +2,9 @@
 
 import numpy as np
 
-from utils import synthetic_beings as beings
-from utils import synthetic_furniture as furniture
-from utils import synthetic_outdoors as outdoors
-from utils import synthetic_plants as plants
-from utils import synthetic_tableware as tableware
-from utils import synthetic_things as things
-from utils.synthetic_furnishing import furnish_wall
-from utils.synthetic_mesh import (
+from utils.synthetic import beings, furniture, outdoors, plants, tableware, things
+from utils.synthetic.furnishing import furnish_wall
+from utils.synthetic.mesh import (
     box,
     bumpy,
     cylinder,
@@ -19,11 +14,11 @@ from utils.synthetic_mesh import (
     tube,
     turned,
 )
-from utils.synthetic_nature import Terrain, grow, outdoor_light
-from utils.synthetic_room import Room, room_light
-from utils.synthetic_setting import Setup, field_of_view, looking
-from utils.synthetic_shading import SUN
-from utils.synthetic_stuff import paint
+from utils.synthetic.nature import Terrain, grow, outdoor_light
+from utils.synthetic.room import Room, room_light
+from utils.synthetic.setting import Setup, field_of_view, looking
+from utils.synthetic.shading import SUN
+from utils.synthetic.stuff import paint
 
 _CUTOUTS = ("leaves", "needles", "tuft", "flowers", "lattice", "blinds")
 """Kinds of texture that are no surface."""

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from utils import synthetic_things as things
-from utils.synthetic_furnishing import furnish_middle, furnish_wall
-from utils.synthetic_mesh import box, cylinder, shifted
-from utils.synthetic_room import Room, room_light
-from utils.synthetic_setting import Setup, field_of_view, looking
-from utils.synthetic_stuff import paint, timber
+from utils.synthetic import things
+from utils.synthetic.furnishing import furnish_middle, furnish_wall
+from utils.synthetic.mesh import box, cylinder, shifted
+from utils.synthetic.room import Room, room_light
+from utils.synthetic.setting import Setup, field_of_view, looking
+from utils.synthetic.stuff import paint, timber
 
 
 def room(b, width):

@@ -1,9 +1,9 @@
 """The families of synthetic scenes; each fills a builder and says how it is seen."""
 
-from utils.synthetic_closeup import closeup
-from utils.synthetic_indoor import room, tabletop
-from utils.synthetic_nature import landscape
-from utils.synthetic_street import street
+from utils.synthetic.closeup import closeup
+from utils.synthetic.indoor import room, tabletop
+from utils.synthetic.nature import landscape
+from utils.synthetic.street import street
 
 FAMILIES = {
     "room": (room, 0.32),

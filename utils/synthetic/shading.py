@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-from utils.synthetic_raster import TEXTURE_LEVELS, TEXTURE_SIZE, fetch, fetch_colour
+from utils.synthetic.raster import TEXTURE_LEVELS, TEXTURE_SIZE, fetch, fetch_colour
 
 # Columns of the material table, (K, 12) float32.
 TEXTURE, RED, GREEN, BLUE, CUTOUT, GLOSS, POWER, GLOW, THROUGH, GRUNGE, CONTRAST, RELIEF = range(12)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from utils.synthetic_mesh import (
+from utils.synthetic.mesh import (
     box,
     cushion,
     cylinder,
@@ -15,7 +15,7 @@ from utils.synthetic_mesh import (
     tube,
     turned,
 )
-from utils.synthetic_stuff import cloth, paint, steel, timber
+from utils.synthetic.stuff import cloth, paint, steel, timber
 
 
 def _hull(stations, power):

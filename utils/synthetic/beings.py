@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from utils.synthetic_mesh import (
+from utils.synthetic.mesh import (
     box,
     bumpy,
     cushion,
@@ -14,7 +14,7 @@ from utils.synthetic_mesh import (
     tube,
     turned,
 )
-from utils.synthetic_stuff import cloth, paint
+from utils.synthetic.stuff import cloth, paint
 
 _SKINS = (
     (0.72, 0.5, 0.38),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from utils.synthetic_mesh import (
+from utils.synthetic.mesh import (
     box,
     bumpy,
     cushion,
@@ -15,8 +15,8 @@ from utils.synthetic_mesh import (
     tube,
     turned,
 )
-from utils.synthetic_stuff import cloth, paint, steel, timber
-from utils.synthetic_things import small_thing
+from utils.synthetic.stuff import cloth, paint, steel, timber
+from utils.synthetic.things import small_thing
 
 
 def table(b, width, depth, height):

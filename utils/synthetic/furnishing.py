@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from utils import synthetic_furniture as furniture
-from utils import synthetic_things as things
-from utils.synthetic_beings import animal, person
-from utils.synthetic_mesh import quad
+from utils.synthetic import furniture, things
+from utils.synthetic.beings import animal, person
+from utils.synthetic.mesh import quad
 
 _SHARES = {
     "shelf": 0.18,

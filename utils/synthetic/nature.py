@@ -2,18 +2,16 @@
 
 import numpy as np
 
-from utils import synthetic_beings as beings
-from utils import synthetic_outdoors as outdoors
-from utils import synthetic_plants as plants
-from utils.synthetic_film import Lighting
-from utils.synthetic_mesh import (
+from utils.synthetic import beings, outdoors, plants
+from utils.synthetic.film import Lighting
+from utils.synthetic.mesh import (
     grid,
     leaf_cards,
     quad,
     tube,
 )
-from utils.synthetic_setting import Relief, Setup, daylight, field_of_view, looking
-from utils.synthetic_shading import HORIZON, SUN, SUN_COLOUR
+from utils.synthetic.setting import Relief, Setup, daylight, field_of_view, looking
+from utils.synthetic.shading import HORIZON, SUN, SUN_COLOUR
 
 
 def outdoor_light(b, centre, radius, ground=(0.2, 0.22, 0.12), sunny=0.7, haze=(-3.8, -2.3)):

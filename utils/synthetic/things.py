@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 
-from utils import synthetic_beings as beings
-from utils import synthetic_tableware as tableware
-from utils.synthetic_mesh import (
+from utils.synthetic import beings, tableware
+from utils.synthetic.mesh import (
     box,
     cylinder,
     ellipsoid,
@@ -19,7 +18,7 @@ from utils.synthetic_mesh import (
     tube,
     turned,
 )
-from utils.synthetic_stuff import glossy, paint, steel
+from utils.synthetic.stuff import glossy, paint, steel
 
 
 def lamp(b, height):

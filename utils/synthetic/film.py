@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numba import njit
 
-from utils.synthetic_mesh import rotation
-from utils.synthetic_raster import NEAR, project, rasterize
-from utils.synthetic_shading import (
+from utils.synthetic.mesh import rotation
+from utils.synthetic.raster import NEAR, project, rasterize
+from utils.synthetic.shading import (
     CLOUD,
     GROUND,
     HORIZON,
@@ -20,7 +20,7 @@ from utils.synthetic_shading import (
     plan_rays,
     shade,
 )
-from utils.synthetic_skin import measure_faces
+from utils.synthetic.skin import measure_faces
 
 SKY_DEPTH = 1000.0
 """Depth of the sky, metres; nothing lies farther."""
@@ -52,7 +52,7 @@ class Lighting:
     """What lights a scene.
 
     Attributes:
-        sky: (19,) table of synthetic_shading; also the colours of the soft light from above.
+        sky: (19,) table of `shading`; also the colours of the soft light from above.
         mirror: (19,) table that shiny things reflect.
         ambient: strength of the soft light; sun: strength of the sun in `sky`.
         sun_focus: (centre (3,), radius) of the region in which the sun casts shadows.
@@ -84,7 +84,7 @@ class Lighting:
 
 
 def sky_table(ground, horizon, zenith, sun=(0, 0, 1), sun_colour=(0, 0, 0), clouds=(0, 0, 1, 0)):
-    """The row that synthetic_shading calls a sky; clouds: amount, texture, scale, shift."""
+    """The row that `shading` calls a sky; clouds: amount, texture, scale, shift."""
     table = np.zeros(SKY_COLUMNS)
     table[GROUND : GROUND + 3] = ground
     table[HORIZON : HORIZON + 3] = horizon

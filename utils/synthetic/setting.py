@@ -5,8 +5,8 @@ import dataclasses
 import cv2
 import numpy as np
 
-from utils.synthetic_film import Camera, Lighting, sky_table
-from utils.synthetic_stuff import paint
+from utils.synthetic.film import Camera, Lighting, sky_table
+from utils.synthetic.stuff import paint
 
 
 @dataclasses.dataclass

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from utils import synthetic_beings as beings
-from utils import synthetic_outdoors as outdoors
-from utils import synthetic_plants as plants
-from utils.synthetic_film import Lighting
-from utils.synthetic_mesh import box, cylinder, quad, shifted
-from utils.synthetic_setting import Relief, Setup, daylight, field_of_view, looking
-from utils.synthetic_shading import HORIZON, SUN, SUN_COLOUR
-from utils.synthetic_stuff import paint
+from utils.synthetic import beings, outdoors, plants
+from utils.synthetic.film import Lighting
+from utils.synthetic.mesh import box, cylinder, quad, shifted
+from utils.synthetic.setting import Relief, Setup, daylight, field_of_view, looking
+from utils.synthetic.shading import HORIZON, SUN, SUN_COLOUR
+from utils.synthetic.stuff import paint
 
 LENGTH = 90.0
 
@@ -90,7 +88,7 @@ def _end(b):
         relief = Relief(rng, 250, 3)
         x, y = np.meshgrid(np.linspace(-700, 700, 40), np.linspace(250, 800, 16))
         z = (relief(x, y) + 0.8) * (y - 250) * rng.uniform(0.05, 0.2) - 2
-        from utils.synthetic_mesh import grid
+        from utils.synthetic.mesh import grid
 
         b.add(grid(np.stack([x, y, z], -1)), b.material("foliage", np.full(3, 0.7), 30.0))
 

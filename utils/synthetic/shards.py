@@ -1,0 +1,259 @@
+"""Scenes on disk: HDF5 shards, written by several processes and read one scene at a time."""
+
+import bisect
+import concurrent.futures
+import dataclasses
+import logging
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from utils.files import complete_or_absent
+from utils.synthetic.film import SKY_DEPTH
+from utils.synthetic.generate import generate_scene
+
+FORMAT = "kbe-scenes-1"
+BASELINE = 0.1
+"""Metres: disparity = focal_px * BASELINE / depth."""
+SHARD_SCENES = 100
+
+
+class Shards:
+    """Scenes of a folder, read lazily; pickles without its open files, so workers may inherit it.
+
+    len(shards) scenes; shards[i] is a dict as of `generate_scene`, with baseline, without family.
+    """
+
+    def __init__(self, folder):
+        """List the shards of `folder`; ValueError if there are none or one has another format."""
+        self.paths = sorted(Path(folder).glob("scenes-*.h5"))
+        if not self.paths:
+            raise ValueError(
+                f"no scenes-*.h5 in {folder}. Make some: python -m utils.synthetic --help"
+            )
+        counts, self.baseline = [], BASELINE
+        for path in self.paths:
+            try:
+                with h5py.File(path) as file:
+                    if file.attrs.get("format") != FORMAT:
+                        raise ValueError(f"{path} is not in format {FORMAT}. Make it again.")
+                    counts.append(len(file["focal_px"]))
+                    self.baseline = float(file.attrs["baseline"])
+            except OSError as error:
+                raise ValueError(
+                    f"{path} cannot be read ({error}). Remove and make it again."
+                ) from error
+        self._ends = np.cumsum(counts).tolist()
+        self._files = {}
+
+    def __len__(self):
+        """Number of scenes."""
+        return self._ends[-1]
+
+    def __getstate__(self):
+        """Everything but the open files."""
+        return {**self.__dict__, "_files": {}}
+
+    def _file(self, number):
+        """The open file; one per process, since HDF5 handles must not cross a fork."""
+        key = (os.getpid(), number)
+        if key not in self._files:
+            self._files[key] = h5py.File(self.paths[number])
+        return self._files[key]
+
+    def read(self, index, names=("image", "depth", "instances"), views=None):
+        """Some parts of one scene.
+
+        Args:
+            index: 0 <= index < len(self).
+            names: of the arrays to read.
+            views: a slice or list of views; all by default.
+        Returns:
+            dict of the named arrays with shift, focal_px and baseline.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"scene {index} of {len(self)}")
+        number = bisect.bisect_right(self._ends, index)
+        file, row = self._file(number), index - (self._ends[number - 1] if number else 0)
+        views = slice(None) if views is None else views
+        out = {name: file[name][row, views] for name in (*names, "shift")}
+        return {**out, "focal_px": float(file["focal_px"][row]), "baseline": self.baseline}
+
+    def __getitem__(self, index):
+        """All of one scene."""
+        return self.read(index)
+
+
+def open_shards(folder):
+    """`Shards` of a folder."""
+    return Shards(folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """What one file of a data set holds: scenes first..first+count-1 of a seed."""
+
+    seed: int
+    first: int
+    count: int
+    size: tuple
+    views: int
+    photos: str | None = None
+
+    def name(self):
+        """File name; it says nothing that the file does not."""
+        return f"scenes-{self.first:06d}.h5"
+
+
+def write_shard(folder, shard):
+    """Make the scenes of a shard and write them, all or nothing.
+
+    Args:
+        folder: existing folder.
+        shard: Shard.
+    Returns:
+        Path of the file.
+    """
+    path = Path(folder) / shard.name()
+    shape = (shard.count, shard.views, *shard.size)
+    with complete_or_absent(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(
+            format=FORMAT,
+            baseline=BASELINE,
+            seed=shard.seed,
+            first=shard.first,
+            sky_depth=SKY_DEPTH,
+        )
+        layout = {
+            "image": ((*shape, 3), "u1"),
+            "depth": (shape, "f4"),
+            "instances": (shape, "u1"),
+            "shift": ((*shape[:2], 3), "f4"),
+            "focal_px": (shape[:1], "f4"),
+        }
+        for name, (full, kind) in layout.items():
+            packed = (
+                {
+                    "chunks": (1, *full[1:]),
+                    "compression": "gzip",
+                    "compression_opts": 1,
+                    "shuffle": True,
+                }
+                if len(full) > 3
+                else {}
+            )
+            file.create_dataset(name, full, kind, **packed)
+        families = file.create_dataset("family", shape[:1], h5py.string_dtype())
+        for i in range(shard.count):
+            scene = generate_scene(
+                shard.seed, shard.first + i, shard.size, shard.views, shard.photos
+            )
+            for name in layout:
+                file[name][i] = scene[name]
+            families[i] = scene["family"]
+    return path
+
+
+def write_shards(
+    folder,
+    count,
+    size=(192, 256),
+    views=3,
+    seed=0,
+    workers=None,
+    photos=None,
+    shard_scenes=SHARD_SCENES,
+):
+    """Write a data set; shards that are there and fit are kept, so a broken run is continued.
+
+    Args:
+        folder: made if missing.
+        count: number of scenes.
+        size: (height, width), px. views: per scene. seed: of the set.
+        workers: processes; default one per core that this process may use. 1 starts none.
+        photos: optional folder of photographs for textures.
+        shard_scenes: scenes per file.
+    Returns:
+        list of the paths, in order.
+    Raises:
+        ValueError: the folder holds shards of another size, number of views or seed.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    workers = workers or len(os.sched_getaffinity(0))
+    shards = [
+        Shard(
+            seed,
+            first,
+            min(shard_scenes, count - first),
+            tuple(size),
+            views,
+            None if photos is None else str(photos),
+        )
+        for first in range(0, count, shard_scenes)
+    ]
+    missing = [shard for shard in shards if not _present(folder / shard.name(), shard)]
+    bar = tqdm(
+        total=count,
+        unit="scene",
+        disable=not sys.stderr.isatty(),
+        initial=count - sum(shard.count for shard in missing),
+    )
+    with bar:
+        for shard in _written(folder, missing, workers):
+            bar.update(shard.count)
+    return [folder / shard.name() for shard in shards]
+
+
+def _written(folder, shards, workers):
+    """Yield the shards as they are written."""
+    if workers == 1 or len(shards) < 2:
+        for shard in shards:
+            write_shard(folder, shard)
+            yield shard
+        return
+    # Forking a process that has started threads (torch) can hang it: fresh interpreters.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(min(workers, len(shards)), context) as pool:
+        waiting = {pool.submit(write_shard, folder, shard): shard for shard in shards}
+        try:
+            for done in concurrent.futures.as_completed(waiting):
+                done.result()
+                yield waiting[done]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _present(path, shard):
+    """Whether the shard's file is there; an error if it is another data set's."""
+    if not path.is_file():
+        return False
+    with h5py.File(path) as file:
+        found = (file.attrs.get("format"), int(file.attrs.get("seed", -1)), *file["depth"].shape)
+    wanted = (FORMAT, shard.seed, shard.count, shard.views, *shard.size)
+    if found != wanted:
+        raise ValueError(
+            f"{path} holds (format, seed, scenes, views, height, width) = {found}, asked for"
+            f" {wanted}. Pass an empty folder, or remove the old files."
+        )
+    return True
+
+
+def ensure_dataset(folder, count=2000, size=(192, 256), views=3, seed=0, workers=None):
+    """The default data set: made on first use, continued if it was interrupted.
+
+    Args, returns and raises as `write_shards`.
+    """
+    start = time.monotonic()
+    paths = write_shards(folder, count, size, views, seed, workers)
+    seconds = time.monotonic() - start
+    if seconds > 5:
+        logging.getLogger(__name__).info("made %s in %.0f s", folder, seconds)
+    return paths
