@@ -105,7 +105,9 @@ def run(settings):
     codec = CODECS[settings.codec]
     check_film(settings, settings.size or ANY_SIZE)
     photos, batch = find_photos(settings.inputs, sys.stdin)
-    jobs = plan_jobs(photos, batch, settings.out, codec.suffixes[0])
+    # Players take a film for side by side by the end of its name.
+    suffix = ("_sbs" if settings.stereo == "sbs" else "") + codec.suffixes[0]
+    jobs = plan_jobs(photos, batch, settings.out, suffix)
     if batch and settings.depth and Path(settings.depth).is_file():
         raise UsageError(f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
                          "  Give a folder of maps with the photos' stems.")
@@ -242,6 +244,7 @@ def animate(job, settings, networks, show_progress=False):
     """
     from utils.plan import describe_plan, plan_photo
     from utils.preview import Preview
+    from utils.stereo import StereoScene
 
     clock = Stopwatch()
     depth_file = find_depth_file(settings.depth, job.photo)
@@ -262,16 +265,18 @@ def animate(job, settings, networks, show_progress=False):
     scene, path, plan = build_scene(plan, disparity, settings, networks.device)
     if settings.save_disparity:
         save_disparity(job, plan, scene)
-    invented = tell_invention(job, scene, path, plan)
-    preview = Preview(scene, path, plan.film_size) if settings.preview else None
+    preview = Preview(scene, path, plan.view_size) if settings.preview else None
+    view = StereoScene(scene, path, settings.stereo) if settings.stereo else scene
+    invented = tell_invention(job, view, path, plan)
     if not settings.flat:
-        inpaint_ends(scene, path, networks)
+        inpaint_ends(view, path, networks)
     clock.lap("inpainting")
-    frames = write_film(job, plan, scene, path, settings, metadata, show_progress)
-    clock.lap("film")
     if preview:
         preview.write(job.result("preview.png"))
         clock.lap("preview")
+    # The film comes last: --skip-existing takes it for the sign that all is there.
+    frames = write_film(job, plan, view, path, settings, metadata, show_progress)
+    clock.lap("film")
     height, width = plan.film_size
     return result | {"frames": frames, "width": width, "height": height,
                      "fps": float(settings.fps), "invented": round(invented, 4),
@@ -404,7 +409,7 @@ def tell_invention(job, scene, path, plan):
     """Return the larger share of invented pixels at the two ends; warn if the path asks much."""
     from utils.film import invented_shares
 
-    shares = invented_shares(scene, path, plan.film_size)
+    shares = invented_shares(scene, path, plan.view_size)
     share, end = max(zip(shares, ("start", "end"), strict=True))
     if share > MUCH_INVENTED:
         log.warning("%s: %.0f %% of the picture at the %s lies outside the photo or behind "
@@ -432,7 +437,7 @@ def write_film(job, plan, scene, path, settings, metadata, show_progress):
     from utils.video import VideoWriter
 
     count, frames = film_length(settings.duration, settings.fps, settings.loop)
-    rendered = film_frames(scene, path, count, plan.film_size, settings.loop, settings.easing)
+    rendered = film_frames(scene, path, count, plan.view_size, settings.loop, settings.easing)
     with (
         VideoWriter(job.video, plan.film_size, settings.fps, settings.codec, settings.quality,
                     metadata) as video,

@@ -131,6 +131,21 @@ def test_portrait_film_of_a_landscape_photo(photo, depth, tmp_path):
     assert decoded(tmp_path / "o" / "3d_kbe.mp4")[0].shape == (160, 90, 3)
 
 
+@pytest.mark.parametrize(("layout", "name", "width"), [
+    ("sbs", "3d_kbe_sbs.mp4", 192), ("anaglyph", "3d_kbe.mp4", 96)])
+def test_stereo_film(photo, depth, tmp_path, capsys, layout, name, width):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--json", "--stereo",
+               layout) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["video"] == str(tmp_path / "o" / name)
+    assert (result["width"], result["height"]) == (width, 72)
+    frame = decoded(tmp_path / "o" / name)[0].astype(int)
+    assert frame.shape == (72, width, 3)
+    if layout == "sbs":
+        left, right = np.split(frame, 2, axis=1)
+        assert 1 < np.abs(left - right).mean() < 30, "one scene, seen from two places"
+
+
 @pytest.mark.parametrize("flags", [
     ["--dolly"], ["--autozoom"], ["--autozoom", "--size", "60x90"], ["--easing", "smooth"],
     ["--loop", "none"], ["--max-size", "48"], ["--focal", "200"]])
@@ -185,6 +200,7 @@ def test_windows_are_pixels_of_the_photo_even_if_it_is_scaled(photo, depth, tmp_
     (["--2d", "--dolly"], "contradictory flags: --2d and --dolly"),
     (["--2d", "--depth", "d.png"], "--2d and --depth"),
     (["--2d", "--autozoom"], "--2d and --autozoom"),
+    (["--2d", "--stereo", "sbs"], "--2d and --stereo"),
     (["--dolly", "--autozoom"], "--dolly and --autozoom"),
     (["--autozoom", "--endU", "40"], "--autozoom and --endU"),
     (["--depth", "d.png", "--estim-path", "x"], "--depth and --estim-path"),

@@ -63,10 +63,10 @@ def film_frames(scene, path, count, size, loop="boomerang", easing="linear", wor
     """Yield the frames of a film in order while the next ones are being rendered.
 
     Args:
-        scene: Scene, inpainted.
+        scene: Scene or StereoScene, inpainted.
         path: CameraPath in the scene's pixels.
         count: positions on the path.
-        size: (height, width) of a frame, px.
+        size: (height, width) of a frame (of one eye's picture), px.
         loop, easing: see `film_order` and `utils.camera.path_times`.
         workers: rendering threads; by default one per core (one on a GPU, which is its own pool).
     Yields:
@@ -81,7 +81,6 @@ def film_frames(scene, path, count, size, loop="boomerang", easing="linear", wor
 
     order = film_order(count, loop)
     cache = OrderedDict()  # what was rendered last is what the way back needs first
-    room = CACHE_BYTES // (4 * size[0] * size[1]) if loop == "boomerang" else 0
     with ThreadPoolExecutor(workers, thread_name_prefix="render") as pool:
         pending, upcoming = deque(), iter(order)
         try:
@@ -91,9 +90,9 @@ def film_frames(scene, path, count, size, loop="boomerang", easing="linear", wor
                 result = pending.popleft()
                 result = result if isinstance(result, tuple) else result.result()
                 yield result
-                if index < count:
+                if index < count and loop == "boomerang":
                     cache[position] = result
-                    if len(cache) > room:
+                    if len(cache) * sum(part.nbytes for part in result) > CACHE_BYTES:
                         cache.popitem(last=False)
         finally:
             for future in pending:

@@ -34,7 +34,7 @@ CODECS_BY_SUFFIX = {
 # Settings that change what comes out; the others only say where and how to run.
 LOOKS = ("windows", "dolly", "flat", "autozoom", "depth_kind", "duration", "fps", "loop", "easing",
          "size", "max_size", "codec", "quality", "focal_px", "write_frames", "save_disparity",
-         "preview")
+         "preview", "stereo")
 
 
 class UsageError(ValueError):
@@ -68,6 +68,7 @@ class Settings:
     codec: str
     quality: int | None
     focal_px: float | None  # px of the photo
+    stereo: str | None  # "sbs", "anaglyph"
     write_frames: bool
     preview: bool
     skip_existing: bool
@@ -174,6 +175,9 @@ def _add_video(group):
     group.add_argument("--max-size", type=int, default=DEFAULT_MAX_SIZE, metavar="PX",
                        help="long side at which the photo is worked on, 0 = its own "
                             "(default: %(default)s)")
+    group.add_argument("--stereo", choices=("sbs", "anaglyph"),
+                       help="for two eyes: side by side, each in full width, into 3d_kbe_sbs.mp4; "
+                            "or for red-cyan glasses")
     group.add_argument("--codec", choices=CODECS,
                        help="default: by the name of the video file, else h264")
     group.add_argument("--quality", type=int, metavar="N",
@@ -239,6 +243,7 @@ def _check_conflicts(args, windows):
         (args.flat and args.dolly, "--2d and --dolly: a dolly zoom lives of depth"),
         (args.flat and args.depth, "--2d and --depth: a flat move uses no depth map"),
         (args.flat and args.autozoom, "--2d and --autozoom: a flat move uncovers nothing"),
+        (args.flat and args.stereo, "--2d and --stereo: two eyes see depth"),
         (args.dolly and args.autozoom, "--dolly and --autozoom: each chooses the end window"),
         (args.autozoom and ends, f"--autozoom and --{ends[0] if ends else ''}: "
                                  "each chooses the end window"),

@@ -29,7 +29,8 @@ class Plan(NamedTuple):
     photo_size: tuple[int, int]  # (height, width) px, as a person sees it
     start: CropWindow  # px of the photo
     end: CropWindow
-    film_size: tuple[int, int]  # (height, width) px
+    view_size: tuple[int, int]  # (height, width) px of one eye's picture
+    film_size: tuple[int, int]  # of a frame of the film
     focal_px: float  # of `image`
 
     @property
@@ -70,10 +71,11 @@ def plan_photo(path, settings):
         raise UsageError(f"{path}: {error}") from error
     for note in notes:
         log.info("%s: %s", path, note)
-    film_size = settings.size or tuple(
+    view_size = settings.size or tuple(
         max(2, round(side / 2) * 2) for side in aspect_box(size, aspect))
     focal_px = settings.focal_px or default_focal_px((height, width))
-    return Plan(image, photo.pixels.shape[:2], start, end, film_size,
+    film_size = (view_size[0], view_size[1] * (2 if settings.stereo == "sbs" else 1))
+    return Plan(image, photo.pixels.shape[:2], start, end, view_size, film_size,
                 focal_px * size[1] / width)
 
 
