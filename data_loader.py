@@ -115,15 +115,19 @@ def make_view(view, box, crop, flip, confidence_min):
 class Samples(Dataset):
     """What the loader indexes: `(set, item, number)` -> one sample as a dict of tensors.
 
+    A fourth entry of the key says which of the crops; without it the first is taken.
+
     Keys are those of `make_view`, and `metric` (1, or 0 where the disparity is relative), `name`
     (for messages) and `uniform` (DRAWS,), numbers in [0, 1) for what the trainer decides at random.
     With `second_view` also `second_image`, `second_disparity`, `second_mask`, `second_shift` (3,),
     what has to be added to points of this view to see them from there, and `has_second` (0 or 1).
     """
 
-    def __init__(self, sets, crop, *, train, seed=0, second_view=False, scale_min=0.5, cache_mib=0):
+    def __init__(self, sets, crop, *, train, seed=0, second_view=False, scale_min=0.5, cache_mib=0,
+                 other_crops=()):
         """Remember how to draw; nothing is read before the first index."""
-        self.sets, self.crop, self.train, self.seed = sets, tuple(crop), train, seed
+        self.sets, self.train, self.seed = sets, train, seed
+        self.crops = [tuple(crop), *map(tuple, other_crops)]
         self.second_view, self.scale_min = second_view, scale_min
         self.cache, self.cache_left = {}, cache_mib * 2**20
 
@@ -144,8 +148,8 @@ class Samples(Dataset):
                 self.cache_left -= size
         return views
 
-    def _sample(self, which, item, number):
-        opened = self.sets[which]
+    def _sample(self, which, item, number, shape=0):
+        opened, crop = self.sets[which], self.crops[shape]
         views = self._views(which, item)
         draws = np.random.default_rng([self.seed, number]).random(DRAWS + 8, dtype=np.float32)
         if not self.train:
@@ -157,23 +161,23 @@ class Samples(Dataset):
         align = max(1, *(round(first["image"].shape[0] / first[k].shape[0])
                          for k in ("stored", "confidence", "masks") if k in first))
         box = choose_box(
-            first["image"].shape[:2], self.crop, draws[2:5], self.scale_min, paired, align
+            first["image"].shape[:2], crop, draws[2:5], self.scale_min, paired, align
         )
         flip = draws[5] < 0.5
         floor = opened.data_set["confidence_min"]
-        sample = make_view(first, box, self.crop, flip, floor)
+        sample = make_view(first, box, crop, flip, floor)
         sample["metric"] = torch.tensor(float(first["kind"] != "relative"))
         sample["uniform"] = torch.from_numpy(draws[8:].copy())
         sample["name"] = opened.label(item)
         if self.second_view:
-            sample |= self._second(first, second, box, flip, floor, sample)
+            sample |= self._second(first, second, box, crop, flip, floor, sample)
         return sample
 
-    def _second(self, first, second, box, flip, floor, sample):
+    def _second(self, first, second, box, crop, flip, floor, sample):
         """The keys of the second view, zero where there is none, so that sets can be mixed."""
         keys, shift = ("image", "disparity", "mask"), np.zeros(3, np.float32)
         if second is not None:
-            other = make_view(second, box, self.crop, flip, floor)
+            other = make_view(second, box, crop, flip, floor)
             shift = (second["shift"] - first["shift"]).astype(np.float32)
             shift[0] *= -1 if flip else 1
         else:
@@ -205,14 +209,16 @@ class Stream(Sampler):
 
     An epoch draws `weight * len` items of each set, each item equally often to within one.
     Process `rank` of `world` takes its share of every global batch, so two processes see together
-    what one with the doubled batch sees.
+    what one with the doubled batch sees. With several crops each global batch draws one of them.
     """
 
-    def __init__(self, sets, items, batch_size, *, seed, start=0, steps=None, rank=0, world=1):
+    def __init__(self, sets, items, batch_size, *, seed, start=0, steps=None, rank=0, world=1,
+                 crops=1):
         """Begin at batch `start` and stop before batch `steps` (None: never)."""
         self.items, self.seed, self.batch_size = items, seed, batch_size
         self.weights = [opened.data_set["weight"] for opened in sets]
         self.start, self.steps, self.rank, self.world = start, steps, rank, world
+        self.crops = crops
         shares = zip(items, self.weights, strict=True)
         self.counts = [max(1, round(len(i) * w)) for i, w in shares]
         self.epoch_length = sum(self.counts)
@@ -223,7 +229,8 @@ class Stream(Sampler):
         steps = itertools.count(self.start) if self.steps is None else range(self.start, self.steps)
         for step in steps:
             first = (step * self.world + self.rank) * self.batch_size
-            yield [self.key(number) for number in range(first, first + self.batch_size)]
+            shape = int(np.random.default_rng([self.seed, 0, step]).integers(self.crops))
+            yield [(*self.key(number), shape) for number in range(first, first + self.batch_size)]
 
     def key(self, number):
         """(set, item, number) of the sample with this running number."""
@@ -306,6 +313,7 @@ class TrainingData:
         sets: opened data sets (`utils.data_sets.open_data_set`).
         held_out: opened data sets to validate on, or None to set aside a share of `sets`.
         crop: (height, width) in px of what the network sees.
+        other_crops: further sizes; each training batch draws one of all. Validation keeps `crop`.
         batch_size: samples per process and step.
         second_view: whether samples carry a second view of their scene.
         crop_scale: the smallest window, as a share of the largest that fits in the photo.
@@ -319,6 +327,7 @@ class TrainingData:
     def __init__(
         self, sets, held_out=None, *, crop, batch_size, second_view=False, crop_scale=0.5,
         colours=True, workers=1, cache_mib=4096, val_share=0.01, val_images=64, seed=0,
+        other_crops=(),
     ):
         """Split the sets; nothing is read yet."""
         self.sets, self.batch_size, self.seed = sets, batch_size, seed
@@ -331,7 +340,8 @@ class TrainingData:
         self.check_items = [i[: max(1, val_images // len(check_items))] for i in check_items]
         options = {"second_view": second_view, "seed": seed, "scale_min": crop_scale}
         memory = cache_mib // max(1, workers)
-        self.samples = Samples(sets, crop, train=True, cache_mib=memory, **options)
+        self.samples = Samples(sets, crop, train=True, cache_mib=memory, other_crops=other_crops,
+                               **options)
         self.check_samples = Samples(check_sets, crop, train=False, cache_mib=1024, **options)
         self.epoch_length = Stream(sets, self.items, batch_size, seed=seed).epoch_length
 
@@ -339,7 +349,7 @@ class TrainingData:
         """Iterate over the raw batches of steps `start` to `steps - 1`, read ahead by workers."""
         stream = Stream(
             self.sets, self.items, self.batch_size, seed=self.seed, start=start, steps=steps,
-            rank=rank, world=world,
+            rank=rank, world=world, crops=len(self.samples.crops),
         )
         # The cores belong to the network. Here and not in the workers: OpenCV's threads do not
         # survive a fork, and a worker that asks for their number then waits for ever.

@@ -58,6 +58,8 @@ class Settings:
     mask_loss: str
     mask_loss_dataset: str | None
     depth_loss: str
+    log_weight: float
+    freeze_encoder: int
     trim: float
     partial_conv: bool
     dataset: tuple
@@ -66,6 +68,7 @@ class Settings:
     val_share: float
     val_images: int
     crop: tuple
+    other_crops: tuple
     crop_scale: float
     colours: bool
     workers: int
@@ -74,6 +77,8 @@ class Settings:
     steps: int | None
     batch_size: int
     lr_estimation: float
+    lr_encoder: float | None
+    weight_decay: float
     lr_refinement: float
     lr_inpaint: float
     lr_discriminator: float
@@ -134,6 +139,12 @@ def add_network_options(parser):
                        help="estimation, where the scale is known: invariant to scale and shift as "
                        "elsewhere, or the reference's ordinal and gradient loss (default: ssi for "
                        "compact, reference for paper)")
+    group.add_argument("--log-weight", type=float, default=0.0, metavar="W",
+                       help="estimation, where the scale is known: weight of the mean error of log "
+                       "disparity, which leaves the shift no freedom (default: %(default)s)")
+    group.add_argument("--freeze-encoder", type=int, default=0, metavar="N",
+                       help="estimation: leave the first N of the compact encoder's 19 layers as "
+                       "they are (default: %(default)s)")
     group.add_argument("--trim", type=float, default=0.2, metavar="SHARE",
                        help="share of relative disparities taken for outliers (default: "
                        "%(default)s)")
@@ -155,6 +166,8 @@ def add_data_options(parser):
     group.add_argument("--crop", type=crop_size, metavar="WxH",
                        help="size that the network sees, px; smaller photos are enlarged "
                        "(default: 256x192, for inpainting_ref 384x288)")
+    group.add_argument("--other-crops", type=crop_sizes, default=(), metavar="WxH[,WxH]",
+                       help="further sizes; each batch draws one of all (default: none)")
     group.add_argument("--crop-scale", type=float, default=0.5, metavar="SHARE",
                        help="smallest random window, as a share of the photo (default: "
                        "%(default)s)")
@@ -178,6 +191,11 @@ def add_optimisation_options(parser):
                           ("discriminator", 5e-5)):
         group.add_argument(f"--lr-{name}", type=float, default=default, metavar="LR",
                            help="learning rate (default: %(default)s)")
+    group.add_argument("--lr-encoder", type=float, metavar="LR",
+                       help="estimation: learning rate of the compact encoder (default: as "
+                       "--lr-estimation)")
+    group.add_argument("--weight-decay", type=float, default=0.0, metavar="W",
+                       help="decoupled, as AdamW (default: %(default)s, plain Adam)")
     for name, default, text in (
         ("balance", 5, "inpainting_ref: steps of the discriminator per step of the generator"),
         ("pretrain", 1000, "inpainting_ref: steps of the discriminator alone, to begin with"),
@@ -241,6 +259,11 @@ def crop_size(text):
     return height, width
 
 
+def crop_sizes(text):
+    """Parse WxH[,WxH] into a tuple of (height, width)."""
+    return tuple(crop_size(part) for part in text.split(","))
+
+
 def read_settings(arguments):
     """Resolve a command line to Settings; ValueError for combinations that cannot work."""
     options = vars(make_parser().parse_args(arguments))
@@ -266,6 +289,9 @@ def check_settings(settings):
     if settings.training_mode == "inpainting_ref" and min(settings.crop) < 280:
         raise ValueError("the discriminator of inpainting_ref needs 280 px on the short side.\n"
                          "  Add --crop 384x288 or larger.")
+    if settings.other_crops and settings.training_mode == "inpainting_ref":
+        raise ValueError("--other-crops is not for inpainting_ref, whose discriminator wants one "
+                         "size.\n  Leave it out.")
     if settings.mask_loss != "none" and settings.training_mode != "estimation":
         raise ValueError("--mask-loss is for --training-mode estimation.\n  Leave it out.")
     if settings.mask_loss == "other" and not settings.mask_loss_dataset:
@@ -361,8 +387,8 @@ def training_data(settings, sets, held_out=None, second_view=False):
     """The stream of batches over opened data sets."""
     import data_loader
 
-    names = ("crop", "batch_size", "crop_scale", "colours", "workers", "cache_mib", "val_share",
-             "val_images", "seed")
+    names = ("crop", "other_crops", "batch_size", "crop_scale", "colours", "workers", "cache_mib",
+             "val_share", "val_images", "seed")
     options = {name: getattr(settings, name) for name in names}
     return data_loader.TrainingData(sets, held_out, second_view=second_view, **options)
 

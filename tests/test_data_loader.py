@@ -129,6 +129,17 @@ def test_sizes_that_differ_name_both_files_and_sizes(tmp_path):
         data_sets.open_data_set(data_set).views(1)
 
 
+@pytest.mark.parametrize(("photo", "smaller"), [((384, 179), (192, 90)), ((179, 384), (90, 192)),
+                                               ((101, 33), (26, 9)), ((101, 33), (25, 8))])
+def test_smaller_maps_may_be_rounded_either_way(tmp_path, photo, smaller):
+    data_set = folder_set(tmp_path, count=1, disparity="relative")
+    (tmp_path / "disparity").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "photo0.png"), np.zeros((*photo, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "disparity" / "photo0.png"), np.ones(smaller, np.uint8))
+    (view,) = data_sets.open_data_set(data_set).views(0)
+    assert view["stored"].shape == smaller
+
+
 def test_relative_disparity_may_be_smaller_but_not_of_another_shape(tmp_path):
     data_set = folder_set(tmp_path, count=1, disparity="relative")
     (tmp_path / "disparity").mkdir()
@@ -414,6 +425,22 @@ def test_weight_draws_a_set_more_often():
 def test_stream_resumed_midway_continues_the_same():
     whole = list(stream(steps=20))
     assert list(stream(start=13, steps=20)) == whole[13:]
+
+
+def test_every_batch_draws_one_of_the_crops_for_all_processes():
+    drawn = [{key[3] for key in batch} for batch in stream(steps=40, crops=3)]
+    assert all(len(shapes) == 1 for shapes in drawn) and set.union(*drawn) == {0, 1, 2}
+    other = [{key[3] for key in batch} for batch in stream(steps=40, crops=3, rank=1, world=2)]
+    assert other == drawn
+
+
+def test_batches_come_in_their_crops_and_validation_in_the_first(tmp_path):
+    opened = data_sets.open_data_set(folder_set(tmp_path, count=4))
+    data = data_loader.TrainingData([opened], crop=(32, 40), other_crops=[(40, 24)], batch_size=2,
+                                    workers=0)
+    shapes = {tuple(batch["image"].shape[2:]) for batch in data.training(0, 12)}
+    assert shapes == {(32, 40), (40, 24)}
+    assert {tuple(b["image"].shape[2:]) for b in data.validation("cpu")} == {(32, 40)}
 
 
 def test_two_processes_see_what_one_with_the_doubled_batch_sees():

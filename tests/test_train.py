@@ -32,6 +32,7 @@ from utils import (
     refinement_training,
     training_records,
 )
+from utils.trainer import Part
 
 ROOT = Path(__file__).resolve().parents[1]
 WALL, BOX = 4.0, 2.0  # depths of the drawn scene: focal 20 px, moved by one and by two pixels
@@ -109,6 +110,10 @@ def batch(tmp_path):
     return data_loader.prepare(data_loader.collate([drawn[0, n, n] for n in (0, 1)]), "cpu", False)
 
 
+def settings_of(*arguments):
+    return train.read_settings(list(arguments))[0]
+
+
 def trainer_for(arguments):
     return train.make_trainer(train.read_settings(arguments)[0])
 
@@ -160,6 +165,7 @@ def test_dry_run_prints_the_settings(capsys):
         ("--mask-loss other", "--mask-loss-dataset"),
         ("--training-mode inpainting --mask-loss same", "--training-mode estimation"),
         ("--training-mode inpainting_ref --model-path x --crop 256x192", "--crop 384x288"),
+        ("--training-mode inpainting_ref --model-path x --other-crops 384x384", "Leave it out"),
         ("--batch-size 0", "--batch-size must be at least 1"),
         ("--steps 0", "--steps must be at least 1"),
     ],
@@ -326,6 +332,54 @@ def test_compact_network_takes_no_notice_of_scale(flags):
     batch["disparity"] = 7 * batch["disparity"] * (batch["mask"] > 0)
     for name, value in trainer.losses(batch).items():
         assert float(value.detach()) == pytest.approx(float(first[name].detach()), rel=1e-3)
+
+
+def test_encoder_learns_at_its_own_rate_and_its_first_layers_not_at_all(flags):
+    trainer = trainer_for([*flags, "--lr-estimation", "1e-3", "--lr-encoder", "1e-9",
+                           "--freeze-encoder", "4", "--ema", "0"])
+    network = trainer.parts["disparity"].network
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    trainer.fit()
+    moved = {name: float((value.detach() - before[name]).abs().max())
+             for name, value in network.named_parameters()}
+    first = [n for n in moved if n.startswith(tuple(f"encoder.features.{i}." for i in range(4)))]
+    assert first and all(moved[name] == 0 for name in first)
+    assert all(moved[n] < 1e-7 for n in moved if n.startswith("encoder."))
+    assert moved["laterals.0.weight"] > 1e-4
+
+
+@pytest.mark.parametrize("more", [["--lr-encoder", "1e-5"], ["--freeze-encoder", "2"]])
+def test_rates_of_an_encoder_that_is_not_there(flags, more, monkeypatch, capsys):
+    monkeypatch.setattr(depth_training, "load_semantics", lambda device: None)
+    assert train.main([*flags, "--network", "paper", *more]) == 1
+    assert "--lr-encoder and --freeze-encoder are for --network compact" in capsys.readouterr().err
+
+
+def test_weight_decay_shrinks_what_the_gradient_leaves_alone():
+    part = Part(nn.Conv2d(1, 1, 1), 0.1, settings_of("--weight-decay", "0.5"), 10)
+    part.network.weight.grad = torch.zeros_like(part.network.weight)
+    before = part.network.weight.item()
+    part.optimizer.step()
+    assert part.network.weight.item() == pytest.approx(0.95 * before)
+
+
+def test_log_loss_knows_scale_but_not_unit():
+    truth = torch.rand(2, 1, 8, 8) + 0.5
+    weight = (torch.rand(2, 1, 8, 8) > 0.3).float()
+    mean = (truth * weight).sum((1, 2, 3), True) / weight.sum((1, 2, 3), True)
+    spoiled = torch.where(weight > 0, 40 * truth, torch.tensor(1e4))
+    right = depth_training.log_loss(truth / mean, spoiled, weight)
+    assert float(right) == pytest.approx(0, abs=1e-5)
+    assert float(depth_training.log_loss(truth / mean + 0.3, spoiled, weight)) > 0.1
+    assert float(depth_training.log_loss(2 * truth / mean, spoiled, weight)) > 0.5
+
+
+def test_log_term_is_for_known_scale_only(flags):
+    for dataset, there in (("drawn", True), ("photos", False)):
+        trainer = trainer_for([*flags, "--dataset", dataset, "--log-weight", "1"])
+        batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+        assert (float(trainer.losses(batch)["log"].detach()) > 0) is there
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_start_from_the_whole_network_or_its_encoder(tmp_path):

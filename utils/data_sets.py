@@ -189,8 +189,9 @@ class PhotoFolders:
     def _check_size(self, path, array, image, exact):
         """Maps of depth must be as large as the photo, others may be smaller in proportion."""
         (height, width), (rows, columns) = image.shape[:2], array.shape[:2]
-        ratio = width / columns
-        if (rows, columns) != (height, width) and (exact or abs(height - rows * ratio) > ratio):
+        scale = max(rows, columns) / max(height, width)
+        off = max(abs(rows - height * scale), abs(columns - width * scale))
+        if (rows, columns) != (height, width) and (exact or off > 1):
             raise ValueError(
                 f"data set {self.data_set['name']!r}: {path} is {columns}x{rows}, its photo is "
                 f"{width}x{height}.\n  Store both at one size, or remove the pair."

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 BETA = 0.015  # how fast the reference's schedule hands over from order to gradients (SPEC 9.3)
 GRADIENT_SHARE = 0.5  # of gradient matching in the scale-and-shift-invariant loss, as MiDaS
+LEAST_SHARE = 0.05  # of the mean disparity, added before logarithms are taken
 SCALE_SHARE = 0.05  # of keeping the mean at 1, which that loss leaves free: it grew to 1e17 without
 
 
@@ -154,6 +155,24 @@ def instance_loss(disparity, instances, slack):
     return total
 
 
+@losses.in_float32
+def log_loss(disparity, target, weight):
+    """Mean |log disparity - log (target over its mean)| per photo, over the photos with weight.
+
+    Both sides are lifted by LEAST_SHARE first: how far the far is hardly matters.
+
+    Args:
+        disparity, target, weight: (B, 1, H, W); weight 0 = unknown.
+    """
+    total = weight.sum(dim=(1, 2, 3), keepdim=True)
+    mean = (target * weight).sum(dim=(1, 2, 3), keepdim=True) / total.clamp(min=1e-6)
+    relative = target / mean.clamp(min=1e-6)
+    error = ((disparity + LEAST_SHARE).log() - (relative + LEAST_SHARE).log()).abs() * weight
+    known = total.flatten() > 0
+    per_photo = error.sum(dim=(1, 2, 3)) / total.flatten().clamp(min=1e-6)
+    return per_photo.sum() / known.sum().clamp(min=1)
+
+
 def load_semantics(device):
     """VGG-19 for the paper-size network, frozen; ValueError where it was not downloaded."""
     from utils import checkpoints
@@ -194,7 +213,27 @@ class EstimationTrainer(DepthTrainer):
             self.semantics = load_semantics(self.device)
         if settings.model_path and not settings.resume:
             start_from(network, settings.model_path)
-        return {self.kind: (network, settings.lr_estimation)}
+        return {self.kind: (network, self._rates(network))}
+
+    def _rates(self, network):
+        """Learning rates by part, where the compact encoder has its own; freezes its first layers.
+
+        Raises:
+            ValueError: the network has no such encoder, or too few layers.
+        """
+        settings = self.settings
+        if settings.lr_encoder is None and not settings.freeze_encoder:
+            return settings.lr_estimation
+        if settings.network != "compact":
+            raise ValueError("--lr-encoder and --freeze-encoder are for --network compact.\n"
+                             "  Leave them out.")
+        layers = network.encoder.features
+        if not 0 <= settings.freeze_encoder <= len(layers):
+            raise ValueError(f"--freeze-encoder must be between 0 and {len(layers)}, found "
+                             f"{settings.freeze_encoder}.")
+        layers[: settings.freeze_encoder].requires_grad_(False)
+        of_encoder = settings.lr_encoder or settings.lr_estimation
+        return {network.encoder: of_encoder, None: settings.lr_estimation}
 
     def estimate(self, network, image):
         """Disparity at half the size of the image."""
@@ -216,6 +255,9 @@ class EstimationTrainer(DepthTrainer):
         for chosen, trim in ((metric_by_ssi, 0.0), (1 - metric, self.settings.trim)):
             for name, value in self._scale_free(disparity, target, weight, chosen, trim).items():
                 terms[name] = terms.get(name, 0) + value
+        if self.settings.log_weight:
+            logs = log_loss(disparity, target, weight * metric.view(-1, 1, 1, 1))
+            terms["log"] = self.settings.log_weight * metric.mean() * logs
         if self.settings.mask_loss == "same":
             faded = math.exp(-BETA * self.step_number)
             terms["mask"] = 1e-4 * (1 - faded) * instance_loss(disparity, batch["instances"], 0.5)

@@ -44,11 +44,20 @@ class Part:
     """
 
     def __init__(self, network, lr, settings, total_steps, averaged=True):
-        """Make the optimiser (Adam) and the schedule; nothing is moved to a device yet."""
+        """Make the optimiser (AdamW) and the schedule; nothing is moved to a device yet.
+
+        Args:
+            network: what is trained; frozen parameters stay as they are.
+            lr: learning rate, or {module: its learning rate} of disjoint parts of the network;
+                None stands for what is left over.
+            settings: the dataclass of `train.py`.
+            total_steps: of the whole run.
+            averaged: whether the moving average of the settings is kept.
+        """
         # Channels last: a fifth less time for narrow convolutions on a CPU, and for bf16 on a GPU.
         self.network = self.wrapped = network.to(memory_format=torch.channels_last)
-        trainable = [p for p in network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(trainable, lr=lr)
+        groups = parameter_groups(network, lr if isinstance(lr, dict) else {None: lr})
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: rate(step, settings, total_steps)
         )
@@ -101,6 +110,23 @@ class Part:
             self.average.load_state_dict(state["model_state_dict"])
         self.optimizer.load_state_dict(state[f"optimizer_{kind}_state_dict"])
         self.schedule.load_state_dict(state[f"scheduler_{kind}_state_dict"])
+
+
+def parameter_groups(network, rates):
+    """Divide the trainable parameters among learning rates.
+
+    Args:
+        network: torch.nn.Module.
+        rates: {module or None: learning rate}, None for all parameters of no other module.
+    Returns:
+        list of dicts as optimisers take them.
+    """
+    groups, taken = [], set()
+    for module in sorted(rates, key=lambda module: module is None):
+        found = [p for p in (module or network).parameters() if p.requires_grad and p not in taken]
+        taken.update(found)
+        groups += [{"params": found, "lr": rates[module]}] if found else []
+    return groups
 
 
 def rate(step, settings, total_steps):
