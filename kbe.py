@@ -111,6 +111,9 @@ def run(settings):
     if batch and settings.depth and Path(settings.depth).is_file():
         raise UsageError(f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
                          "  Give a folder of maps with the photos' stems.")
+    if batch and settings.export and settings.export.is_absolute():
+        raise UsageError(f"--export {settings.export} is one file, and there are {len(jobs)} "
+                         "photos.\n  Give a name, such as scene.ply: each photo's folder gets one.")
     networks = choose_networks(settings)
     failed = 0
     with logging_redirect_tqdm([log]):
@@ -243,6 +246,7 @@ def animate(job, settings, networks, show_progress=False):
         OSError: a result cannot be written.
     """
     from utils.plan import describe_plan, plan_photo
+    from utils.pointcloud_files import write_ply
     from utils.preview import Preview
     from utils.stereo import StereoScene
 
@@ -274,6 +278,12 @@ def animate(job, settings, networks, show_progress=False):
     if preview:
         preview.write(job.result("preview.png"))
         clock.lap("preview")
+    if settings.export:
+        write_ply(job.folder / settings.export, scene)
+        clock.lap("export")
+    if settings.matte:
+        write_film(job.matte(), plan, view.matte(), path, settings, metadata, show_progress)
+        clock.lap("matte")
     # The film comes last: --skip-existing takes it for the sign that all is there.
     frames = write_film(job, plan, view, path, settings, metadata, show_progress)
     clock.lap("film")

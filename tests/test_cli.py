@@ -91,6 +91,39 @@ def test_json_line_has_what_scripts_need(photo, depth, tmp_path, capsys):
     assert 0 < result["invented"] < 0.1
 
 
+def test_scene_is_exported_beside_the_film(photo, depth, tmp_path):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--export",
+               "points/scene.ply") == 0
+    ply = (tmp_path / "o" / "points" / "scene.ply").read_bytes()
+    count = int(re.search(rb"element vertex (\d+)\n", ply)[1])
+    assert count > 0.9 * 72 * 96 and len(ply) == ply.index(b"end_header\n") + 11 + 15 * count
+
+
+def test_every_photo_of_a_batch_gets_its_export(photo, tmp_path, capsys):
+    command = ["--in", photo, photo.parent / "photo_disparity.png", "--out", tmp_path / "o",
+               "--2d", *SHORT, "--export"]
+    assert run(*command, tmp_path / "scene.ply") == 2
+    assert "is one file, and there are 2 photos" in capsys.readouterr().err
+    assert run(*command, "scene.ply") == 0
+    assert len(list((tmp_path / "o").glob("*/scene.ply"))) == 2
+
+
+@pytest.mark.parametrize(("more", "name"), [([], "3d_kbe_matte.mp4"),
+                                            (["--stereo", "sbs"], "3d_kbe_sbs_matte.mp4"),
+                                            (["--stereo", "anaglyph"], "3d_kbe_matte.mp4")])
+def test_matte_is_white_where_the_film_is_invented(photo, depth, tmp_path, more, name, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--write-frames", "--matte",
+               "--json", *more) == 0
+    out, result = tmp_path / "o", json.loads(capsys.readouterr().out)
+    info = probe(out / name)
+    assert (info.frames, *info.size) == (6, result["height"], result["width"])
+    mattes = [cv2.imread(str(path)) for path in sorted((out / "matte_frames").iterdir())]
+    assert len(mattes) == 4
+    assert max(matte.mean() for matte in mattes) / 255 == pytest.approx(result["invented"], rel=0.5)
+    assert (np.ptp(mattes[0], axis=2) == 0).all() and mattes[0].max() == 255
+    assert np.abs(decoded(out / name)[1].astype(int) - mattes[1]).mean() < 6
+
+
 def test_path_that_leaves_the_photo_is_told(photo, depth, tmp_path, capsys):
     assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--dolly", "--json") == 0
     out = capsys.readouterr()
@@ -201,6 +234,7 @@ def test_windows_are_pixels_of_the_photo_even_if_it_is_scaled(photo, depth, tmp_
     (["--2d", "--depth", "d.png"], "--2d and --depth"),
     (["--2d", "--autozoom"], "--2d and --autozoom"),
     (["--2d", "--stereo", "sbs"], "--2d and --stereo"),
+    (["--export", "scene.obj"], "--export scene.obj: points are written as .ply"),
     (["--dolly", "--autozoom"], "--dolly and --autozoom"),
     (["--autozoom", "--endU", "40"], "--autozoom and --endU"),
     (["--depth", "d.png", "--estim-path", "x"], "--depth and --estim-path"),

@@ -262,3 +262,19 @@ def test_window_of_the_whole_photo_shows_the_whole_photo():
     path = CameraPath(whole, whole, (40, 60), nearest_depth(scene.depth), 30.0)
     frame, _ = scene.render(path.pose(0).shift, path.view_focal_px(path.pose(0), (40, 60)))
     assert np.abs(frame - (image[0].permute(1, 2, 0) * 255).round().numpy()).max() <= 1
+
+
+# -- matte --------------------------------------------------------------------------------------
+
+def test_matte_is_white_just_where_the_photo_shows_nothing():
+    scene = pillar_scene()
+    shift = (12.0, 0.0, -8.0)
+    photo_alone, holes = scene.render(shift, fill=False)
+    scene.inpaint(None, shift)
+    frame, left = scene.render(shift)
+    matte, _ = scene.matte().render(shift, None, None)
+    assert left.sum() < holes.sum(), "the inpainting filled nothing"
+    assert (matte[holes] == 255).all(), "invented or filled by rule"
+    known = ~holes & (frame == photo_alone).all(axis=2)
+    assert (matte[known] < 255).all() and matte[known].mean() < 10
+    assert frame[holes].any(), "the scene keeps its colours"

@@ -26,6 +26,11 @@ class Job(NamedTuple):
         """Return the path of another result, such as preview.png."""
         return self.folder / (self.prefix + name)
 
+    def matte(self):
+        """Return the Job of the film's matte, such as 3d_kbe_matte.mp4 and matte_frames."""
+        return self._replace(video=self.video.with_stem(self.video.stem + "_matte"),
+                             prefix=self.prefix + "matte_")
+
 
 def find_photos(inputs, stdin=None):
     """Resolve --in.

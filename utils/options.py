@@ -34,7 +34,7 @@ CODECS_BY_SUFFIX = {
 # Settings that change what comes out; the others only say where and how to run.
 LOOKS = ("windows", "dolly", "flat", "autozoom", "depth_kind", "duration", "fps", "loop", "easing",
          "size", "max_size", "codec", "quality", "focal_px", "write_frames", "save_disparity",
-         "preview", "stereo")
+         "preview", "stereo", "export", "matte")
 
 
 class UsageError(ValueError):
@@ -71,6 +71,8 @@ class Settings:
     stereo: str | None  # "sbs", "anaglyph"
     write_frames: bool
     preview: bool
+    export: Path | None  # PLY; relative to the folder of the results
+    matte: bool
     skip_existing: bool
     json: bool
     dry_run: bool
@@ -79,7 +81,7 @@ class Settings:
     def looks(self):
         """Return the settings that change the result, ready for JSON."""
         values = {name: value for name, value in asdict(self).items() if name in LOOKS}
-        return values | {"fps": str(self.fps)}
+        return values | {"fps": str(self.fps), "export": self.export and str(self.export)}
 
 
 # -- command line ---------------------------------------------------------------------------------
@@ -113,6 +115,11 @@ def _add_files(group):
                        help="also write disparity.npy and disparity.png, larger = nearer")
     group.add_argument("--preview", action="store_true",
                        help="also write preview.png: windows, disparity, frames, what was invented")
+    group.add_argument("--export", type=Path, metavar="FILE.ply",
+                       help="also write the inpainted scene as coloured points, beside the film")
+    group.add_argument("--matte", action="store_true",
+                       help="also write a film, and with --write-frames PNGs, that is white where "
+                            "the picture is invented")
     group.add_argument("--skip-existing", action="store_true",
                        help="skip a photo whose film is there, made of the same photo with the "
                             "same settings and weights")
@@ -220,6 +227,8 @@ def _resolve(args):
         raise ValueError(f"--duration must be positive, got {args.duration:g}.")
     if args.focal_px is not None and not 0 < args.focal_px < math.inf:
         raise ValueError(f"--focal must be positive, got {args.focal_px:g}.")
+    if args.export and args.export.suffix.lower() != ".ply":
+        raise ValueError(f"--export {args.export}: points are written as .ply.")
     codec, fps = _codec(args.out, args.codec), _fps(args.fps)
     values = {name: getattr(args, name) for name in Settings.__dataclass_fields__
               if hasattr(args, name)}

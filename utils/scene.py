@@ -9,6 +9,7 @@ from utils.camera import AutoZoom, CropWindow, find_zoom_window, unproject
 from utils.edges import surface_mask
 from utils.filling import fill_from_far
 from utils.filters import binary_median
+from utils.matte import Matte
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
 # nothing moves by a pixel, and single precision would place points badly (SPEC 12, G8).
@@ -70,6 +71,7 @@ class Scene:
         points = unproject(self.depth, self.focal_px)
         self._append(points, self.image, self.depth / self.focal_px,
                      surface_mask(self.disparity, self.image))
+        self.photo_points = self._points[0].shape[1]  # they come first in the cloud
 
     @property
     def size(self):
@@ -96,6 +98,10 @@ class Scene:
                 self._cloud = tuple(tensor.numpy() for tensor in self._cloud)
         return self._cloud
 
+    def matte(self):
+        """Return what renders this scene in white, where it is invented, and black."""
+        return Matte(self)
+
     def _append(self, points, image, spacing, keep):
         """Add the pixels where `keep` (1, 1, H, W) is true to the cloud."""
         index = keep.view(-1).nonzero().view(-1)
@@ -104,7 +110,7 @@ class Scene:
         self._spacing.append(spacing.view(-1)[index])
         self._cloud = None
 
-    def render(self, shift, focal_px=None, size=None, fill=True):
+    def render(self, shift, focal_px=None, size=None, fill=True, colors=None):
         """Render the view of a moved camera.
 
         Args:
@@ -112,12 +118,14 @@ class Scene:
             focal_px: focal length of the view, px; by default the photo's, scaled to `size`.
             size: (height, width) of the view, px; the photo's by default.
             fill: fill the holes that are left from the farther side.
+            colors: of the points instead of their own, as `cloud` has them.
         Returns:
             frame (H, W, 3) uint8; holes (H, W) bool, where no point landed before filling.
         """
         size = tuple(size or self.size)
         focal_px = focal_px or self.focal_px * size[1] / self.size[1]
-        points, colors, spacing = self.cloud()
+        points, own, spacing = self.cloud()
+        colors = own if colors is None else colors
         frame, holes = kernels.render_frame(points, colors, shift, size, focal_px,
                                             self.focal_px * self.baseline, spacing, fill)
         if self.device.type == "cuda":

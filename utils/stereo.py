@@ -7,6 +7,8 @@ of the eyes is proportional to that of the plane: a point at distance z has the 
 2 * shift * (plane / z - 1).
 """
 
+import copy
+
 import cv2
 import numpy as np
 import torch
@@ -77,6 +79,14 @@ class StereoScene:
         holes = (np.hstack if self.merge is side_by_side else np.logical_or.reduce)(
             (left_holes, right_holes))
         return self.merge(left, right), holes
+
+    def matte(self):
+        """Return what renders this scene in white, where either eye's view is invented."""
+        matte = copy.copy(self)
+        matte.scene = self.scene.matte()
+        if self.merge is anaglyph:
+            matte.merge = np.maximum
+        return matte
 
     def inpaint(self, network, shift, focal_px, disparity_network=None):
         """Add what either eye uncovers; see `Scene.inpaint`."""
