@@ -248,6 +248,7 @@ def animate(job, settings, networks, show_progress=False):
     from utils.plan import describe_plan, plan_photo
     from utils.pointcloud_files import write_ply
     from utils.preview import Preview
+    from utils.shorten import shorten_path
     from utils.stereo import StereoScene
 
     clock = Stopwatch()
@@ -269,8 +270,12 @@ def animate(job, settings, networks, show_progress=False):
     scene, path, plan = build_scene(plan, disparity, settings, networks.device)
     if settings.save_disparity:
         save_disparity(job, plan, scene)
-    preview = Preview(scene, path, plan.view_size) if settings.preview else None
     view = StereoScene(scene, path, settings.stereo) if settings.stereo else scene
+    if settings.max_holes:
+        path, kept = shorten_path(view, path, plan.view_size, settings.max_holes / 100)
+        log.info("%s: %.0f %% of the path kept", job.photo, 100 * kept)
+        result["path_kept"] = round(kept, 3)
+    preview = Preview(scene, path, plan.view_size) if settings.preview else None
     invented = tell_invention(job, view, path, plan)
     if not settings.flat:
         inpaint_ends(view, path, networks)

@@ -189,6 +189,34 @@ def test_every_way_to_move_gives_a_film(photo, depth, tmp_path, flags):
     assert np.abs(frames[0].astype(int) - frames[3]).mean() > 1, "nothing moves"
 
 
+@pytest.mark.parametrize(("percent", "more"), [
+    (2.5, ["--dolly"]), (2, ["--stereo", "sbs", "--dolly"]),
+    (2.5, ["--startU", "40", "--startV", "30", "--startW", "60"])])
+def test_path_is_shortened_until_little_is_invented(photo, depth, tmp_path, percent, more, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--loop", "none", "--matte",
+               "--write-frames", "--max-holes", percent, "--json", *more) == 0
+    out = capsys.readouterr()
+    result = json.loads(out.out)
+    assert 0 < result["path_kept"] < 1
+    assert f"{100 * result['path_kept']:.0f} % of the path kept" in out.err
+    assert percent / 200 < result["invented"] <= percent / 100, "more of it could have been kept"
+    mattes = [cv2.imread(str(path)) for path in (tmp_path / "o" / "matte_frames").iterdir()]
+    assert max((matte == 255).mean() for matte in mattes) <= percent / 100
+
+
+def test_path_that_invents_little_is_kept(photo, depth, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--json", "--max-holes",
+               "50") == 0
+    assert json.loads(capsys.readouterr().out)["path_kept"] == 1
+
+
+def test_holes_that_no_shortening_closes_are_an_error(photo, depth, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--max-holes", "0.001") == 1
+    err = capsys.readouterr().err
+    least = float(re.search(r"Give at least (\d+\.\d)", err)[1])
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--max-holes", least) == 0
+
+
 def test_flat_move_needs_no_depth_and_shows_no_parallax(photo, tmp_path):
     assert run("--in", photo, "--out", tmp_path / "o", "--2d", *SHORT, "--loop", "none") == 0
     assert len(decoded(tmp_path / "o" / "3d_kbe.mp4")) == 6
@@ -234,6 +262,9 @@ def test_windows_are_pixels_of_the_photo_even_if_it_is_scaled(photo, depth, tmp_
     (["--2d", "--depth", "d.png"], "--2d and --depth"),
     (["--2d", "--autozoom"], "--2d and --autozoom"),
     (["--2d", "--stereo", "sbs"], "--2d and --stereo"),
+    (["--2d", "--max-holes", "1"], "--2d and --max-holes"),
+    (["--max-holes", "0"], "--max-holes must lie between 0 and 100"),
+    (["--max-holes", "nan"], "--max-holes must lie between 0 and 100"),
     (["--export", "scene.obj"], "--export scene.obj: points are written as .ply"),
     (["--dolly", "--autozoom"], "--dolly and --autozoom"),
     (["--autozoom", "--endU", "40"], "--autozoom and --endU"),
@@ -260,7 +291,8 @@ def test_wrong_usage_exits_2_before_any_work(photo, tmp_path, capsys, flags, mes
 
         if torch.cuda.is_available():
             pytest.skip("there is a CUDA device here")
-    flat = [] if {"--2d", "--dolly", "--autozoom", "--depth"} & set(flags) else ["--2d"]
+    deep = {"--2d", "--dolly", "--autozoom", "--depth", "--max-holes"}
+    flat = [] if deep & set(flags) else ["--2d"]
     assert run("--in", photo, "--out", tmp_path / "o", *flat, *flags) == 2
     out = capsys.readouterr()
     assert message in out.err

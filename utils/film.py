@@ -8,8 +8,6 @@ from utils.camera import path_times
 
 # Frames kept for the way back of a boomerang; what does not fit is rendered a second time.
 CACHE_BYTES = 256 * 2**20
-# Long side of the views on which the share of invented pixels is measured, px.
-MEASURING_SIDE = 320
 
 
 def film_length(duration_s, fps, loop):
@@ -42,21 +40,30 @@ def film_order(count, loop):
     return there + there[-2:0:-1] if loop == "boomerang" else there
 
 
-def invented_shares(scene, path, size):
-    """Return the share of the first and of the last frame that no point of the scene reaches.
+def invented_shares(scene, path, size, times=(0, 1)):
+    """Return the share of each frame that no point of the scene reaches.
 
-    Ask before inpainting: afterwards it is what the inpainting missed.
+    Ask before inpainting: afterwards it is what the inpainting missed. It is measured at the film's
+    own size, because a smaller view closes the narrow gaps beside things.
 
     Args:
-        scene: Scene.
+        scene: Scene or StereoScene.
         path: CameraPath in the scene's pixels.
-        size: (height, width) of the film, px; measured on a smaller view of its shape.
+        size: (height, width) of the film (of one eye's picture), px.
+        times: positions on the path.
     """
-    scale = min(1.0, MEASURING_SIDE / max(size))
-    small = tuple(max(2, round(side * scale)) for side in size)
-    poses = [path.pose(t) for t in (0, 1)]
-    return tuple(float(scene.render(pose.shift, path.view_focal_px(pose, small), small,
-                                    fill=False)[1].mean()) for pose in poses)
+    def share(t):
+        pose = path.pose(t)
+        return float(scene.render(pose.shift, path.view_focal_px(pose, size), size,
+                                  fill=False)[1].mean())
+
+    with ThreadPoolExecutor(_workers(scene)) as pool:
+        return tuple(pool.map(share, times))
+
+
+def _workers(scene):
+    """How many threads render: one per core; one on a GPU, which is its own pool."""
+    return (os.cpu_count() or 1) if scene.device.type == "cpu" else 1
 
 
 def film_frames(scene, path, count, size, loop="boomerang", easing="linear", workers=None):
@@ -68,12 +75,12 @@ def film_frames(scene, path, count, size, loop="boomerang", easing="linear", wor
         count: positions on the path.
         size: (height, width) of a frame (of one eye's picture), px.
         loop, easing: see `film_order` and `utils.camera.path_times`.
-        workers: rendering threads; by default one per core (one on a GPU, which is its own pool).
+        workers: rendering threads; by default one per core.
     Yields:
         frame (H, W, 3) uint8, holes (H, W) bool: where nothing was known before the last filling.
     """
     times = path_times(count, easing)
-    workers = workers or (os.cpu_count() or 1 if scene.device.type == "cpu" else 1)
+    workers = workers or _workers(scene)
 
     def render(position):
         pose = path.pose(times[position])

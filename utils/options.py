@@ -34,7 +34,8 @@ CODECS_BY_SUFFIX = {
 # Settings that change what comes out; the others only say where and how to run.
 LOOKS = ("windows", "dolly", "flat", "autozoom", "depth_kind", "duration", "fps", "loop", "easing",
          "size", "max_size", "codec", "quality", "focal_px", "write_frames", "save_disparity",
-         "preview", "stereo", "export", "matte")
+         "preview", "stereo", "export", "matte",
+         "max_holes")
 
 
 class UsageError(ValueError):
@@ -68,6 +69,7 @@ class Settings:
     codec: str
     quality: int | None
     focal_px: float | None  # px of the photo
+    max_holes: float | None  # %, of any frame
     stereo: str | None  # "sbs", "anaglyph"
     write_frames: bool
     preview: bool
@@ -138,6 +140,8 @@ def _add_camera(group):
                        help="flat pan and zoom, without parallax")
     group.add_argument("--autozoom", action="store_true",
                        help="search the end window that uncovers the least")
+    group.add_argument("--max-holes", type=float, metavar="PERCENT",
+                       help="shorten the path until at most this much of any frame is invented")
     group.add_argument("--easing", choices=("linear", "smooth"), default="linear",
                        help="speed along the path (default: %(default)s)")
     group.add_argument("--focal", dest="focal_px", type=float, metavar="PX",
@@ -227,6 +231,8 @@ def _resolve(args):
         raise ValueError(f"--duration must be positive, got {args.duration:g}.")
     if args.focal_px is not None and not 0 < args.focal_px < math.inf:
         raise ValueError(f"--focal must be positive, got {args.focal_px:g}.")
+    if args.max_holes is not None and not 0 < args.max_holes < 100:
+        raise ValueError(f"--max-holes must lie between 0 and 100, got {args.max_holes:g}.")
     if args.export and args.export.suffix.lower() != ".ply":
         raise ValueError(f"--export {args.export}: points are written as .ply.")
     codec, fps = _codec(args.out, args.codec), _fps(args.fps)
@@ -253,6 +259,8 @@ def _check_conflicts(args, windows):
         (args.flat and args.depth, "--2d and --depth: a flat move uses no depth map"),
         (args.flat and args.autozoom, "--2d and --autozoom: a flat move uncovers nothing"),
         (args.flat and args.stereo, "--2d and --stereo: two eyes see depth"),
+        (args.flat and args.max_holes is not None, "--2d and --max-holes: a flat move uncovers "
+                                                   "nothing"),
         (args.dolly and args.autozoom, "--dolly and --autozoom: each chooses the end window"),
         (args.autozoom and ends, f"--autozoom and --{ends[0] if ends else ''}: "
                                  "each chooses the end window"),
