@@ -1,11 +1,13 @@
 """Which photos a command means, and where their results go."""
 
 import io
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from utils.batch import find_photos, fingerprint, plan_jobs
+from utils.batch import find_photos, fingerprint, overlap, plan_jobs
 
 
 @pytest.fixture
@@ -95,3 +97,64 @@ def test_fingerprint_changes_with_photo_settings_weights_and_depth(tmp_path):
     assert len(set(made)) == 5
     photo.write_bytes(b"photo")
     assert fingerprint(photo, {"fps": "25"}, {"estimation": "1"}) == made[0]
+
+
+# -- one photo is finished while the next is prepared ----------------------------------------------
+
+def test_results_come_in_order_and_the_next_is_prepared_meanwhile():
+    prepared = [threading.Event() for _ in range(4)]
+
+    def prepare(job):
+        prepared[job].set()
+        return job * 10
+
+    def finish(job, value, stop):
+        if job + 1 < len(prepared):
+            assert prepared[job + 1].wait(10), "the next one waits for this one"
+        return job, value
+
+    assert list(overlap(range(4), prepare, finish)) == [(0, 0), (1, 10), (2, 20), (3, 30)]
+
+
+def test_at_most_one_prepared_job_waits():
+    waiting, most = set(), []
+
+    def prepare(job):
+        waiting.add(job)
+        most.append(len(waiting))
+        return job
+
+    def finish(job, value, stop):
+        time.sleep(0.02)
+        waiting.discard(job)
+        return job
+
+    assert list(overlap(range(12), prepare, finish)) == list(range(12))
+    assert max(most) <= 3  # one being finished, one waiting, one that is just prepared
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_leaving_early_stops_the_work_and_leaves_no_thread(error):
+    threads, told, begun = threading.active_count(), [], threading.Event()
+
+    def prepare(job):
+        if job == 1:
+            assert begun.wait(10)
+            raise error
+
+    def finish(job, value, stop):
+        begun.set()
+        told.append(stop.wait(10))
+
+    with pytest.raises(error):
+        list(overlap(range(5), prepare, finish))
+    assert told == [True], "what ran was not told to stop"
+    assert threading.active_count() == threads
+
+
+def test_failure_of_finishing_reaches_the_caller():
+    def finish(job, value, stop):
+        raise OSError(f"job {job}")
+
+    with pytest.raises(OSError, match="job 0"):
+        list(overlap(range(3), lambda job: job, finish))

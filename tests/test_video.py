@@ -23,6 +23,7 @@ from utils.video import (
     VideoWriter,
     as_fps,
     even_size,
+    holds_frames,
     probe,
     read_frame,
     read_metadata,
@@ -378,7 +379,7 @@ def test_unwritable_places_are_told_before_any_frame(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("utils.files.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("utils.files.Path.touch", refuse)
     with pytest.raises(OSError, match="cannot be written: Permission denied. Make it writable"):
         film(tmp_path / "other.mp4")
 
@@ -444,6 +445,22 @@ def test_what_is_no_video_is_refused(tmp_path, read):
             continue  # it lies at the start of the file, and is whole
         with pytest.raises(ValueError, match=f"{name}: is no video that can be read"):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize("codec, suffix", EVERY_FILE)
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_a_film_cut_anywhere_is_not_whole(tmp_path, codec, suffix, count):
+    """Also the last byte, and where the file's end became zeros (a disk does that in blocks)."""
+    path = film(tmp_path / f"film{suffix}", count, codec=codec, metadata={"made": "so"})
+    data = path.read_bytes()
+    assert holds_frames(path, count) and not holds_frames(path, count + 1)
+    lengths = np.random.default_rng(0).integers(0, len(data), 40).tolist()
+    for length in [*lengths, *(len(data) - near for near in (1, 2, 3, 9, 25, 60, 200))]:
+        path.write_bytes(data[:length])
+        assert not holds_frames(path, count) or not read_metadata(path), f"cut at {length}"
+        length = min(length, len(data) - 64)
+        path.write_bytes(data[:length] + bytes(len(data) - length))
+        assert not holds_frames(path, count) or not read_metadata(path), f"zeros from {length}"
 
 
 def test_a_frame_beyond_the_end_is_refused(tmp_path):

@@ -3,6 +3,8 @@
 import glob
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,6 +106,36 @@ def plan_jobs(photos, batch, out, suffix):
         folder = out / candidate
         jobs.append(Job(photo, folder, folder / f"3d_kbe{suffix}", ""))
     return jobs
+
+
+def overlap(jobs, prepare, finish):
+    """Yield the result of each job, in order, while the next job is being prepared.
+
+    Preparing stays in the calling thread, where Ctrl-C arrives; finishing runs in one other thread.
+    At most one prepared job waits for it, which bounds the memory.
+
+    Args:
+        jobs: list of anything.
+        prepare: function of a job.
+        finish: function of a job, what `prepare` returned, and a threading.Event that tells it to
+            give up: it is set when the caller stops early, who then waits for it.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(1, "film") as beside:
+        running = None
+        try:
+            for job in jobs:
+                prepared = prepare(job)
+                previous, running = running, beside.submit(finish, job, prepared, stop)
+                del prepared  # or it would be kept until the next one is there
+                if previous:
+                    yield previous.result()
+            if running:
+                yield running.result()
+        finally:
+            stop.set()
+            if running:
+                running.cancel()  # if it has not begun
 
 
 def fingerprint(photo, looks, weights, depth=None):

@@ -4,17 +4,23 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+PARTIAL = ".partial-"  # hidden, so that a glob over results never meets a half-written file
 
 
 @contextlib.contextmanager
 def complete_or_absent(path):
     """Yield a temporary path beside `path`; rename it there on success, delete it on any failure.
 
-    The temporary name keeps the suffix, since encoders and image writers choose by it, and starts
-    with a dot, so that a glob over results never meets a half-written file.
+    The temporary name keeps the suffix, since encoders and image writers choose by it.
 
     Args:
         path: the final file. Its folder must exist.
@@ -24,18 +30,13 @@ def complete_or_absent(path):
         OSError: the folder is missing or not writable.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files private; results get the permissions that any new file would have.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = _partial_beside(path)
+    with _locked(temporary, temporary.touch):
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -51,16 +52,50 @@ def folder_complete_or_absent(path):
         yield None
         return
     path = Path(path)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
-    try:
-        filled = temporary / "filled"
-        filled.mkdir()  # with the permissions of any new folder, unlike mkdtemp's
-        yield filled
-        if path.exists():
-            os.replace(path, temporary / "older")
-        os.replace(filled, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    temporary = _partial_beside(path)
+    with _locked(temporary, temporary.mkdir):
+        try:
+            filled = temporary / "filled"
+            filled.mkdir()
+            yield filled
+            if path.exists():
+                os.replace(path, temporary / "older")
+            os.replace(filled, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder):
+    """Remove what killed runs left half-written in a folder; what is being written is locked.
+
+    Where the system has no locks (Windows, some network file systems), nothing is removed.
+    """
+    for path in Path(folder).glob(f"{PARTIAL}*") if fcntl else ():
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            finally:
+                os.close(handle)
+
+
+def _partial_beside(path):
+    return path.with_name(f"{PARTIAL}{secrets.token_hex(8)}{path.suffix}")
+
+
+@contextlib.contextmanager
+def _locked(path, create):
+    """Create a file or folder and lock it, so that `remove_leftovers` knows it is in use."""
+    with contextlib.ExitStack() as stack:
+        while not path.exists():  # again, if another run removes it before it is locked
+            create()
+            with contextlib.suppress(OSError):  # a file system without locks
+                if fcntl:
+                    handle = os.open(path, os.O_RDONLY)
+                    stack.callback(os.close, handle)
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

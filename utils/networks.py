@@ -3,6 +3,8 @@
 from functools import cached_property, partial
 from pathlib import Path
 
+import torch
+
 from utils.checkpoints import load_estimator, load_network
 from utils.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
 from utils.files import file_digest
@@ -47,6 +49,11 @@ def find_weights(role, given=None, models=MODELS):
     return next((path for path in candidates if path.is_file()), None)
 
 
+def is_gpu_full(error):
+    """Whether an error says that a GPU has no memory left: torch's (CUDA, Metal) or CuPy's."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
 class Networks:
     """The networks that a run may need, each loaded when it is first asked for.
 
@@ -85,6 +92,11 @@ class Networks:
     def depth_inpainter(self):
         """Second inpainting network, taken for the disparity only, or None."""
         return self._load("inpaint_depth", "inpainting")
+
+    @cached_property
+    def on_cpu(self):
+        """The same networks on the CPU, for what a GPU has no room for."""
+        return Networks(**self.paths, device=torch.device("cpu"), trust=self.trust)
 
     @cached_property
     def digests(self):

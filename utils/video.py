@@ -26,6 +26,8 @@ BT709, STUDIO_RANGE = 1, 1  # AVCOL_*_BT709; AVCOL_RANGE_MPEG (16..235)
 # Chroma as the mean of its four pixels, and everything rounded: 2.3 ms at 1024x768.
 CAREFULLY = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 MAX_FPS = 1000
+MATROSKA_SEGMENT = b"\x18\x53\x80\x67"  # the part that holds all the rest (RFC 9559)
+GIF_COMMENT = b"\x21\xfe"
 GIF_MAX_FPS = 50  # its delays are whole hundredths of a second, and viewers refuse 1
 
 
@@ -315,6 +317,42 @@ def probe(path):
         duration_s = ticks / av.time_base if ticks else float(frames / fps)
         size = (stream.height, stream.width)
     return VideoInfo(frames, size, fps, {"hevc": "h265"}.get(name, name), duration_s)
+
+
+def holds_frames(path, frames):
+    """Whether a video of VideoWriter is all there; its packets are counted, none is decoded.
+
+    A copy that stopped half way, or a disk that filled a file's end with zeros, leaves films that
+    open and tell the right length.
+
+    Args:
+        path: the video.
+        frames: how many it should hold.
+    """
+    try:
+        with _opened(path) as container:
+            packets = [bytes(packet) for packet in container.demux(video=0)
+                       if packet.size and not packet.is_corrupt]
+    except ValueError:
+        return False
+    if packets and packets[-1].startswith(GIF_COMMENT):
+        packets.pop()
+    # No encoder ends a frame with this many zeros.
+    whole = [packet for packet in packets if not packet.endswith(bytes(16))]
+    return len(whole) == frames and _ends_as_told(Path(path))
+
+
+def _ends_as_told(path):
+    """Whether a file goes on to the end of its last part: Matroska's index, a GIF's trailer."""
+    with path.open("rb") as file:
+        head = file.read(100)
+        length = file.seek(0, os.SEEK_END)
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+    if MATROSKA_SEGMENT in head:  # its size follows: a byte that says "in 7 bytes", and those
+        start = head.index(MATROSKA_SEGMENT) + len(MATROSKA_SEGMENT) + 8
+        return start + int.from_bytes(head[start - 7 : start]) == length and last != b"\0"
+    return last == b";" or not head.startswith(b"GIF")
 
 
 def read_frame(path, index=0):
