@@ -39,6 +39,7 @@ from utils.camera import unproject
 from utils.edges import surface_mask
 from utils.filling import fill_from_far
 from utils.filters import binary_median
+from utils.inpainting import features_to_render, network_arguments
 
 RADIUS_PX = 3  # of OpenCV's methods
 COLUMNS = (
@@ -233,13 +234,11 @@ def by_network(path, device="cpu"):
     @torch.inference_mode()
     def fill(holed):
         pair = holed.pair
-        image, disparity, statistics = network.normalise(
-            pair.image.to(device), pair.disparity.to(device)
+        features, statistics = features_to_render(
+            network, pair.image.to(device), pair.disparity.to(device)
         )
-        context = network.context(image, disparity)
-        features = torch.cat([image, disparity, context], dim=1).float().cpu()
-        view, known = (x.to(device) for x in second_view(pair, features))
-        filled = network(view[:, :3], view[:, 3:4], known, view[:, 4:], statistics)
+        view, known = (x.to(device) for x in second_view(pair, features.cpu()))
+        filled = network(*network_arguments(network, view, known, statistics))
         return filled.image.float().cpu(), filled.disparity.float().cpu()
 
     return fill

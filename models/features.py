@@ -1,7 +1,10 @@
-"""The first ten convolutions of VGG-16, as a yardstick for how alike two images look."""
+"""Yardsticks for how alike two images look: VGG-16, or the encoder of a network that ships."""
 
 import torch
 from torch import nn
+from torch.nn import functional
+
+from models.compact_estimation import COARSEST
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1], as all torchvision weights expect
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -56,3 +59,40 @@ def _slice(layers):
         modules.add_module(str(index + 1), nn.ReLU(inplace=True))
     modules.add_module(str(layers[-1][0] + 2), nn.MaxPool2d(2))
     return modules
+
+
+class EncoderFeatures(nn.Module):
+    """The first stages of a MobileNetV2 encoder, frozen, where VGG-16 is not at hand.
+
+    forward(image) -> three feature maps
+        image: (B, 3, H, W) RGB in [0, 1].
+        features: (B, 16, H/2, W/2), (B, 24, H/4, W/4), (B, 32, H/8, W/8), sizes of an image
+            padded to multiples of 32; each channel over its spread `SPREADS`, so that maps weigh
+            about the same.
+
+    Args:
+        encoder: models.compact_estimation.MobileEncoder.
+    """
+
+    STAGES = (2, 4, 7)  # one past the layers whose outputs are taken
+    SPREADS = (3.5, 5.0, 5.0)
+
+    def __init__(self, encoder):
+        """Take the layers; weights are shared with the encoder."""
+        super().__init__()
+        ends = (0, *self.STAGES)
+        self.slices = nn.ModuleList(
+            encoder.features[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)
+        )
+        self.requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def forward(self, image):
+        """Return the three feature maps, finest first."""
+        height, width = image.shape[-2:]
+        padding = (0, -width % COARSEST, 0, -height % COARSEST)
+        x, maps = functional.pad(2 * image - 1, padding, mode="replicate"), []
+        x = x.contiguous(memory_format=torch.channels_last)  # ten times faster on a CPU
+        for layers, spread in zip(self.slices, self.SPREADS, strict=True):
+            x = layers(x)
+            maps.append(x / spread)
+        return maps

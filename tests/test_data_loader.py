@@ -146,6 +146,9 @@ def test_relative_disparity_may_be_smaller_but_not_of_another_shape(tmp_path):
     path = tmp_path / "disparity" / "photo0.png"
     cv2.imwrite(str(path), np.tile(np.arange(24, dtype=np.uint8), (20, 1)))
     assert samples(data_set)[0, 0, 0]["disparity"].shape == (1, 32, 40)
+    for rounded in ((5, 6), (21, 24), (20, 25)):  # half or an eighth, rounded either way
+        cv2.imwrite(str(path), np.ones(rounded, np.uint8))
+        data_sets.open_data_set(data_set).views(0)
     cv2.imwrite(str(path), np.tile(np.arange(24, dtype=np.uint8), (24, 1)))
     with pytest.raises(ValueError, match="is 24x24, its photo is 48x40"):
         data_sets.open_data_set(data_set).views(0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.pointcloud_inpainting import Inpaint
 from utils.camera import CameraPath, CropWindow, complete_windows, nearest_depth
 from utils.edges import surface_mask
-from utils.filling import fill_from_far
+from utils.filling import far_guesses, fill_from_far
 from utils.filters import gaussian_blur
 from utils.scene import (
     DISPARITY_FLOOR,
@@ -217,6 +217,31 @@ def test_filling_keeps_what_is_known_and_survives_nothing_known():
     filled = fill_from_far(view, known)
     assert torch.equal(filled * known, view * known)
     assert torch.equal(fill_from_far(view, torch.zeros(1, 1, 9, 9)), view)
+
+
+def test_mirrored_guess_continues_the_texture_of_the_far_side():
+    """Stripes of four px on the left of a hole, a near wall on its right."""
+    view = torch.zeros(1, 4, 31, 24)
+    view[:, 0], view[:, 3] = (torch.arange(24) // 4 % 2).float(), 10.0
+    view[..., 16:] = torch.tensor([0.0, 0.0, 1.0, 100.0]).view(1, 4, 1, 1)
+    known = torch.ones(1, 1, 31, 24)
+    known[..., 8:16] = 0
+    streak, mirrored, mean = far_guesses(view, known)[0, :, :, 15]
+    row = view[0, 0, 15]
+    assert (streak[0, 8:16] == row[7]).all()
+    assert torch.equal(mirrored[0, 8:16], row[:8].flip(0))
+    assert (mirrored[3, 8:16] == 10).all() and (mean[3, 8:16] < 40).all()
+    assert (mean[0, 8:16] > 0.7).all() and mean[0, 15] < 1, "every line has its say"
+
+
+def test_mirror_turns_back_where_its_surface_ends():
+    view = torch.rand(1, 4, 31, 12)
+    view[0, 3] = torch.tensor([90.0, 90, 90, 10, 10, 10, 0, 0, 0, 0, 0, 90])
+    known = torch.ones(1, 1, 31, 12)
+    known[..., 6:11] = 0
+    mirrored = far_guesses(view, known)[0, 1, :, 15]
+    # Three pixels of the surface, from the hole's edge inwards and back again: 5 4 3 4 5.
+    assert torch.equal(mirrored[:, 6:11], view[0, :, 15, [5, 4, 3, 4, 5]])
 
 
 # -- input --------------------------------------------------------------------------------------

@@ -85,7 +85,9 @@ def quick(monkeypatch):
     """Narrow networks, no curve, no TensorBoard; Accelerate decides anew in every test."""
     monkeypatch.setattr(training_records, "draw_curve", lambda path, history: None)
     monkeypatch.setattr(training_records, "open_tensorboard", lambda folder: None)
-    monkeypatch.setitem(inpainting_training.SIZES, "compact", ((4, 6, 8, 8), 4))
+    for size in inpainting_training.SIZES:
+        monkeypatch.setitem(inpainting_training.SIZES, size, ((4, 6, 8, 8), 4))
+    monkeypatch.setattr(inpainting_training, "COMPACT_WIDTHS", (8, 8, 8))
     monkeypatch.setitem(refinement_training.WIDTHS, "compact", (4, 6, 8))
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -247,17 +249,19 @@ def test_refinement_of_an_estimation_network(flags, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("dataset", "partial"),
-    [("drawn", False), ("photos", False), ("drawn,photos", False), ("drawn", True)],
-)
-def test_inpainting_leaves_a_network_for_kbe(flags, tmp_path, dataset, partial, capsys):
-    arguments = [*flags, "--training-mode", "inpainting", "--dataset", dataset]
-    assert train.main(arguments + ["--partial-conv"] * partial) == 0
+@pytest.mark.parametrize(("dataset", "more", "kind"), [
+    ("drawn", [], "CompactInpaint"),
+    ("photos", [], "CompactInpaint"),
+    ("drawn,photos", ["--network", "paper"], "Inpaint"),
+    ("drawn", ["--partial-conv"], "PartialInpaint"),
+])
+def test_inpainting_leaves_a_network_for_kbe(flags, tmp_path, dataset, more, kind, capsys):
+    arguments = [*flags, "--training-mode", "inpainting", "--dataset", dataset, *more]
+    assert train.main(arguments) == 0
     figures = json.loads(capsys.readouterr().out)
     assert any(name.endswith("psnr_holes of rule") for name in figures)
     network = checkpoints.load_network(tmp_path / "models" / "inpaint-3dkbe.tar", "inpainting")
-    assert type(network).__name__ == ("PartialInpaint" if partial else "Inpaint")
+    assert type(network).__name__ == kind
 
 
 @pytest.mark.parametrize("mode", ["estimation", "refinement", "inpainting"])
@@ -582,20 +586,45 @@ def test_windows_stay_inside_the_photo(uniform):
 
 
 def test_gradients_reach_the_context_through_the_renderer(flags, batch):
-    trainer = trainer_for([*flags, "--training-mode", "inpainting"])
+    trainer = trainer_for([*flags, "--training-mode", "inpainting", "--network", "paper"])
     sum(trainer.losses(batch).values()).backward()
     for parameter in trainer.parts["inpaint"].network.moduleContext.parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0
 
 
 def test_inpainting_terms_have_the_reference_weights(flags, batch, monkeypatch):
-    trainer = trainer_for([*flags, "--training-mode", "inpainting"])
+    trainer = trainer_for([*flags, "--training-mode", "inpainting", "--network", "paper"])
     with torch.no_grad():
         weighted = trainer.losses(batch)
         monkeypatch.setattr(losses, "WEIGHTS", dict.fromkeys(losses.WEIGHTS, 1.0))
         plain = trainer.losses(batch)
     ratios = {name: float(weighted[name] / plain[name]) for name in plain}
+    assert ratios.pop("prc") == pytest.approx(0.05) and ratios.pop("style") == pytest.approx(120)
     assert ratios == pytest.approx({"hole": 6, "valid": 1, "tv": 0.1, "ord": 1e-4, "grad": 10})
+
+
+def test_features_come_from_the_network_that_ships_where_vgg_is_missing(monkeypatch, caplog):
+    monkeypatch.setattr(checkpoints, "VGG16_PATH", Path("nowhere"))
+    caplog.set_level("INFO")
+    features = inpainting_training.perceptual_features("cpu")
+    assert "models/bundled/disparity-estimation.safetensors" in caplog.text
+    image = torch.rand(2, 3, 40, 70).requires_grad_()
+    maps = features(image)
+    assert [tuple(x.shape) for x in maps] == [(2, 16, 32, 48), (2, 24, 16, 24), (2, 32, 8, 12)]
+    sum(x.square().mean() for x in maps).backward()
+    assert image.grad.abs().amax(dim=(0, 1)).min() > 0, "every pixel counts"
+    assert not any(p.requires_grad for p in features.parameters())
+
+
+def test_compact_network_starts_as_the_mean_of_the_rules(flags, batch):
+    trainer = trainer_for([*flags, "--training-mode", "inpainting"])
+    task = inpainting_training.make_task(trainer.parts["inpaint"].network, batch)
+    guesses, mask = task.arguments
+    filled = trainer.parts["inpaint"].best(guesses, mask)
+    known = task.mask > 0
+    assert torch.equal(filled.image * known, task.view[:, :3] * known)
+    assert torch.equal(filled.disparity * known, task.view[:, 3:] * known)
+    assert torch.allclose(filled.image, guesses.mean(dim=1)[:, :3], atol=1e-5)
 
 
 def test_vgg_joins_where_it_was_downloaded(tmp_path, monkeypatch, caplog):
@@ -630,7 +659,8 @@ def adversarial(flags, tmp_path, monkeypatch):
     """adversarial(flags...) -> trainer with a tiny judge, on a tiny crop."""
     monkeypatch.setattr(adversarial_training, "MPDDiscriminator", TinyJudge)
     monkeypatch.setattr(train, "check_settings", lambda settings: None)
-    train.main([*flags, "--training-mode", "inpainting", "--steps", "1", "--save-name", "start"])
+    train.main([*flags, "--training-mode", "inpainting", "--steps", "1", "--save-name", "start",
+                "--network", "paper"])
     start = tmp_path / "models" / "inpaint-start.tar"
 
     def build(*more):
@@ -673,7 +703,7 @@ def test_generators_gradient_leaves_the_judge_alone(adversarial):
     before = snapshot(trainer, "discriminator")
     generator = trainer.parts["inpaint"]
     _, task = trainer.moved_view(generator.network, batch)
-    terms = trainer.generator_losses(task, trainer.inpaint(generator.wrapped, task))
+    terms = trainer.generator_losses(task, generator.wrapped(*task.arguments))
     trainer.update("inpaint", terms, batch)
     judge = trainer.parts["discriminator"].network
     assert not moved(trainer, "discriminator", before)

@@ -6,6 +6,7 @@ import torch
 
 from models.discriminator import MPDDiscriminator, add_spectral_norm
 from utils import checkpoints, losses
+from utils.inpainting import features_to_render, network_arguments
 from utils.inpainting_training import (
     SIDE_WEIGHT,
     InpaintingTrainer,
@@ -55,10 +56,10 @@ class AdversarialTrainer(InpaintingTrainer):
         The truth of this task is what was rendered: it says nothing about holes.
         """
         lifted = lift(batch)
-        image, disparity, statistics = network.normalise(lifted.image, lifted.disparity)
-        features = torch.cat([image, disparity, network.context(image, disparity)], dim=1)
+        features, statistics = features_to_render(network, lifted.image, lifted.disparity)
         view, mask = render_moved(lifted, features, random_shifts(lifted, batch["uniform"]))
-        task = Task(view, mask, statistics, lifted.image, lifted.disparity, mask)
+        arguments = network_arguments(network, view, mask, statistics)
+        task = Task(view, mask, statistics, arguments, lifted.image, lifted.disparity, mask)
         return lifted, task
 
     def generator_steps(self):
@@ -74,7 +75,7 @@ class AdversarialTrainer(InpaintingTrainer):
         due = self.generator_steps()
         with self.accelerator.autocast(), torch.set_grad_enabled(due):
             lifted, task = self.moved_view(generator.network, batch)
-            filled = self.inpaint(generator.wrapped if due else generator.network, task)
+            filled = (generator.wrapped if due else generator.network)(*task.arguments)
         terms = {}
         if due:
             terms = self.generator_losses(task, filled)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 
 from models.compact_estimation import CompactDisparity
+from models.compact_inpainting import CompactInpaint
 from models.disparity_estimation import Disparity, Estimation, Semantics
 from models.disparity_refinement import Refine, RefinePretrained
 from models.features import VGG16Partial
@@ -54,7 +55,7 @@ def load_network(path, role, device="cpu", trust=False):
         trust: see read_checkpoint.
     Returns:
         nn.Module in eval mode, for RGB in [0, 1]: Disparity or CompactDisparity, Refine or
-        RefinePretrained, Inpaint or PartialInpaint, Semantics, VGG16Partial.
+        RefinePretrained, Inpaint, PartialInpaint or CompactInpaint, Semantics, VGG16Partial.
     Raises:
         ValueError: the file cannot be read, is no network that we know, is one for another role,
             or a key is missing, surplus or misshaped.
@@ -239,6 +240,13 @@ def _refine(network):
     ))
 
 
+def _compact_inpaint(shapes):
+    widths = [_size(shapes, "entry.moduleMain.0.weight", 0, 32)]
+    while shape := shapes.get(f"downs.{len(widths) - 1}.moduleMain.1.weight"):
+        widths.append(shape[0])
+    return CompactInpaint(widths)
+
+
 def _inpaint(network, activation):
     return lambda shapes: network(
         _widths(shapes, activation),
@@ -255,6 +263,8 @@ VARIANTS = (
             _refine(RefinePretrained)),
     Variant("refinement", "a refinement network without shortcuts",
             r"^module(Refine|ImageOne|DisparityOne|DisparityFou)\.", _refine(Refine)),
+    Variant("inpainting", "a compact inpainting network", r"^(entry|downs|ups|exit)\.",
+            _compact_inpaint),
     Variant("inpainting", "a partial-convolution inpainting network",
             r"^(moduleInput|0x0 - 0x1)\.conv1\.", _inpaint(PartialInpaint, "p_relu_1.weight")),
     Variant("inpainting", "an inpainting network", r"^module(Context|Input)\.",

@@ -7,12 +7,16 @@ import torch
 
 import kernels
 from models.blocks import Statistics
+from models.compact_inpainting import CompactInpaint
+from models.features import EncoderFeatures
 from utils import losses, metrics
 from utils.camera import CameraPath, CropWindow, nearest_depth, unproject
 from utils.depth_training import MeanFigures, initialise, start_from
 from utils.edges import surface_mask
 from utils.filling import fill_from_far
 from utils.filters import binary_median
+from utils.inpainting import features_to_render, network_arguments
+from utils.networks import MODELS
 from utils.refinement_training import LIFT, PEAK, fill_unknown
 from utils.scene import DISPARITY_FLOOR
 from utils.trainer import Trainer
@@ -20,6 +24,8 @@ from utils.trainer import Trainer
 log = logging.getLogger(__name__)
 
 SIZES = {"compact": ((16, 32, 64, 128), 16), "paper": ((32, 64, 128, 256), 64)}
+COMPACT_WIDTHS = (32, 48, 80, 128)
+ENCODER_PATH = MODELS / "bundled" / "disparity-estimation.safetensors"
 SIDE_WEIGHT = 10  # of all terms that hold the generator to what it was shown (SPEC 9.6)
 
 
@@ -35,11 +41,12 @@ class Lifted(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What the network is shown, normalised and zero in holes, and what is true there."""
+    """What the network is shown, zero in holes, and what is true there."""
 
     view: torch.Tensor  # (B, 4 + C, H, W): image, disparity, context
     mask: torch.Tensor  # (B, 1, H, W), 1 = known, 0 = hole
-    statistics: Statistics
+    statistics: Statistics | None  # by which the view is normalised
+    arguments: tuple  # what the network is called with
     image: torch.Tensor  # (B, 3, H, W), true
     disparity: torch.Tensor  # (B, 1, H, W), true, as the photo's camera sees it
     known: torch.Tensor  # (B, 1, H, W): where the true disparity is known
@@ -130,13 +137,12 @@ def make_task(network, batch):
     Elsewhere the photo keeps its place and loses the pixels that a camera move would hide.
 
     Args:
-        network: Inpaint, whose context is rendered along; gradients reach it.
+        network: the bare network; if its context is rendered along, gradients reach it.
         batch: see `data_loader.Samples`, with second views.
     """
     lifted = lift(batch)
     second = batch["has_second"].view(-1, 1, 1, 1) > 0
-    image, disparity, statistics = network.normalise(lifted.image, lifted.disparity)
-    features = torch.cat([image, disparity, network.context(image, disparity)], dim=1).float()
+    features, statistics = features_to_render(network, lifted.image, lifted.disparity)
     mask = hidden_mask(lifted, random_shifts(lifted, batch["uniform"]))
     view, true_disparity, known = features * mask, lifted.disparity, batch["mask"]
     if second.any():
@@ -147,7 +153,8 @@ def make_task(network, batch):
         true_disparity = torch.where(second, seen, true_disparity)
         known = torch.where(second, seen_known, known)
     true_image = torch.where(second, batch["second_image"], batch["image"])
-    return Task(view, mask, statistics, true_image, true_disparity, known)
+    arguments = network_arguments(network, view, mask, statistics)
+    return Task(view, mask, statistics, arguments, true_image, true_disparity, known)
 
 
 def disparity_seen_from_photo(lifted, batch, shift):
@@ -166,7 +173,7 @@ def disparity_seen_from_photo(lifted, batch, shift):
 
 
 def perceptual_features(device):
-    """Feature network for perceptual and style terms, or None; the log says which.
+    """Feature network for perceptual and style terms; the log says which.
 
     Returns:
         callable image (B, 3, H, W) RGB in [0, 1] -> list of feature maps.
@@ -176,9 +183,9 @@ def perceptual_features(device):
     if checkpoints.VGG16_PATH.exists():
         log.info("perceptual terms by VGG-16, %s", checkpoints.VGG16_PATH)
         return checkpoints.load_network(checkpoints.VGG16_PATH, "features", device)
-    log.info("no perceptual and style terms: VGG-16 is not at %s; ./download_models.sh gets it",
-             checkpoints.VGG16_PATH)
-    return None
+    log.info("perceptual terms by the encoder of %s: VGG-16 is not at %s; ./download_models.sh "
+             "gets it", ENCODER_PATH, checkpoints.VGG16_PATH)
+    return EncoderFeatures(checkpoints.load_network(ENCODER_PATH, "estimation", device).encoder)
 
 
 class InpaintingTrainer(Trainer):
@@ -189,7 +196,7 @@ class InpaintingTrainer(Trainer):
     second_view = True
 
     def build(self):
-        """Inpaint or PartialInpaint."""
+        """CompactInpaint, Inpaint or PartialInpaint."""
         return {self.kind: (self._generator(), self.settings.lr_inpaint)}
 
     def _generator(self):
@@ -199,28 +206,26 @@ class InpaintingTrainer(Trainer):
         settings = self.settings
         self.features = perceptual_features(self.device)
         widths, channels = SIZES[settings.network]
-        network = (PartialInpaint if settings.partial_conv else Inpaint)(
-            widths, context_channels=channels
-        )
+        if settings.partial_conv:
+            network = PartialInpaint(widths, context_channels=channels)
+        elif settings.network == "compact":
+            network = CompactInpaint(COMPACT_WIDTHS)
+        else:
+            network = Inpaint(widths, context_channels=channels)
         if settings.network == "paper":
             initialise(network, 0.01)
         if settings.model_path and not settings.resume:
             start_from(network, settings.model_path)
         return network
 
-    def inpaint(self, network, task):
-        """Let the network fill a task's holes."""
-        return network(
-            task.view[:, :3], task.view[:, 3:4], task.mask, task.view[:, 4:], task.statistics
-        )
-
     def losses(self, batch):
         """Colour terms of Liu et al. (2018), `ord` and `grad` of disparity, also in the holes."""
         part = self.parts[self.kind]
         task = make_task(part.network, batch)
-        filled = self.inpaint(part.wrapped, task)
+        filled = part.wrapped(*task.arguments)
         terms = losses.inpainting_loss(
-            filled.image, task.image, task.mask, features=self.features
+            filled.image, task.image, task.mask, features=self.features,
+            keeps_known=isinstance(part.network, CompactInpaint),
         )
         terms["ord"] = losses.ord_loss(filled.disparity, task.disparity, task.known)
         terms["grad"] = losses.gradient_loss(
@@ -234,7 +239,7 @@ class InpaintingTrainer(Trainer):
         for batch in self.data.validation(self.device):
             network = self.parts[self.kind].best
             task = make_task(network, batch)
-            filled = self.inpaint(network, task)
+            filled = network(*task.arguments)
             ours.add(hole_figures(filled.image, filled.disparity, task), batch)
             image, disparity = restore(task)
             by_rule = fill_from_far(torch.cat([image, disparity], dim=1), task.mask)
@@ -246,7 +251,7 @@ class InpaintingTrainer(Trainer):
         with torch.no_grad():
             network = self.parts[self.kind].best
             task = make_task(network, batch)
-            filled = self.inpaint(network, task)
+            filled = network(*task.arguments)
         image, disparity = restore(task)
         return [image, task.image, filled.image, disparity, task.disparity, filled.disparity]
 
@@ -254,6 +259,8 @@ class InpaintingTrainer(Trainer):
 def restore(task):
     """Image and disparity of a task's view in their own units, zero in holes."""
     statistics = task.statistics
+    if statistics is None:
+        return task.view[:, :3], task.view[:, 3:4]
     image = task.view[:, :3] * statistics.image_std + statistics.image_mean
     disparity = task.view[:, 3:4] * statistics.disparity_std + statistics.disparity_mean
     return image * task.mask, disparity * task.mask

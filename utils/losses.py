@@ -317,7 +317,9 @@ def total_variation(image):
     return image.diff(dim=-1).abs().mean() + image.diff(dim=-2).abs().mean()
 
 
-def inpainting_loss(output, truth, mask, known=None, features=None, kbe_only=False):
+def inpainting_loss(
+    output, truth, mask, known=None, features=None, kbe_only=False, keeps_known=False
+):
     """Terms of Liu et al., "Image inpainting for irregular holes", 2018, for one picture.
 
     Args:
@@ -327,13 +329,16 @@ def inpainting_loss(output, truth, mask, known=None, features=None, kbe_only=Fal
         features: callable image -> sequence of feature maps (see models.features) that takes RGB in
             [0, 1], or None: no perceptual and no style term then.
         kbe_only: only "color" and, with features, "prc".
+        keeps_known: the output is what was given wherever that is known, so that comparing the
+            features of output and of composed picture would do the same twice.
     Returns:
         dict: "hole", "valid", "tv" and, with features, "prc" and "style".
     """
     output, truth, mask = output.float(), truth.float(), mask.float()
     known = truth * mask if known is None else known.float()
     composed = mask * known + (1 - mask) * output
-    terms = _feature_terms(output, composed, truth, features) if features is not None else {}
+    judged = [composed] if keeps_known else [output, composed]
+    terms = _feature_terms(judged, truth, features) if features is not None else {}
     error = (output - truth).abs()
     if kbe_only:
         terms.pop("style", None)
@@ -345,12 +350,12 @@ def inpainting_loss(output, truth, mask, known=None, features=None, kbe_only=Fal
     }
 
 
-def _feature_terms(output, composed, truth, features):
-    """Perceptual and style distance of output and composed picture to the truth."""
-    ours, mixed, theirs = (features(x.expand(-1, 3, -1, -1)) for x in (output, composed, truth))
+def _feature_terms(judged, truth, features):
+    """Perceptual and style distance of some pictures to the truth, summed over the pictures."""
+    *ours, theirs = (features(x.expand(-1, 3, -1, -1)) for x in (*judged, truth))
     prc = style = 0
-    for a, b, target in zip(ours, mixed, theirs, strict=True):
-        for candidate in (a, b):
+    for *candidates, target in zip(*ours, theirs, strict=True):
+        for candidate in candidates:
             prc = prc + (candidate.float() - target.float()).abs().mean()
             style = style + (gram(candidate) - gram(target)).abs().mean()
     return {"prc": prc, "style": style}

@@ -9,6 +9,7 @@ from utils.camera import AutoZoom, CropWindow, find_zoom_window, unproject
 from utils.edges import surface_mask
 from utils.filling import fill_from_far
 from utils.filters import binary_median
+from utils.inpainting import features_to_render, network_arguments
 from utils.matte import Matte
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
@@ -137,7 +138,7 @@ class Scene:
         """Add what the camera at `shift` uncovers to the cloud.
 
         Args:
-            network: `Inpaint` or `PartialInpaint` in eval mode; None fills by rule, from the
+            network: an inpainting network in eval mode; None fills by rule, from the
                 farther side.
             shift: (3,) added to every point.
             focal_px: focal length of that view, px of the photo; the photo's by default.
@@ -209,13 +210,11 @@ class _View:
     def inpaint(self, network):
         """Render image, disparity and the network's context, and let it fill the holes."""
         device = next(network.parameters()).device
-        image, disparity, statistics = network.normalise(self.image.to(device),
-                                                         self.disparity.to(device))
-        context = network.context(image, disparity)
-        features = torch.cat([image, disparity, context], dim=1).to(self.points.device)
-        view, known = self.render(features)
+        features, statistics = features_to_render(network, self.image.to(device),
+                                                  self.disparity.to(device))
+        view, known = self.render(features.to(self.points.device))
         view, known = view.to(device), known.to(device)
-        filled = network(view[:, :3], view[:, 3:4], known, view[:, 4:], statistics)
+        filled = network(*network_arguments(network, view, known, statistics))
         return type(filled)(*(part.to(self.points.device) for part in filled))
 
 
