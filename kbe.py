@@ -487,20 +487,22 @@ def save_disparity(job, plan, scene):
 
 def build_scene(plan, disparity, settings, device):
     """Lift the photo; return its Scene, the CameraPath in it, and the plan with final windows."""
-    from utils.camera import CameraPath, nearest_depth
+    from utils.camera import CameraPath, aim, nearest_depth
     from utils.scene import Scene, find_scene_zoom, scale_disparity
 
     on = device if device.type == "cuda" else "cpu"
+    start, end = plan.start.scaled(*plan.scale), plan.end.scaled(*plan.scale)
+    at = aim(plan.image.shape[2:], start, start if settings.autozoom else end)
     scene = Scene(plan.image.to(on), scale_disparity(disparity.to(on), BASELINE), plan.focal_px,
-                  BASELINE)
+                  BASELINE, at)
     if settings.autozoom:
         across, down = plan.scale
-        found = find_scene_zoom(scene, plan.start.scaled(across, down))
-        plan = plan._replace(end=found.window.scaled(1 / across, 1 / down))
+        end = find_scene_zoom(scene, start).window
+        plan = plan._replace(end=end.scaled(1 / across, 1 / down))
         log.info("automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f",
                  *vars(plan.end).values())
-    path = CameraPath(plan.start.scaled(*plan.scale), plan.end.scaled(*plan.scale), scene.size,
-                      nearest_depth(scene.depth), plan.focal_px, settings.dolly)
+    path = CameraPath(start, end, scene.size, nearest_depth(scene.depth), plan.focal_px,
+                      settings.dolly, at)
     return scene, path, plan
 
 

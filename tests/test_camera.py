@@ -14,6 +14,7 @@ from utils.camera import (
     CameraPath,
     CropWindow,
     WindowNumbers,
+    aim,
     check_window,
     complete_windows,
     default_focal_px,
@@ -37,6 +38,24 @@ def numbers_of(arguments, name):
 
 
 # -- windows ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("dolly", [False, True])
+def test_default_windows_are_aimed_at_the_centre_as_published(dolly):
+    assert aim((768, 1024), *complete_windows((768, 1024), dolly=dolly)[:2]) == (512, 384)
+
+
+def test_windows_in_a_corner_are_looked_at():
+    window = CropWindow(100, 384, 200, 150)
+    center = aim((768, 1024), window, window)
+    assert center == (110, 384)
+    path = CameraPath(window, window, (768, 1024), 512.0, 512.0, aim=center)
+    assert path.pose(0).shift == pytest.approx((10 * 512 / 512, 0, 0))
+
+
+def test_default_windows_of_a_narrow_film_move_as_far_for_their_size():
+    wide, narrow = (complete_windows((400, 600), aspect=aspect)[:2] for aspect in (None, 0.5))
+    moves = [(end.center_u - start.center_u) / start.width for start, end in (wide, narrow)]
+    assert moves[1] == pytest.approx(moves[0], rel=0.01)
 
 def test_windows_match_golden_where_they_are_not_corrected(golden):
     cases = json.loads((golden / "cli_windows.json").read_text())["cases"]

@@ -159,9 +159,29 @@ def test_output_can_be_a_file_whose_suffix_chooses_the_codec(photo, depth, tmp_p
     assert (tmp_path / "clip_preview.png").exists()
 
 
-def test_portrait_film_of_a_landscape_photo(photo, depth, tmp_path):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--size", "90x160") == 0
+@pytest.mark.parametrize(("flags", "window"), [
+    ([], (46.6, 33.5, 36, 64)), (["--dolly"], (48, 36, 32, 57)), (["--autozoom"], (48, 36, 39, 69)),
+    (["--startU", "28", "--startV", "40", "--startW", "34", "--endU", "31", "--endW", "30"],
+     (28, 40, 34, 60)),
+    (["--startU", "72", "--startW", "36", "--endU", "70"], (72, 33.5, 36, 64))])
+def test_portrait_film_shows_its_window_of_a_landscape_photo(photo, depth, tmp_path, flags, window,
+                                                             capsys):
+    """No letterbox, and a window in a corner is looked at, not travelled to."""
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--size", "90x160",
+               "--write-frames", "--json", *flags) == 0
     assert decoded(tmp_path / "o" / "3d_kbe.mp4")[0].shape == (160, 90, 3)
+    first = cv2.imread(str(tmp_path / "o" / "frames" / "00000.png"))
+    u, v, width, height = window
+    to_frame = np.float32([[90 / width, 0, 45 - u * 90 / width - 0.5],
+                           [0, 160 / height, 80 - v * 160 / height - 0.5]])
+    wanted = cv2.warpAffine(cv2.imread(str(photo)), to_frame, (90, 160), flags=cv2.INTER_LINEAR,
+                            borderMode=cv2.BORDER_REPLICATE)
+    # What is far lags behind by parallax, and the disc is near.
+    assert np.median(np.abs(first.astype(int) - wanted)) < 8
+    if "--dolly" not in flags:  # its end invents much that is in the way at the start
+        red = [(picture[..., 2].astype(int) - picture[..., 1] > 60) for picture in (first, wanted)]
+        assert (red[0] & red[1]).sum() > 0.85 * (red[0] | red[1]).sum()
+        assert json.loads(capsys.readouterr().out)["invented"] < 0.05
 
 
 @pytest.mark.parametrize(("layout", "name", "width"), [

@@ -303,3 +303,25 @@ def test_matte_is_white_just_where_the_photo_shows_nothing():
     known = ~holes & (frame == photo_alone).all(axis=2)
     assert (matte[known] < 255).all() and matte[known].mean() < 10
     assert frame[holes].any(), "the scene keeps its colours"
+
+
+# -- aim ----------------------------------------------------------------------------------------
+
+def aimed_scene(aim):
+    scene = pillar_scene()
+    return Scene(scene.image, scene.disparity, scene.focal_px, 120.0, aim)
+
+
+def test_aim_moves_the_picture_like_a_lens_and_uncovers_nothing():
+    plain, aimed = pillar_scene(), aimed_scene((22.0, 20.0))
+    first, holes = plain.render((0, 0, 0), fill=False)
+    second, aside = aimed.render((0, 0, 0), fill=False)
+    assert np.abs(second[4:, 10:].astype(int) - first[:-4, :-10]).max() <= 1
+    assert (aside[4:, 10:] == holes[:-4, :-10]).all()
+
+
+def test_aimed_scene_is_inpainted_where_it_is_uncovered():
+    aimed, shift = aimed_scene((22.0, 20.0)), (8.0, 0.0, -8.0)
+    before = aimed.render(shift, size=(24, 32), focal_px=32.0)[1].sum()
+    assert aimed.inpaint(None, shift) > 0
+    assert aimed.render(shift, size=(24, 32), focal_px=32.0)[1].sum() < 0.2 * before

@@ -17,6 +17,9 @@ from kernels import render_pointcloud
 # Share of the long side that does not count when the nearest depth is looked for: the reference's
 # 128 pixels at 1024. What lies there leaves the picture as the camera moves in.
 BORDER_SHARE = 0.125
+# How far the middle of the windows may lie from the photo's centre, as a share of the larger one,
+# before the camera aims elsewhere: windows of 0.9 of the photo, as published, hardly lie farther.
+AIM_SLACK = 0.05
 # Windows may differ in shape by this much before they are adapted: rounding to whole pixels does.
 ASPECT_TOLERANCE = 0.02
 
@@ -148,10 +151,11 @@ def _complete(numbers, default, image_size, box):
     elif h is None:
         h = int(box_height * w / box_width)
     u, v = numbers.u, numbers.v
+    aside = 1 / center_divisor - 1 / 2  # of a film's width, that is of the box
     if u is None:
-        u = _fit(width / center_divisor, w / 2, width)
+        u = _fit(width / 2 + aside * box_width, w / 2, width)
     if v is None:
-        v = _fit(height / center_divisor, h / 2, height)
+        v = _fit(height / 2 + aside * box_height, h / 2, height)
     return CropWindow(u, v, w, h)
 
 
@@ -190,6 +194,25 @@ def nearest_depth(depth, border_share=BORDER_SHARE):
     return float(depth[..., top : height - top, left : width - left].amin())
 
 
+def aim(image_size, start, end):
+    """Return the (u, v) in the photo, px, that the camera looks at, the middle of all frames.
+
+    As published that is the photo's centre, and windows elsewhere are reached by moving the camera.
+    A narrow film of a wide photo, or a window in a corner, would take it far aside, where
+    everything is seen askew. Beyond AIM_SLACK the camera looks aside instead, as by shifting a
+    lens, which uncovers nothing.
+
+    Args:
+        image_size: (height, width) of the photo, px.
+        start, end: CropWindow in it.
+    """
+    height, width = image_size
+    axes = ((width, start.center_u + end.center_u, max(start.width, end.width)),
+            (height, start.center_v + end.center_v, max(start.height, end.height)))
+    return tuple(min(max(side / 2, total / 2 - AIM_SLACK * extent), total / 2 + AIM_SLACK * extent)
+                 for side, total, extent in axes)
+
+
 class CameraPose(NamedTuple):
     """Where the camera stands: what is added to every point, and the focal length of the photo."""
 
@@ -215,15 +238,21 @@ class CameraPath:
     nearest_depth: float  # unit of the baseline
     focal_px: float  # of that photo
     dolly: bool = False
+    aim: tuple[float, float] | None = None  # (u, v) px, see `aim`; None: the photo's centre
+
+    @property
+    def center(self):
+        """(u, v) of the photo that is in the middle of a frame when the camera has not moved."""
+        return self.aim or (self.image_size[1] / 2, self.image_size[0] / 2)
 
     @property
     def crop(self):
-        """(height, width) of the centred patch of every view that becomes the frame, px."""
+        """(height, width) of the patch of every view that becomes the frame, px."""
         return (max(self.start.height, self.end.height), max(self.start.width, self.end.width))
 
     def pose(self, t):
         """Return the CameraPose at t in [0, 1]; a little outside is the overshoot of inpainting."""
-        height, width = self.image_size
+        center_u, center_v = self.center
         window_width = (1 - t) * self.start.width + t * self.end.width
         u = (1 - t) * self.start.center_u + t * self.end.center_u
         v = (1 - t) * self.start.center_v + t * self.end.center_v
@@ -231,7 +260,7 @@ class CameraPath:
         if self.dolly:
             focal_px *= (1 - t) + t * self.end.width / self.start.width
         depth = self.nearest_depth * window_width / self.crop[1]
-        shift = (-(u - width / 2) * depth / focal_px, -(v - height / 2) * depth / focal_px,
+        shift = (-(u - center_u) * depth / focal_px, -(v - center_v) * depth / focal_px,
                  depth - self.nearest_depth)
         return CameraPose(shift, focal_px)
 

@@ -45,7 +45,8 @@ def write_ply(path, scene):
             for begin in range(0, count, CHUNK):
                 part = slice(begin, begin + CHUNK)
                 vertices = np.empty(points[0, part].shape, VERTEX)
-                vertices["position"] = points[:, part].T * (1 / unit, -1 / unit, -1 / unit)
+                straight = points[:, part] + np.outer(scene.shear, points[2, part])
+                vertices["position"] = straight.T * (1 / unit, -1 / unit, -1 / unit)
                 vertices["color"] = colors[part]
                 file.write(vertices.tobytes())
     return count

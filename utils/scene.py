@@ -50,11 +50,14 @@ class Scene:
         disparity: (1, 1, H, W) px, larger = nearer, positive (see `scale_disparity`).
         focal_px: focal length of the photo, px.
         baseline: depth = focal_px * baseline / disparity.
+        aim: (u, v) px of the photo that the middle of a view shows before the camera moves; the
+            photo's centre by default. Points are sheared for it: their x and y, and every `shift`,
+            are relative to the line from the camera through that pixel.
     Raises:
         ValueError: shapes do not fit together, or disparity is not finite and positive.
     """
 
-    def __init__(self, image, disparity, focal_px, baseline):
+    def __init__(self, image, disparity, focal_px, baseline, aim=None):
         """Lift every pixel that lies on a surface."""
         if image.ndim != 4 or image.shape[:2] != (1, 3):
             raise ValueError(f"image must be (1, 3, H, W), got {tuple(image.shape)}.")
@@ -67,6 +70,9 @@ class Scene:
         self.image = image.to(self.device, torch.float32)
         self.disparity = disparity.to(self.device, torch.float32)
         self.focal_px, self.baseline = float(focal_px), float(baseline)
+        across, down = aim or (image.shape[3] / 2, image.shape[2] / 2)
+        self.shear = ((across - image.shape[3] / 2) / self.focal_px,
+                      (down - image.shape[2] / 2) / self.focal_px, 0.0)  # of x, y and z by z
         self._points, self._colors, self._spacing = [], [], []
         self._cloud = None
         points = unproject(self.depth, self.focal_px)
@@ -106,7 +112,10 @@ class Scene:
     def _append(self, points, image, spacing, keep):
         """Add the pixels where `keep` (1, 1, H, W) is true to the cloud."""
         index = keep.view(-1).nonzero().view(-1)
-        self._points.append(points[0, :, index])
+        points = points[0, :, index]
+        if any(self.shear):
+            points = points - points.new_tensor(self.shear).view(3, 1) * points[2]
+        self._points.append(points)
         self._colors.append((image[0].flatten(1)[:, index].T * 255).round().clamp(0, 255).byte())
         self._spacing.append(spacing.view(-1)[index])
         self._cloud = None
@@ -147,6 +156,7 @@ class Scene:
             int: how many points were added.
         """
         focal_px = focal_px or self.focal_px
+        shift = [value + slope * shift[2] for value, slope in zip(shift, self.shear, strict=True)]
         image, disparity = self._working_copy()
         scale = image.shape[3] / self.size[1]
         view = _View(image, disparity, shift, self.focal_px * scale, focal_px * scale,

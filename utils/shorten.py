@@ -21,7 +21,7 @@ def shortened(path, kept):
         kept: part of the way from that viewpoint that is kept, 0 to 1.
     """
     height, width = path.crop
-    rest = CropWindow(path.image_size[1] / 2, path.image_size[0] / 2, width, height)
+    rest = CropWindow(*path.center, width, height)
 
     def pulled(window):
         return CropWindow(*((1 - kept) * there + kept * here for there, here in
