@@ -151,11 +151,10 @@ def _complete(numbers, default, image_size, box):
     elif h is None:
         h = int(box_height * w / box_width)
     u, v = numbers.u, numbers.v
-    aside = 1 / center_divisor - 1 / 2  # of a film's width, that is of the box
     if u is None:
-        u = _fit(width / 2 + aside * box_width, w / 2, width)
+        u = _fit((width - box_width) / 2 + box_width / center_divisor, w / 2, width)
     if v is None:
-        v = _fit(height / 2 + aside * box_height, h / 2, height)
+        v = _fit((height - box_height) / 2 + box_height / center_divisor, h / 2, height)
     return CropWindow(u, v, w, h)
 
 
