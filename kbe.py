@@ -319,7 +319,7 @@ def prepare(job, settings, networks):
     weights = describe_weights(settings, networks)
     if settings.dry_run:
         return result | {"dry_run": True} | describe_plan(plan, settings) | {"weights": weights}
-    metadata = describe_film(job, settings, networks, depth_file)
+    metadata = describe_film(job, plan, settings, networks, depth_file)
     _, frames = film_length(settings.duration, settings.fps, settings.loop)
     if settings.skip_existing and is_made(job.video, metadata, frames):
         return result | {"skipped": True}
@@ -397,13 +397,14 @@ class Stopwatch:
         return {name: round(seconds, 3) for name, seconds in laps.items()}
 
 
-def describe_film(job, settings, networks, depth_file):
+def describe_film(job, plan, settings, networks, depth_file):
     """Return the metadata of the video: what it was made of, and how."""
     from utils.batch import fingerprint
+    from utils.looks import window_shares
 
     looks = settings.looks()
     return {"fingerprint": fingerprint(job.photo, looks, networks.digests, depth_file),
-            "settings": looks}
+            "settings": looks, "shares": window_shares(plan, settings)}
 
 
 def is_made(video, metadata, frames):

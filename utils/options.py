@@ -5,7 +5,8 @@ Nothing heavy is imported here, so that --help answers at once.
 
 import argparse
 import math
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,7 +36,7 @@ CODECS_BY_SUFFIX = {
 LOOKS = ("windows", "dolly", "flat", "autozoom", "depth_kind", "duration", "fps", "loop", "easing",
          "size", "max_size", "codec", "quality", "focal_px", "write_frames", "save_disparity",
          "preview", "stereo", "export", "matte",
-         "max_holes")
+         "max_holes", "shares")
 
 
 class UsageError(ValueError):
@@ -49,6 +50,7 @@ class Settings:
     inputs: tuple[str, ...]
     out: Path
     windows: dict[str, float]  # "startU" ... "endH", px of the photo; only what was given
+    shares: dict[str, float]  # the same from --like, relative to the photo, see utils.looks
     estim_path: str | None
     refine_path: str | None
     inpaint_path: str | None
@@ -142,6 +144,8 @@ def _add_camera(group):
                        help="search the end window that uncovers the least")
     group.add_argument("--max-holes", type=float, metavar="PERCENT",
                        help="shorten the path until at most this much of any frame is invented")
+    group.add_argument("--like", metavar="FILM",
+                       help="move, shape and encode like that film of kbe.py; flags given here win")
     group.add_argument("--easing", choices=("linear", "smooth"), default="linear",
                        help="speed along the path (default: %(default)s)")
     group.add_argument("--focal", dest="focal_px", type=float, metavar="PX",
@@ -206,20 +210,40 @@ def _add_running(group):
 
 def parse_settings(parser, argv):
     """Return Settings, and "verbose", "quiet" or ""; contradictions end with status 2."""
+    argv = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
+    words, shares = [], {}
     try:
-        settings = _resolve(args)
+        if args.like:
+            from utils.looks import like
+
+            words, shares = like(args.like, argv)
+        settings = replace(resolve([*words, *argv]), shares=shares)
     except ValueError as error:
         parser.error(str(error))
     return settings, "verbose" if args.verbose else "quiet" if args.quiet else ""
 
 
-def _resolve(args):
-    """Turn parsed arguments into Settings.
+def given_flags(argv):
+    """Return the names (of Settings, mostly) that these words set, whatever the defaults are."""
+    parser, unset = build_parser(), object()
+    args = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args(argv)), unset))
+    return {name for name, value in vars(parser.parse_args(argv, args)).items()
+            if value is not unset}
+
+
+def resolve(argv):
+    """Turn the words of a command line into Settings.
 
     Raises:
-        ValueError: flags contradict each other or a value is out of range.
+        ValueError: unknown flags, flags that contradict each other, a value out of range.
     """
+    def fail(message):
+        raise ValueError(message)
+
+    parser = build_parser()
+    parser.error = fail
+    args = parser.parse_args(argv)
     windows = {name: getattr(args, name) for name in _window_flags()
                if getattr(args, name) is not None}
     _check_conflicts(args, windows)
@@ -243,8 +267,8 @@ def _resolve(args):
         values["estim_path"] = str(paper / "network-disparity.pytorch")
     if args.pretrained_refine and args.refine_path is None:
         values["refine_path"] = str(paper / "network-refinement.pytorch")
-    return Settings(**values | {"inputs": tuple(args.inputs), "windows": windows, "codec": codec,
-                                "fps": fps, "size": _size(args.size)})
+    return Settings(**values | {"inputs": tuple(args.inputs), "windows": windows, "shares": {},
+                                "codec": codec, "fps": fps, "size": _size(args.size)})
 
 
 def _window_flags():

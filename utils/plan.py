@@ -14,6 +14,7 @@ from utils.camera import (
 )
 from utils.film import film_length
 from utils.images import read_image, resize
+from utils.looks import place_windows
 from utils.options import UsageError
 
 log = logging.getLogger("kbe")
@@ -57,10 +58,11 @@ def plan_photo(path, settings):
     pixels = resize(photo.pixels[:height, :width], size)
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
 
-    given = settings.windows
+    aspect = settings.size and settings.size[1] / settings.size[0]
+    aspect = aspect or settings.shares.get("aspect")
+    given = place_windows(settings.shares, settings.windows, (height, width), aspect)
     numbers = [WindowNumbers(*(given.get(end + letter) for letter in "UVWH"))
                for end in ("start", "end")]
-    aspect = settings.size and settings.size[1] / settings.size[0]
     if settings.autozoom and numbers[0].w is None and numbers[0].h is None:
         numbers[0] = WindowNumbers(numbers[0].u or width / 2, numbers[0].v or height / 2,
                                    int(AUTOZOOM_START * aspect_box((height, width), aspect)[1]))
@@ -74,6 +76,8 @@ def plan_photo(path, settings):
     view_size = settings.size or tuple(
         max(2, round(side / 2) * 2) for side in aspect_box(size, aspect))
     focal_px = settings.focal_px or default_focal_px((height, width))
+    if "focal" in settings.shares:
+        focal_px = settings.shares["focal"] * max(height, width)
     film_size = (view_size[0], view_size[1] * (2 if settings.stereo == "sbs" else 1))
     return Plan(image, photo.pixels.shape[:2], start, end, view_size, film_size,
                 focal_px * size[1] / width)

@@ -296,7 +296,7 @@ def read_metadata(path):
         tags = {name.lower(): value for name, value in container.metadata.items()}
     try:
         return json.loads(tags.get("comment", ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
