@@ -421,6 +421,15 @@ def test_checkpoint_with_code_is_refused_and_does_not_run(photo, depth, tmp_path
     assert "--trust-checkpoint" in capsys.readouterr().err
 
 
+def test_pretrained_weights_are_sought_where_they_are_downloaded_to(photo, tmp_path, capsys):
+    for flag, name in (("--pretrained-estim", "network-disparity.pytorch"),
+                       ("--pretrained-refine", "network-refinement.pytorch")):
+        path = ROOT / "models" / "trained" / name
+        if not path.exists():
+            assert run("--in", photo, "--out", tmp_path / "o", flag) == 1
+            assert f"no weights at {path}" in capsys.readouterr().err
+
+
 def test_missing_weights_say_what_to_type(photo, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("utils.networks.find_weights", lambda *_, **__: None)
     assert run("--in", photo, "--out", tmp_path / "o") == 1

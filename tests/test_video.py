@@ -6,9 +6,12 @@ import os
 import resource
 import signal
 import struct
+import subprocess
+import sys
 import threading
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -520,3 +523,22 @@ def test_gif_comments_are_in_the_standards_place(tmp_path):
     (tmp_path / "cut.gif").write_bytes(damaged)
     with pytest.raises(ValueError, match="does not end as a GIF does"):
         append_comment(tmp_path / "cut.gif", "x")
+
+
+def test_encoders_keep_to_their_memory(tmp_path):
+    """The smallest films under the C library's own checks: a bad write ends the process."""
+    checks = Path("/lib/x86_64-linux-gnu/libc_malloc_debug.so.0")
+    if not checks.exists():
+        pytest.skip("needs glibc's libc_malloc_debug")
+    program = ("import numpy as np; from utils.video import *\n"
+               "for name, codec in CODECS.items():\n"
+               "    for size in ((16, 44), (44, 16), (16, 16), (48, 66), (32, 100)):\n"
+               "        size = [max(side, codec.sides[0]) for side in size]\n"
+               f"        path = {str(tmp_path)!r} + '/film' + codec.suffixes[0]\n"
+               "        with VideoWriter(path, size, 25, name) as video:\n"
+               "            for i in range(12):\n"
+               "                video.write(np.full((*size, 3), 9 * i, np.uint8))\n")
+    environment = os.environ | {"LD_PRELOAD": str(checks), "GLIBC_TUNABLES": "glibc.malloc.check=3"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True,
+                          text=True, cwd=Path(__file__).parents[1], timeout=300)
+    assert done.returncode == 0, done.stderr

@@ -163,7 +163,10 @@ def read_disparity(path, kind=None):
     reason = "as told by --depth-kind"
     if kind is None:
         kind, reason = guess_kind(path, values)
-    disparity = to_disparity(values, kind)
+    try:
+        disparity = to_disparity(values, kind)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     unknown = ~np.isfinite(disparity)
     note = f"{path}: taken as {kind} ({reason})"
     if unknown.any():

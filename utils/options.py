@@ -262,7 +262,7 @@ def resolve(argv):
     codec, fps = _codec(args.out, args.codec), _fps(args.fps)
     values = {name: getattr(args, name) for name in Settings.__dataclass_fields__
               if hasattr(args, name)}
-    paper = Path(__file__).resolve().parent / "models" / "trained"
+    paper = Path(__file__).resolve().parents[1] / "models" / "trained"
     if args.pretrained_estim and args.estim_path is None:
         values["estim_path"] = str(paper / "network-disparity.pytorch")
     if args.pretrained_refine and args.refine_path is None:

@@ -57,7 +57,8 @@ CODECS = {
     ),
     "h265": Codec(
         "libx265", (".mp4", ".mov", ".mkv"), "yuv420p", "crf", 20, 0, 51, (16, 8192),
-        {"preset": "veryfast", "x265-params": "log-level=none"},
+        # Likewise; below 50 px of width it even writes where nothing is its own, and may crash.
+        {"preset": "veryfast", "x265-params": "log-level=none:cutree=0"},
     ),
     "vp9": Codec(
         "libvpx-vp9", (".webm", ".mkv"), "yuv420p", "crf", 24, 0, 63, (2, 16384),
