@@ -353,7 +353,9 @@ def make_trainer(settings):
     """Open the data and build the trainer of the mode."""
     from accelerate import PartialState
 
-    PartialState(cpu=settings.device == "cpu")  # decides the device for the whole process
+    from utils.trainer import on_cpu
+
+    PartialState(cpu=on_cpu(settings.device))  # decides the device for the whole process
     kind = trainer_of(settings.training_mode)
     known = known_data_sets(settings.dataset_file)
     with_masks = settings.mask_loss == "same"

@@ -795,7 +795,7 @@ def test_two_processes_give_the_losses_of_the_doubled_batch(flags, tmp_path, mod
     histories = []
     for name, processes, size in (("one", 1, 4), ("two", 2, 2)):
         arguments = [*flags, "--training-mode", mode, "--steps", "4", "--save-name", name,
-                     "--batch-size", str(size), "--val-images", "1"]
+                     "--batch-size", str(size), "--val-images", "1", "--device", "auto"]
         run = launch(processes, arguments)
         _, error = run.communicate(timeout=300)
         assert run.returncode == 0, error

@@ -137,6 +137,12 @@ def rate(step, settings, total_steps):
     return warm * settings.gamma_lr**step
 
 
+def on_cpu(device):
+    """Whether --device means the CPU. Accelerate joins several processes there only if told so."""
+    found = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return device == "cpu" or (device == "auto" and not found)
+
+
 def make_accelerator(settings):
     """Accelerate for these settings; buffers stay per process, as batch statistics are.
 
@@ -147,7 +153,7 @@ def make_accelerator(settings):
         raise ValueError("--device cuda: torch finds no CUDA device.\n  Use --device auto.")
     kwargs = DistributedDataParallelKwargs(broadcast_buffers=False)
     return Accelerator(
-        cpu=settings.device == "cpu", mixed_precision=settings.amp, kwargs_handlers=[kwargs]
+        cpu=on_cpu(settings.device), mixed_precision=settings.amp, kwargs_handlers=[kwargs]
     )
 
 
