@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,13 +122,14 @@ def run(settings):
     if batch and settings.export and settings.export.is_absolute():
         raise UsageError(f"--export {settings.export} is one file, and there are {len(jobs)} "
                          "photos.\n  Give a name, such as scene.ply: each photo's folder gets one.")
-    networks = choose_networks(settings)
-    failed = 0
-    with logging_redirect_tqdm([log]), closing(animate(jobs, settings, networks, batch)) as results:
+    films = spread_films(jobs, settings) if settings.ray else animate(
+        jobs, settings, choose_networks(settings), batch)
+    failed, out = 0, sys.stdout
+    with logging_redirect_tqdm([log]), closing(films) as results:
         for result in tqdm(results, total=len(jobs), unit="photo",
                            disable=_hide_bar() if batch else True):
             failed += "error" in result
-            report(result, settings.json)
+            report(result, settings.json, out)
     if failed:
         log.error("%d of %d photos failed.", failed, len(jobs))
     return 1 if failed else 0
@@ -151,12 +153,12 @@ def _hide_bar():
     return None if log.isEnabledFor(logging.INFO) else True
 
 
-def report(result, as_json):
+def report(result, as_json, out):
     """Print the result of one photo to standard output, where nothing else goes."""
     if as_json:
-        print(json.dumps(result), flush=True)
+        print(json.dumps(result), file=out, flush=True)
     elif "error" not in result:
-        print(_sentence(result), flush=True)
+        print(_sentence(result), file=out, flush=True)
 
 
 def _sentence(result):
@@ -228,6 +230,23 @@ def describe_weights(settings, networks):
     if paths["inpaint_depth"]:
         chosen["inpaint_depth"] = str(paths["inpaint_depth"])
     return chosen
+
+
+# -- a cluster ------------------------------------------------------------------------------------
+
+def spread_films(jobs, settings):
+    """Return an iterator like that of `animate`, whose work is done on a Ray cluster."""
+    from kbe import film_maker  # by this name workers find it; here it is part of __main__
+    from utils.cluster import spread
+
+    choose_networks(replace(settings, device="cpu"))  # what is missing is said at once
+    return spread(settings.ray, jobs, film_maker, settings)
+
+
+def film_maker(settings):
+    """Return the function that a worker calls with each of its jobs."""
+    networks = choose_networks(settings)
+    return lambda job: next(animate([job], settings, networks, batch=True))
 
 
 # -- the chain for one photo ----------------------------------------------------------------------

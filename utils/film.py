@@ -62,8 +62,11 @@ def invented_shares(scene, path, size, times=(0, 1)):
 
 
 def _workers(scene):
-    """How many threads render: one per core; one on a GPU, which is its own pool."""
-    return (os.cpu_count() or 1) if scene.device.type == "cpu" else 1
+    """How many threads render: one per core, or as OMP_NUM_THREADS says; one on a GPU."""
+    if scene.device.type != "cpu":
+        return 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else os.cpu_count() or 1
 
 
 def film_frames(scene, path, count, size, loop="boomerang", easing="linear", workers=None):

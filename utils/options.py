@@ -79,6 +79,9 @@ class Settings:
     matte: bool
     skip_existing: bool
     json: bool
+    ray: str | None  # address of a Ray cluster
+    ray_cpus: int | None  # per worker
+    ray_gpus: float | None
     dry_run: bool
     device: str
 
@@ -202,6 +205,15 @@ def _add_video(group):
 def _add_running(group):
     group.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto",
                        help="default: %(default)s")
+    group.add_argument("--ray", nargs="?", const="auto", metavar="ADDRESS",
+                       help="spread the photos over a Ray cluster: at an address, the one this "
+                            "machine belongs to if none is given, or local")
+    group.add_argument("--ray-cpus", type=int, metavar="N",
+                       help="cores of each of its workers (default: 4, or all of a smaller "
+                            "machine)")
+    group.add_argument("--ray-gpus", type=float, metavar="SHARE",
+                       help="GPUs of each of its workers, such as 0.5 (default: 1 where there are "
+                            "any)")
     group.add_argument("--dry-run", action="store_true",
                        help="print the resolved windows, sizes and weights, render nothing")
     group.add_argument("--verbose", action="store_true", help="log more; tracebacks of failures")
@@ -257,6 +269,10 @@ def resolve(argv):
         raise ValueError(f"--focal must be positive, got {args.focal_px:g}.")
     if args.max_holes is not None and not 0 < args.max_holes < 100:
         raise ValueError(f"--max-holes must lie between 0 and 100, got {args.max_holes:g}.")
+    if args.ray_cpus is not None and args.ray_cpus < 1:
+        raise ValueError(f"--ray-cpus must be at least 1, got {args.ray_cpus}.")
+    if args.ray_gpus is not None and not 0 <= args.ray_gpus < math.inf:
+        raise ValueError(f"--ray-gpus must be 0 or more, got {args.ray_gpus:g}.")
     if args.export and args.export.suffix.lower() != ".ply":
         raise ValueError(f"--export {args.export}: points are written as .ply.")
     codec, fps = _codec(args.out, args.codec), _fps(args.fps)
@@ -290,6 +306,8 @@ def _check_conflicts(args, windows):
                                  "each chooses the end window"),
         (args.depth and args.estim_path, "--depth and --estim-path: the depth comes from one"),
         (args.depth_kind and not args.depth, "--depth-kind without --depth"),
+        (args.ray_cpus is not None and not args.ray, "--ray-cpus without --ray"),
+        (args.ray_gpus is not None and not args.ray, "--ray-gpus without --ray"),
         (args.verbose and args.quiet, "--verbose and --quiet"),
     )
     for conflict, message in conflicts:
