@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from utils import depth_files
 from utils.depth_files import inner_name, read_depth, write_disparity
 from utils.depth_kind import guess_kind, to_disparity, vertical_tilt
 
@@ -480,7 +479,7 @@ def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(depth_files.np, "save", full)
+    monkeypatch.setattr("utils.depth_files.Path.write_bytes", full)
     with pytest.raises(OSError, match="disparity.npy: cannot be written: No space left"):
         write_disparity(tmp_path, METRES)
     assert os.listdir(tmp_path) == []

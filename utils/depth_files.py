@@ -5,6 +5,7 @@ what the numbers mean is the business of utils.depth_kind. NaN means unknown eve
 Files are hostile until shown otherwise: no pickles, and sizes are checked before data is read.
 """
 
+import io
 import re
 import struct
 import zipfile
@@ -81,8 +82,10 @@ def write_disparity(folder, disparity, prefix=""):
         raise ValueError(f"disparity must be (H, W), got {disparity.shape}.")
     array_path, picture_path = (
         Path(folder) / f"{prefix}disparity.{suffix}" for suffix in ("npy", "png"))
+    encoded = io.BytesIO()  # into a file, numpy.save takes a disk that is full at its end for room
+    np.save(encoded, np.ascontiguousarray(disparity, np.float32), allow_pickle=False)
     with naming_write_errors(array_path), complete_or_absent(array_path) as temporary:
-        np.save(temporary, np.ascontiguousarray(disparity, np.float32), allow_pickle=False)
+        temporary.write_bytes(encoded.getbuffer())
     shown = np.nan_to_num(disparity.astype(np.float64), nan=0, posinf=0, neginf=0).clip(0)
     shown *= 65535 / (shown.max() or 1)
     write_image(picture_path, np.rint(shown).astype(np.uint16))
