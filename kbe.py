@@ -5,6 +5,7 @@ The chain for one photo, from top to bottom: read it, estimate and refine its di
 a point cloud, inpaint what the camera uncovers at both ends of its path, render, write.
 """
 
+import io
 import json
 import logging
 import os
@@ -42,6 +43,9 @@ def main(argv=None):
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     settings, verbosity = parse_settings(build_parser(), argv)
     _set_up_log(verbosity)
+    for stream in (sys.stdin, sys.stdout):  # names of files need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     in_main_thread = threading.current_thread() is threading.main_thread()
     previous = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:

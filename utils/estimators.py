@@ -109,7 +109,7 @@ class HuggingFaceEstimator:
             self.processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
             self.network = AutoModelForDepthEstimation.from_pretrained(
                 name, trust_remote_code=False).eval().to(device)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except Exception as error:  # a damaged or hostile folder may raise anything
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise ValueError(f"cannot load {name} as a depth-estimation checkpoint: {reason}\n"
                              "  Give hf:org/name, or a folder with config.json, "
