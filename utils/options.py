@@ -261,6 +261,10 @@ def resolve(argv):
     _check_conflicts(args, windows)
     if not all(math.isfinite(value) for value in windows.values()):
         raise ValueError("window numbers must be finite.")
+    for name, value in windows.items():
+        if name[-1] in "WH" and value < 1:
+            raise ValueError(f"the {name[:-1]} window is empty: --{name} is {value:g}.\n"
+                             "  Give at least 1.")
     if args.max_size != 0 and args.max_size < 16:
         raise ValueError(f"--max-size must be 0 or at least 16, got {args.max_size}.")
     if args.duration is not None and not 0 < args.duration < math.inf:
