@@ -160,6 +160,13 @@ def test_missing_ray_says_what_to_install(album, tmp_path, capsys, monkeypatch):
     assert 'pip install "ray' in capsys.readouterr().err
 
 
+def test_address_without_a_cluster_is_said_at_once(album, tmp_path, capsys):
+    pytest.importorskip("ray", reason="ray is not installed")
+    assert kbe.main(["--in", str(album), "--out", str(tmp_path / "o"), "--2d", "--ray",
+                     "127.0.0.1:9"]) == 1
+    assert "--ray 127.0.0.1:9: no cluster there: " in capsys.readouterr().err
+
+
 def test_missing_cluster_says_how_to_start_one(album, tmp_path, capsys, monkeypatch):
     ray = pytest.importorskip("ray", reason="ray is not installed")
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -59,6 +60,9 @@ def _connect(address, folders):
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     try:
+        host, _, port = address.rpartition(":")
+        if host and port.isdecimal() and "://" not in address:  # Ray itself would try for minutes
+            socket.create_connection((host.strip("[]"), int(port)), timeout=WAIT_S).close()
         ray.init(address, include_dashboard=False if address == "local" else None,
                  logging_level=logging.ERROR, log_to_driver=False,
                  runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(folders)}})
