@@ -137,6 +137,7 @@ STRANGE = {
     "huge": np.full((48, 64), 1e300), "tiny": np.full((48, 64), 1e-300),
     "one known": np.where(np.arange(48 * 64).reshape(48, 64) == 99, 1.0, np.nan),
     "both infinities": np.where(np.arange(64) < 32, np.inf, -np.inf) * np.ones((48, 1)),
+    "both huge": np.where(np.arange(64) < 32, 3e38, -3e38) * np.ones((48, 1)),
     "one near": np.where(np.arange(48 * 64).reshape(48, 64) == 99, 1e30, 1.0),
     "checks": np.indices((48, 64)).sum(0) % 2 * 1e6,
 }

@@ -22,6 +22,7 @@ COMPACT_SIDE = 320
 REFINEMENT_SIDE = 1024
 # An estimate is blurred by about this many px at this long side, whatever its own size.
 BLUR_SIDE, BLUR_RADIUS = 256, 8
+LARGEST = 1e37  # of a disparity, so that differences stay finite in single precision
 MIN_SIDE = 32  # of the short side of that copy, or a wide panorama would lose its last rows
 
 
@@ -172,6 +173,7 @@ def read_disparity(path, kind=None):
     if unknown.any():
         note += f"; {unknown.mean():.1%} unknown, filled from the nearest known pixel"
         disparity = _fill_unknown(disparity, unknown)
+    disparity = disparity.clip(-LARGEST, LARGEST)
     return disparity - min(0.0, float(disparity.min())), note
 
 

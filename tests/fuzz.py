@@ -1,0 +1,333 @@
+"""Damage files of every kind that we read, and see that the readers only ever say so.
+
+    python -m tests.fuzz --inputs 120000 [--seed 0] [--only IMAGE] [--json FILE]     (nightly)
+
+An input is a small valid file, changed at random: bits, bytes, runs, lengths, numbers at the edges
+of their range, pieces of two files. Readers work in processes of their own, under an alarm and a
+limit of memory. Well done is a result, or a ValueError or OSError that names the file; anything
+else is kept under results/fuzz/ and ends the run with status 1.
+"""
+
+import argparse
+import io
+import json
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCH = 4000  # inputs per process
+HANG_S = 20  # for one input
+MEMORY_BYTES = 8 * 2**30  # of address space, of which torch alone takes several
+GROWTH_BYTES = 1.5e9  # of what one input may take
+MAX_PIXELS = 20_000_000  # instead of 400 million, or most of the time would go into zeroing memory
+EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+# -- valid files ----------------------------------------------------------------------------------
+
+def seeds():
+    """Return {reader: {name: content}} of small valid files of every kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {"image": images(), "depth": depths(Path(folder)), "weights": weights(Path(folder)),
+                "video": videos(Path(folder)), "data set": data_sets()}
+
+
+def picture(height=20, width=24):
+    rows, columns = np.mgrid[:height, :width]
+    return np.dstack([rows * 9 % 256, columns * 7 % 256, rows * columns % 256]).astype(np.uint8)
+
+
+def images():
+    import pillow_heif
+    from PIL import Image
+
+    pillow_heif.register_heif_opener()
+    kinds = {"JPEG": {}, "PNG": {}, "WEBP": {}, "TIFF": {"compression": "tiff_lzw"}, "GIF": {},
+             "BMP": {}, "JPEG2000": {}, "PPM": {}, "QOI": {}, "AVIF": {}, "HEIF": {}}
+    image, made = Image.fromarray(picture()), {}
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a photo"
+    for kind, options in kinds.items():
+        for variant, pixels in (("", image), ("-grey", image.convert("L")),
+                                ("-alpha", image.convert("RGBA"))):
+            buffer = io.BytesIO()
+            try:
+                pixels.save(buffer, kind, **options | (
+                    {"exif": exif} if kind in ("JPEG", "PNG", "WEBP", "TIFF") else {}))
+            except (OSError, ValueError, KeyError):  # no such kind of it
+                continue
+            made[kind + variant] = buffer.getvalue()
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", progressive=True)
+    image.convert("CMYK").save(more := io.BytesIO(), "JPEG")
+    Image.fromarray(picture()[..., 0].astype(np.uint16) * 257).save(deep := io.BytesIO(), "PNG")
+    return made | {"JPEG-progressive": buffer.getvalue(), "JPEG-CMYK": more.getvalue(),
+                   "PNG-16": deep.getvalue()}
+
+
+def depths(folder):
+    import h5py
+    import OpenEXR
+    from PIL import Image
+
+    values = np.linspace(1, 9, 20 * 24, dtype=np.float32).reshape(20, 24)
+    np.save(folder / "a.npy", values)
+    np.savez(folder / "a.npz", depth=values)
+    np.savez_compressed(folder / "b.npz", disparity=values, other=values)
+    (folder / "a.pfm").write_bytes(b"Pf\n24 20\n-1.0\n" + values.tobytes())
+    Image.fromarray(values).save(folder / "a.tiff")
+    Image.fromarray((values * 6000).astype(np.uint16)).save(folder / "a.png")
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("depth", data=values, chunks=(10, 12), compression="gzip")
+    with h5py.File(folder / "a.mat", "w", userblock_size=512) as file:
+        file.create_dataset("depth", data=values.T)
+    data = (folder / "a.mat").read_bytes()
+    (folder / "a.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + data[512:])
+    OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage},
+                 {"Z": values}).write(str(folder / "a.exr"))
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("[ab].*"))}
+
+
+def weights(folder):
+    import torch
+
+    from models.disparity_refinement import RefinePretrained
+    from utils.checkpoints import save_state_dict
+
+    state = RefinePretrained((1, 1, 1)).state_dict()
+    save_state_dict(folder / "w.safetensors", state)
+    torch.save({"model_state_dict": state}, folder / "w.zip")
+    torch.save(state, folder / "w.legacy", _use_new_zipfile_serialization=False)
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("w.*"))}
+
+
+def videos(folder):
+    from utils.video import CODECS, VideoWriter
+
+    for name, codec in CODECS.items():
+        for suffix in codec.suffixes:
+            with VideoWriter(folder / f"{name}{suffix}", (48, 64), 25, name,
+                             metadata={"fingerprint": "x"}) as video:
+                for shift in range(3):
+                    video.write(np.roll(picture(48, 64), shift, 1))
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.*"))
+            if path.stem in CODECS}
+
+
+def data_sets():
+    from train import DATASETS
+
+    entry = {"name": "mine", "path": "photos", "param": {"baseline": 74, "focal": 512}}
+    made = [DATASETS, [entry], [entry | {"depth_unit": 0.001, "weight": 2, "confidence": True}]]
+    return {f"{number}.json": json.dumps(value, default=str).encode()
+            for number, value in enumerate(made)}
+
+
+# -- damage ---------------------------------------------------------------------------------------
+
+def damage(rng, data, other):
+    """Return `data` changed in a few random ways, pieces of `other` among them."""
+    data = bytearray(data)
+    for _ in range(rng.integers(1, 6)):
+        if not data:
+            break
+        at = int(rng.integers(len(data)) if rng.random() < 0.6 else  # headers matter most
+                 min(len(data) - 1, rng.geometric(0.02)))
+        length = int(min(rng.geometric(0.05), len(data) - at))
+        how = rng.integers(10)
+        if how == 0:
+            data[at] ^= 1 << rng.integers(8)
+        elif how == 1:
+            data[at] = rng.integers(256)
+        elif how == 2:
+            data[at : at + length] = rng.bytes(length)
+        elif how == 3:
+            del data[at : at + length]
+        elif how == 4:
+            data[at:at] = rng.bytes(length)
+        elif how == 5:
+            data[at:at] = data[at : at + length] * int(rng.integers(1, 50))
+        elif how == 6:
+            del data[at:]
+        elif how == 7:
+            size = int(rng.choice([1, 2, 4, 8]))
+            number = int(rng.choice(EDGES)) % 256**size
+            data[at : at + size] = number.to_bytes(size, rng.choice(["little", "big"]))
+        elif how == 8:
+            begin = int(rng.integers(len(other)))
+            data[at : at + length] = other[begin : begin + length]
+        else:
+            data[at : at + length] = bytes(length)
+    return bytes(data)
+
+
+def make_input(files, seed, number):
+    """Return (name, content) of one input; the same for the same seed and number."""
+    rng = np.random.default_rng((seed, number))
+    names = sorted(files)
+    name, other = names[number % len(names)], names[rng.integers(len(names))]
+    return name, damage(rng, files[name], files[other])
+
+
+# -- readers --------------------------------------------------------------------------------------
+
+def read_as_image(path):
+    from utils.images import read_image
+
+    pixels = read_image(path).pixels
+    assert pixels.ndim == 3 and pixels.dtype == np.uint8
+
+
+def read_as_depth(path):
+    from utils.estimators import read_disparity
+
+    disparity, _ = read_disparity(path)
+    assert disparity.ndim == 2 and np.isfinite(disparity).all() and disparity.min() >= 0
+
+
+def read_as_weights(path):
+    from utils.checkpoints import load_network
+
+    load_network(path, "refinement")
+
+
+def read_as_video(path):
+    from utils.video import holds_frames, read_metadata
+
+    holds_frames(path, 3)
+    read_metadata(path)
+
+
+def read_as_data_set(path):
+    from train import known_data_sets
+    from utils.data_sets import open_data_set
+
+    for data_set in known_data_sets(path).values():
+        if "generate" not in data_set:
+            open_data_set(data_set)
+
+
+READERS = {"image": read_as_image, "depth": read_as_depth, "weights": read_as_weights,
+           "video": read_as_video, "data set": read_as_data_set}
+
+
+def work(reader, seed, first, count, folder):
+    """Read inputs in this process; write what happened to each as one line of JSON."""
+    import torch  # noqa: F401 - before memory is limited and measured
+
+    from utils import depth_files, images
+
+    depth_files.MAX_PIXELS = images.MAX_PIXELS = MAX_PIXELS
+    files, path = seeds()[reader], folder / "input"
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in range(first, first + count):
+        name, content = make_input(files, seed, number)
+        path.write_bytes(content)
+        before, start = resident_bytes(), time.perf_counter()
+        signal.alarm(HANG_S)  # ends the process
+        outcome = judge(READERS[reader], path)
+        signal.alarm(0)
+        taken = resident_bytes() - before
+        if taken > GROWTH_BYTES:
+            outcome = f"took {taken / 1e6:.0f} MB"
+        print(json.dumps([number, name, outcome, time.perf_counter() - start]), flush=True)
+
+
+def judge(read, path):
+    try:
+        read(path)
+    except (ValueError, OSError) as error:
+        named = str(path) in str(error) or "data set " in str(error)
+        return "refused" if named else f"unnamed: {error!r}"
+    except Exception as error:
+        return f"raised {error!r}"
+    return "read"
+
+
+def resident_bytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+# -- the run --------------------------------------------------------------------------------------
+
+def fuzz(reader, seed, first, count, kept):
+    """Read `count` inputs in a process that may die; return Counter of outcomes, and failures."""
+    outcomes, failures, slowest = Counter(), [], 0.0
+    done = first
+    files = None
+    with tempfile.TemporaryDirectory() as folder:
+        while done < first + count:
+            process = subprocess.run(
+                [sys.executable, "-m", "tests.fuzz", "--work", reader, str(seed), str(done),
+                 str(first + count - done), folder], cwd=ROOT, capture_output=True, text=True)
+            for line in process.stdout.splitlines():
+                if not line.startswith("["):  # a C library talks
+                    continue
+                number, name, outcome, seconds = json.loads(line)
+                slowest, done = max(slowest, seconds), number + 1
+                outcomes[outcome.split(":")[0].split("(")[0]] += 1
+                if outcome not in ("read", "refused"):
+                    failures.append((number, name, outcome))
+            if process.returncode:
+                if process.returncode > 0:
+                    raise RuntimeError(process.stderr)
+                number = signal.Signals(-process.returncode).name
+                outcomes[number] += 1
+                failures.append((done, "", f"ended by {number}\n{process.stderr[-2000:]}"))
+                done += 1
+        for number, _, outcome in failures:
+            files = files or seeds()[reader]
+            name, content = make_input(files, seed, number)
+            kept.mkdir(parents=True, exist_ok=True)
+            (kept / f"{reader}-{seed}-{number}-{name}").write_bytes(content)
+            print(f"{reader} {number} ({name}): {outcome}", file=sys.stderr)
+    return outcomes, failures, slowest
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=int, default=120_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=READERS)
+    parser.add_argument("--json", type=Path, default=Path("results/fuzz.json"))
+    parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)  # in a process of its own
+    args = parser.parse_args()
+    if args.work:
+        reader, seed, first, count, folder = args.work
+        return work(reader, int(seed), int(first), int(count), Path(folder))
+    readers = [args.only] if args.only else list(READERS)
+    report, failed, start = {}, 0, time.perf_counter()
+    for reader in readers:
+        begin, count = time.perf_counter(), args.inputs // len(readers)
+        outcomes, failures, slowest = Counter(), [], 0.0
+        for first in range(0, count, BATCH):
+            some = fuzz(reader, args.seed, first, min(BATCH, count - first),
+                        args.json.parent / "fuzz")
+            outcomes += some[0]
+            failures += some[1]
+            slowest = max(slowest, some[2])
+        seconds = time.perf_counter() - begin
+        report[reader] = {"inputs": count, "seconds": seconds, "slowest_s": slowest,
+                          "outcomes": outcomes, "failures": failures}
+        failed += len(failures)
+        print(f"{reader:9s} {count:7d} inputs, {count / seconds:6.0f} a second, slowest "
+              f"{slowest:.1f} s: {dict(outcomes)}", flush=True)
+    print(f"{sum(row['inputs'] for row in report.values())} inputs in "
+          f"{time.perf_counter() - start:.0f} s, {failed} failures")
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(report, indent=2))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
