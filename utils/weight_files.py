@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from utils.files import complete_or_absent
 
@@ -81,7 +81,8 @@ def save_state_dict(path, state, metadata=None):
             for key, value in said.items()}
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     with complete_or_absent(path) as temporary:
-        save_file(tensors, temporary, metadata=said)
+        # Not by save_file, which leaves a file that nobody else may read.
+        temporary.write_bytes(save(tensors, metadata=said))
 
 
 # -- from a file to its content --

@@ -35,3 +35,6 @@ torchrun --nproc-per-node "$processes" train.py --training-mode estimation --net
     --steps "${STEPS:-10000}" --lr-estimation 6e-4 --lr-encoder 1.5e-4 --freeze-encoder 4 --weight-decay 0.02 \
     --log-weight 1 --schedule cosine --warmup 200 --ema 0.998 --amp bf16 --seed 0 \
     --threads "$(($(nproc) / processes))" --cache-mib $((4096 / processes)) "${resume[@]}"
+
+python -m models.bundled.pack_weights models/trained/disparity-bundled.tar \
+    models/bundled/disparity-estimation.safetensors
