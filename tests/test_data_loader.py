@@ -80,6 +80,9 @@ def test_missing_key_is_named(key):
         ("weight", 0, "'weight' must be above 0"),
         ("depth_unit", -1, "'depth_unit' must be above 0"),
         ("param", {"baseline": "2", "focal": 30}, "param must hold 'baseline'"),
+        ("param", 5, "param must hold 'baseline'"),
+        ("path", 5, "'path' must be text"),
+        ("masks", ["masks"], "'masks' must be text"),
         ("param", {"baseline": float("nan"), "focal": 30}, "param must hold 'baseline'"),
     ],
 )

@@ -71,17 +71,22 @@ def leftovers(folder):
 
 # -- writing --------------------------------------------------------------------------------------
 
+def limit_files(size):
+    """Let writes beyond this many bytes of a file fail, as on a full disk; return what was."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    return before[0], signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def largest_file(size):
-    """Let writes beyond this many bytes of a file fail, as on a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    """Limit the size of files for a while."""
+    before, handler = limit_files(size)
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
+        limit_files(before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_results_are_whole_or_absent_wherever_a_file_is_cut(photo, tmp_path, capsys):
@@ -374,9 +379,9 @@ def test_weights_cut_anywhere_are_refused(photo, tmp_path, capsys, flag, form):
     assert not files(tmp_path / "o")
 
 
-@pytest.mark.parametrize("home", ["writable", "unwritable"])
+@pytest.mark.parametrize("home", ["writable", "unwritable", "full"])
 def test_a_read_only_install_works(photo, tmp_path, home):
-    """Where compiled kernels go: into the user's cache folder, or nowhere.
+    """Where compiled kernels go: into the user's cache folder, or nowhere if there is no room.
 
     That a file is where a folder should be stops every user from making it, root as well.
     """
@@ -388,13 +393,14 @@ def test_a_read_only_install_works(photo, tmp_path, home):
             (folder / "__pycache__").write_bytes(b"")
     shutil.copy(ROOT / "kbe.py", install)
     place = tmp_path / "home"
-    place.mkdir() if home == "writable" else place.write_bytes(b"")
+    place.write_bytes(b"") if home == "unwritable" else place.mkdir()
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    arguments = command(photo, "--out", tmp_path / "o", "--duration", "0.24")
     done = subprocess.run(
-        [sys.executable, str(install / "kbe.py"), *command(photo, "--out", tmp_path / "o"),
-         "--duration", "0.24"], env=environment | {"HOME": str(place)}, capture_output=True,
-        text=True, timeout=500)
+        [sys.executable, str(install / "kbe.py"), *arguments], capture_output=True, text=True,
+        env=environment | {"HOME": str(place)}, timeout=500,
+        preexec_fn=(lambda: limit_files(20_000)) if home == "full" else None)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert probe(tmp_path / "o" / "3d_kbe.mp4").frames == 6
     if home == "writable":

@@ -42,8 +42,13 @@ def check_data_set(data_set):
     for key in ("name", "path", "param"):
         if key not in data_set:
             raise ValueError(f"data set {name!r}: the key {key!r} is missing.")
+    for key in ("name", "path", "depth_folder", "confidence", "masks"):
+        value = data_set.get(key, "")
+        if not isinstance(value, str | os.PathLike):
+            raise ValueError(f"data set {name!r}: {key!r} must be text, found {value!r}.")
+    param = data_set["param"] if isinstance(data_set["param"], dict) else {}
     for key in ("baseline", "focal"):
-        value = data_set["param"].get(key)
+        value = param.get(key)
         if not isinstance(value, int | float) or not value > 0:
             raise ValueError(
                 f"data set {name!r}: param must hold {key!r}, a number above 0, found {value!r}.\n"
