@@ -18,6 +18,9 @@ DISPARITY_FLOOR = 0.005
 # Inpainting works on at most this many pixels; a larger photo is inpainted at reduced size, which
 # bounds time and memory, and stays near the 1024 x 768 that the networks were trained for.
 INPAINT_PIXELS = 1_000_000
+# Inpainted points nearer than the photo's by this share of the largest disparity are dropped; less
+# is the roughness of inpainted depth.
+HIDING = 0.05
 # The automatic zoom compares its candidates on views of this long side, px.
 ZOOM_SEARCH_SIDE = 160
 
@@ -159,8 +162,9 @@ class Scene:
         shift = [value + slope * shift[2] for value, slope in zip(shift, self.shear, strict=True)]
         image, disparity = self._working_copy()
         scale = image.shape[3] / self.size[1]
+        # Disparity stays that of the whole photo, and so must depth, as focal lengths shrink.
         view = _View(image, disparity, shift, self.focal_px * scale, focal_px * scale,
-                     self.baseline)
+                     self.baseline / scale)
         filled = view.fill_by_rule() if network is None else view.inpaint(network)
         if disparity_network is not None:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
@@ -182,11 +186,27 @@ class Scene:
         floor = DISPARITY_FLOOR * float(self.disparity.amax())
         disparity = filled.disparity.clamp(min=floor)
         # Disparity is carried from the photo's camera; the moved camera stands nearer by shift z.
-        depth = view.photo_focal_px * self.baseline / disparity + view.shift[2]
+        depth = view.photo_focal_px * view.baseline / disparity + view.shift[2]
         keep = (filled.mask == 0) & surface_mask(disparity) & (depth > 0)
         points = unproject(depth, view.focal_px) - depth.new_tensor(view.shift).view(1, 3, 1)
+        keep &= ~self._hides_photo(points[0]).view(keep.shape)
         self._append(points, filled.image, depth / view.focal_px, keep)
         return int(keep.sum())
+
+
+    def _hides_photo(self, points):
+        """Say of (3, N) points whether they stand well in front of what the photo shows there.
+
+        Nothing can be there, or the photo would show it.
+        """
+        height, width = self.size
+        x, y, z = points
+        column = (x * self.focal_px / z + (width - 1) / 2).round()
+        row = (y * self.focal_px / z + (height - 1) / 2).round()
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (z > 0)
+        pixel = torch.where(inside, row * width + column, 0).long()
+        seen = self.disparity.view(-1)[pixel]
+        return inside & (self.focal_px * self.baseline / z > seen + HIDING * self.disparity.amax())
 
 
 class _View:
