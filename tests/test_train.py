@@ -616,7 +616,7 @@ def test_features_come_from_the_network_that_ships_where_vgg_is_missing(monkeypa
     assert not any(p.requires_grad for p in features.parameters())
 
 
-def test_compact_network_starts_as_the_mean_of_the_rules(flags, batch):
+def test_compact_network_starts_near_the_rule(flags, batch):
     trainer = trainer_for([*flags, "--training-mode", "inpainting"])
     task = inpainting_training.make_task(trainer.parts["inpaint"].network, batch)
     guesses, mask = task.arguments
@@ -624,7 +624,8 @@ def test_compact_network_starts_as_the_mean_of_the_rules(flags, batch):
     known = task.mask > 0
     assert torch.equal(filled.image * known, task.view[:, :3] * known)
     assert torch.equal(filled.disparity * known, task.view[:, 3:] * known)
-    assert torch.allclose(filled.image, guesses.mean(dim=1)[:, :3], atol=1e-5)
+    rule = guesses[:, -1, :3]
+    assert (filled.image - rule).abs().mean() < 0.3 * (guesses[:, 0, :3] - rule).abs().mean()
 
 
 def test_vgg_joins_where_it_was_downloaded(tmp_path, monkeypatch, caplog):
