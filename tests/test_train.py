@@ -798,7 +798,10 @@ def test_two_processes_give_the_losses_of_the_doubled_batch(flags, tmp_path, mod
         arguments = [*flags, "--training-mode", mode, "--steps", "4", "--save-name", name,
                      "--batch-size", str(size), "--val-images", "1", "--device", "auto"]
         run = launch(processes, arguments)
-        _, error = run.communicate(timeout=300)
+        try:
+            _, error = run.communicate(timeout=300)
+        finally:
+            run.terminate()  # takes its processes along; does nothing to one that has ended
         assert run.returncode == 0, error
         kind = {"estimation": "disparity", "inpainting": "inpaint"}[mode]
         state = torch.load(tmp_path / "models" / f"{kind}-{name}.tar", weights_only=True)
