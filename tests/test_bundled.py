@@ -25,7 +25,7 @@ def test_packed_weights_give_the_same_disparity(tmp_path):
     torch.manual_seed(0)
     network = CompactDisparity((8, 8, 8, 8, 8), 1).eval()
     save_state_dict(tmp_path / "whole.safetensors", network.state_dict())
-    pack_weights(tmp_path / "whole.safetensors", tmp_path / "half.safetensors")
+    pack_weights(tmp_path / "half.safetensors", tmp_path / "whole.safetensors")
     photo = torch.rand(1, 3, 64, 96)
     packed = checkpoints.load_estimator(tmp_path / "half.safetensors")
     with torch.inference_mode():
@@ -34,6 +34,14 @@ def test_packed_weights_give_the_same_disparity(tmp_path):
     assert float((after - before).abs().max()) < 5e-3 * float(before.abs().max())
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
     assert sizes[1] < 0.6 * sizes[0]
+
+
+def test_several_checkpoints_are_packed_as_their_mean(tmp_path):
+    for value in (1.0, 2.0, 6.0):
+        save_state_dict(tmp_path / f"{value}.safetensors", {"weight": torch.full((3,), value)})
+    pack_weights(tmp_path / "mean.safetensors", *tmp_path.glob("*.safetensors"))
+    mean = checkpoints.read_state_dict(tmp_path / "mean.safetensors")
+    assert mean["weight"].tolist() == [3.0] * 3
 
 
 def test_packed_weights_may_be_read_by_everyone(tmp_path):

@@ -1,7 +1,9 @@
-"""Turn a checkpoint of train.py into weights that ship: half precision, safetensors.
+"""Turn checkpoints of train.py into weights that ship: half precision, safetensors.
 
-    python -m models.bundled.pack_weights models/trained/disparity-bundled.tar \\
-        models/bundled/disparity-estimation.safetensors
+    python -m models.bundled.pack_weights models/bundled/disparity-estimation.safetensors \\
+        models/trained/disparity-bundled.tar
+
+Of several checkpoints of one run the mean is packed: it knows other data better than the last.
 """
 
 import sys
@@ -10,20 +12,19 @@ from utils.checkpoints import read_state_dict
 from utils.weight_files import save_state_dict
 
 
-def pack_weights(source, target):
-    """Write the weights of a checkpoint as float16; ValueError if it cannot be read.
+def pack_weights(target, *sources):
+    """Write the mean weights of checkpoints as float16; ValueError if one cannot be read.
 
     Args:
-        source: checkpoint of train.py, or any file that `read_state_dict` takes.
         target: .safetensors to write.
+        sources: checkpoints of train.py, or any files that `read_state_dict` takes.
     """
-    state = read_state_dict(source)
-    half = {key: value.half() if value.is_floating_point() else value
-            for key, value in state.items()}
-    save_state_dict(target, half)
+    states = [read_state_dict(source) for source in sources]
+    mean = {key: sum(state[key] for state in states) / len(states) for key in states[0]}
+    save_state_dict(target, {key: value.half() for key, value in mean.items()})
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     pack_weights(*sys.argv[1:])

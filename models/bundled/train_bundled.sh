@@ -36,5 +36,5 @@ torchrun --nproc-per-node "$processes" train.py --training-mode estimation --net
     --log-weight 1 --schedule cosine --warmup 200 --ema 0.998 --amp bf16 --seed 0 \
     --threads "$(($(nproc) / processes))" --cache-mib $((4096 / processes)) "${resume[@]}"
 
-python -m models.bundled.pack_weights models/trained/disparity-bundled.tar \
-    models/bundled/disparity-estimation.safetensors
+python -m models.bundled.pack_weights models/bundled/disparity-estimation.safetensors \
+    models/trained/disparity-bundled.tar
