@@ -1,5 +1,6 @@
 """Fixtures and options that every test module shares."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heed_ctrl_c():
+    """Shells start background jobs with Ctrl-C ignored; the tests are about when it is not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,7 @@ def photos_of(results):
 
 def test_each_photo_has_one_result_in_the_photos_order(cluster, jobs, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("kbe"), "propagate", True)
+    caplog.set_level(logging.INFO, "kbe")
     names = ["slow", "a", "b", "slow2", "c", "slow3"]
     results = list(spread(cluster, jobs(*names), ray_workers.make_worker, SETTINGS))
     assert photos_of(results) == names

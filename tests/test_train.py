@@ -506,6 +506,15 @@ def test_degrading_follows_its_numbers_and_never_inverts():
     assert not torch.allclose(degraded, disparity, atol=0.01)
 
 
+@pytest.mark.parametrize(("network", "more"), [("compact", {"log"}), ("paper", set())])
+def test_refinement_terms(flags, network, more):
+    trainer = trainer_for([*flags, "--training-mode", "refinement", "--network", network])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    terms = trainer.losses(batch)
+    assert terms.keys() == {"ord", "grad"} | more
+    assert all(float(value.detach()) > 0 for value in terms.values())
+
+
 def test_refinement_input_is_a_quarter_of_the_truth(flags):
     trainer = trainer_for([*flags, "--training-mode", "refinement"])
     batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")

@@ -13,6 +13,7 @@ PEAK = 120.0  # disparity of the nearest pixel while training, as in a scene of 
 # Added to disparity before slopes are compared relative to it: below one unit of a scene, nothing
 # moves visibly, and the sky's relative slopes would drown everything else.
 LIFT = 1.0
+LOG_WEIGHT = 2.0
 WIDTHS = {"compact": (16, 32, 64), "paper": (24, 48, 96)}
 
 
@@ -106,14 +107,22 @@ class RefinementTrainer(DepthTrainer):
         return truth, losses.align_upright(guess, small, known).clamp(min=0)
 
     def losses(self, batch):
-        """`ord` (L1) and `grad`, as the reference."""
+        """`ord` (L1) and `grad`, as the reference; for the compact network also `log` (L1 of log).
+
+        The reference's two terms hardly say how far the far is: a small network that starts from
+        nothing then gives sharp edges between wrong depths.
+        """
         truth, coarse = self.coarse(batch)
         fine = self.parts[self.kind].wrapped(batch["image"], coarse).clamp(min=0)
         mask = batch["mask"] * batch["confidence"]
-        return {
+        terms = {
             "ord": 1e-4 * losses.ord_loss(fine, truth, mask),
             "grad": losses.gradient_loss(fine + LIFT, truth + LIFT, mask),
         }
+        if self.settings.network == "compact":
+            logs = ((x.float() + LIFT).log() for x in (fine, truth))
+            terms["log"] = LOG_WEIGHT * losses.ord_loss(*logs, mask)
+        return terms
 
     def figures(self, prediction, batch):
         """Depth figures of each sample and the boundary error of the full-size map."""

@@ -122,7 +122,8 @@ def write_shard(folder, shard):
     """
     path = Path(folder) / shard.name()
     shape = (shard.count, shard.views, *shard.size)
-    with complete_or_absent(path) as temporary, h5py.File(temporary, "w") as file:
+    # The temporary file is locked by us already, which HDF5's own lock would stumble over.
+    with complete_or_absent(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
         file.attrs.update(
             format=FORMAT,
             baseline=BASELINE,
