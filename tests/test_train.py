@@ -342,7 +342,7 @@ def test_encoder_learns_at_its_own_rate_and_its_first_layers_not_at_all(flags):
     trainer = trainer_for([*flags, "--lr-estimation", "1e-3", "--lr-encoder", "1e-9",
                            "--freeze-encoder", "4", "--ema", "0"])
     network = trainer.parts["disparity"].network
-    before = {name: value.clone() for name, value in network.named_parameters()}
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
     trainer.fit()
     moved = {name: float((value.detach() - before[name]).abs().max())
              for name, value in network.named_parameters()}

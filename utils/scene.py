@@ -193,7 +193,6 @@ class Scene:
         self._append(points, filled.image, depth / view.focal_px, keep)
         return int(keep.sum())
 
-
     def _hides_photo(self, points):
         """Say of (3, N) points whether they stand well in front of what the photo shows there.
 

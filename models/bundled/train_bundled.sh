@@ -28,12 +28,13 @@ JSON
 resume=()
 [ -f models/trained/disparity-bundled.tar ] && resume=(--resume)
 processes=${PROCESSES:-1}
-torchrun --nproc-per-node "$processes" train.py --training-mode estimation --network compact --save-name bundled \
+torchrun --nproc-per-node "$processes" train.py \
+    --training-mode estimation --network compact --save-name bundled \
     --model-path "${FROM:-$data/mobilenetv2_imagenet.safetensors}" \
     --dataset-file "$sets" --dataset nyu,photos,scenes \
     --crop 256x192 --other-crops 192x256,224x224,288x208 --batch-size $((8 / processes)) \
-    --steps "${STEPS:-10000}" --lr-estimation 6e-4 --lr-encoder 1.5e-4 --freeze-encoder 4 --weight-decay 0.02 \
-    --log-weight 1 --schedule cosine --warmup 200 --ema 0.998 --amp bf16 --seed 0 \
+    --steps "${STEPS:-10000}" --lr-estimation 6e-4 --lr-encoder 1.5e-4 \
+    --freeze-encoder 4 --weight-decay 0.02 --log-weight 1 --schedule cosine --warmup 200 --ema 0.998 --amp bf16 --seed 0 \
     --threads "$(($(nproc) / processes))" --cache-mib $((4096 / processes)) "${resume[@]}"
 
 python -m models.bundled.pack_weights models/bundled/disparity-estimation.safetensors \
