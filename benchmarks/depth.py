@@ -176,13 +176,17 @@ def constant(image):
     return torch.zeros_like(image[:, :1])
 
 
+BY_RULE = "rule"
+
+
 def network_estimator(path, device="cpu", refine=None):
     """What `kbe.py` makes of a photo with these weights.
 
     Args:
         path: weights file, or a Hugging Face checkpoint (hf:org/name, or a folder).
         device: where networks run.
-        refine: weights of a refinement network; the coarse estimate is judged without.
+        refine: weights of a refinement network, or BY_RULE for the weighted medians that do
+            without one; None judges the coarse estimate.
     Returns:
         callable(image) -> disparity.
     """
@@ -195,7 +199,7 @@ def network_estimator(path, device="cpu", refine=None):
         estimate = functools.partial(estimators.estimate_disparity, load_estimator(path, device))
     if refine is None:
         return estimate
-    network = load_network(refine, "refinement", device)
+    network = None if refine == BY_RULE else load_network(refine, "refinement", device)
     return lambda image: estimators.refine_disparity(network, image, estimate(image))
 
 
@@ -298,8 +302,9 @@ def main():
     for path in options.weights:
         estimators[Path(path).name] = network_estimator(path, options.device)
         if options.refine:
-            refined = network_estimator(path, options.device, options.refine)
-            estimators[f"{Path(path).name}, refined"] = refined
+            for name, refine in (("by rule", BY_RULE), ("refined", options.refine)):
+                refined = network_estimator(path, options.device, refine)
+                estimators[f"{Path(path).name}, {name}"] = refined
     chosen = chosen_sets(options)
     results = (
         (title, evaluate(estimators, itertools.islice(samples, options.limit)))
@@ -334,7 +339,7 @@ def parse():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", nargs="*", default=[], help="estimation networks")
-    parser.add_argument("--refine", help="refinement network; judged with and without it")
+    parser.add_argument("--refine", help="refinement network; judged beside the rule and beside neither")
     parser.add_argument("--device", default="cpu", help="where they run (cpu)")
     parser.add_argument("--val", help="folder that holds rgbd/ (NYU) and stereo/ (Middlebury)")
     parser.add_argument("--nyu", help="NYU v2: folder, or nyu_depth_v2_labeled.mat")

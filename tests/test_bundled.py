@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from models.bundled.pack_weights import pack_weights
+from models.bundled.relabel_photos import main as relabel_photos
+from models.bundled.relabel_photos import relabel
 from models.compact_estimation import CompactDisparity
 from utils import checkpoints
+from utils.data_sets import open_data_set
+from utils.images import write_image
 from utils.weight_files import save_state_dict
 
 BUNDLED = Path(__file__).resolve().parents[1] / "models" / "bundled"
@@ -48,3 +53,39 @@ def test_packed_weights_may_be_read_by_everyone(tmp_path):
     save_state_dict(tmp_path / "a.safetensors", {"weight": torch.ones(2)})
     (tmp_path / "b").touch()
     assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+class Ramp(torch.nn.Module):
+    """Stands for a network that takes every photo for a floor: nearer to the bottom."""
+
+    def forward(self, image):
+        rows = torch.linspace(0, 1, image.shape[2] // 2)
+        return rows.view(1, 1, -1, 1).expand(len(image), 1, -1, image.shape[3] // 2)
+
+
+def test_new_labels_are_trusted_where_both_teachers_agree():
+    image = np.zeros((64, 96, 3), np.uint8)
+    floor = np.linspace(0, 255, 32).round().astype(np.uint8)[:, None].repeat(48, axis=1)
+    trust = np.full((16, 24), 200, np.uint8)
+    label, confidence = relabel(image, floor, trust, Ramp())
+    assert label.shape == (32, 48) and np.abs(label.astype(int) - floor).max() < 12
+    assert (confidence > 170).all()
+    disputed = floor.copy()
+    disputed[:16, 24:] = 255  # something near above, which the network does not see
+    label, confidence = relabel(image, disputed, trust, Ramp())
+    assert floor[4, 36] < label[4, 36] < 255
+    assert confidence[2, 18] < 60 < confidence[12, 4]
+
+
+def test_a_folder_is_relabelled_as_a_data_set(tmp_path):
+    save_state_dict(tmp_path / "net.safetensors", CompactDisparity((8, 8, 8, 8, 8), 1).state_dict())
+    shapes = {"images": (64, 96, 3), "disparity": (32, 48), "confidence": (16, 24)}
+    for name, shape in shapes.items():
+        (tmp_path / "old" / name).mkdir(parents=True)
+        pixels = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+        write_image(tmp_path / "old" / name / "a.png", pixels)
+    relabel_photos(tmp_path / "old", tmp_path / "new", tmp_path / "net.safetensors")
+    opened = open_data_set({"name": "new", "path": str(tmp_path / "new"), "disparity": "relative",
+                            "param": {"baseline": 1, "focal": 192}})
+    view = opened.views(0)[0]
+    assert view["stored"].shape == (32, 48) and view["confidence"].shape == (16, 24)

@@ -19,6 +19,7 @@ import torch
 
 from models.compact_estimation import CompactDisparity
 from models.compact_inpainting import CompactInpaint
+from models.compact_refinement import CompactRefine
 from models.disparity_estimation import Disparity, Estimation, Semantics
 from models.disparity_refinement import Refine, RefinePretrained
 from models.features import VGG16Partial
@@ -54,8 +55,9 @@ def load_network(path, role, device="cpu", trust=False):
         device: where the network goes.
         trust: see read_checkpoint.
     Returns:
-        nn.Module in eval mode, for RGB in [0, 1]: Disparity or CompactDisparity, Refine or
-        RefinePretrained, Inpaint, PartialInpaint or CompactInpaint, Semantics, VGG16Partial.
+        nn.Module in eval mode, for RGB in [0, 1]: Disparity or CompactDisparity; Refine,
+        RefinePretrained or CompactRefine; Inpaint, PartialInpaint or CompactInpaint; Semantics;
+        VGG16Partial.
     Raises:
         ValueError: the file cannot be read, is no network that we know, is one for another role,
             or a key is missing, surplus or misshaped.
@@ -240,11 +242,19 @@ def _refine(network):
     ))
 
 
+def _compact_refine(shapes):
+    return CompactRefine(_unet_widths(shapes, "photo", 24))
+
+
 def _compact_inpaint(shapes):
-    widths = [_size(shapes, "entry.moduleMain.0.weight", 0, 32)]
+    return CompactInpaint(_unet_widths(shapes, "entry", 32))
+
+
+def _unet_widths(shapes, entry, usual):
+    widths = [_size(shapes, f"{entry}.moduleMain.0.weight", 0, usual)]
     while shape := shapes.get(f"downs.{len(widths) - 1}.moduleMain.1.weight"):
         widths.append(shape[0])
-    return CompactInpaint(widths)
+    return widths
 
 
 def _inpaint(network, activation):
@@ -263,6 +273,8 @@ VARIANTS = (
             _refine(RefinePretrained)),
     Variant("refinement", "a refinement network without shortcuts",
             r"^module(Refine|ImageOne|DisparityOne|DisparityFou)\.", _refine(Refine)),
+    Variant("refinement", "a compact refinement network", r"^(photo|estimate|choice)\.",
+            _compact_refine),
     Variant("inpainting", "a compact inpainting network", r"^(entry|downs|ups|exit)\.",
             _compact_inpaint),
     Variant("inpainting", "a partial-convolution inpainting network",

@@ -5,16 +5,29 @@ import math
 import torch
 import torch.nn.functional as F
 
+from models.blocks import measure_statistics
 from utils import losses, metrics
 from utils.depth_training import DepthTrainer, MeanFigures, initialise, shrink_known
+from utils.disparity import resize_disparity
+from utils.estimators import look
 from utils.filters import gaussian_blur
 
 PEAK = 120.0  # disparity of the nearest pixel while training, as in a scene of kbe.py
 # Added to disparity before slopes are compared relative to it: below one unit of a scene, nothing
 # moves visibly, and the sky's relative slopes would drown everything else.
 LIFT = 1.0
-LOG_WEIGHT = 2.0
-WIDTHS = {"compact": (16, 32, 64), "paper": (24, 48, 96)}
+EDGE_WEIGHT = 20.0
+# The compact network's input is degraded truth in this share of the samples, so that it also knows
+# maps that err in other ways than the estimation network it is trained with.
+DEGRADED_SHARE = 0.25
+# Where an estimate is compared with the truth to carry its edges over, in its own pixels: a
+# Gaussian window, and how much less what lies this near to an edge of the truth counts.
+WINDOW_PX, WINDOW_SIGMA = 33, 8.0
+EDGE_PX, EDGE_STEP = 7, 0.1
+COMPACT_WIDTHS = (24, 40, 64, 64)
+# The compact network learns on a window of this many px of a larger crop, of which its input was
+# estimated as a whole: steps are cheap, and guesses are what the photo gives.
+PART_PX = 224
 
 
 def fill_unknown(disparity, weight):
@@ -68,18 +81,84 @@ def degrade(disparity, uniform):
     return warped * (1 + 0.05 * u[:, 13:14] * wave(7, 1, 6)[:, None])
 
 
+@torch.no_grad()
+@losses.in_float32
+def with_true_edges(coarse, truth, weight):
+    """What an estimate would be if its edges were the true ones and all else were as it is.
+
+    In a window around every pixel the truth is fitted to the estimate by a scale and an offset
+    (least squares, as in guided filtering: He et al., ECCV 2010), leaving out what lies at true
+    edges, where the estimate is blurred; that scale and offset then turn the truth at full
+    resolution into the estimate. So a network that learns this learns edges alone, and is not asked
+    to guess depth anew.
+
+    Args:
+        coarse: (B, 1, h, w) estimate.
+        truth, weight: (B, 1, H, W); weight 0 = unknown. The unit is that of the estimate.
+    Returns:
+        (B, 1, H, W), to be used where weight > 0.
+    """
+    small, known = shrink_known(truth, weight, coarse.shape[-2:])
+    filled = fill_unknown(small, known)
+    peak = filled.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+    step = _largest(filled) + _largest(-filled)
+    inside = (known > 0) * (1 / (1 + (step / (EDGE_STEP * peak)) ** 2) + 1e-3) + 1e-6
+
+    window = min(WINDOW_PX, 2 * min(filled.shape[-2:]) - 1)
+
+    def mean(values):
+        return gaussian_blur(values * inside, window, WINDOW_SIGMA) / share
+
+    share = gaussian_blur(inside, window, WINDOW_SIGMA)
+    mean_truth, mean_coarse = mean(filled), mean(coarse)
+    variance = mean(filled**2) - mean_truth**2
+    covariance = mean(filled * coarse) - mean_truth * mean_coarse
+    scale = (covariance / (variance.clamp(min=0) + (0.01 * peak) ** 2)).clamp(min=0)
+    scale, offset = (
+        F.interpolate(x, truth.shape[-2:], mode="bilinear", align_corners=False)
+        for x in (scale, mean_coarse - scale * mean_truth)
+    )
+    return scale * truth + offset
+
+
+def cut_parts(maps, place):
+    """Cut the same window, of PART_PX at most, out of maps of different resolution.
+
+    Args:
+        maps: list of (B, C, H, W), or a quarter of that size; the first is of full size.
+        place: (y, x) in [0, 1) of the window within what is left over.
+    Returns:
+        list of tensors. Where H or W is no multiple of 4 nothing is cut off on that axis.
+    """
+    for axis, share in ((-2, place[0]), (-1, place[1])):
+        whole = maps[0].shape[axis]
+        if whole % 4 or whole <= PART_PX:
+            continue
+        first = int(share * (whole - PART_PX)) // 4
+        grown = [map_.shape[axis] * 4 // whole for map_ in maps]  # 4 at full size, else 1
+        maps = [map_.narrow(axis, first * g, PART_PX // 4 * g)
+                for map_, g in zip(maps, grown, strict=True)]
+    return maps
+
+
+def _largest(values):
+    return F.max_pool2d(values, EDGE_PX, stride=1, padding=EDGE_PX // 2)
+
+
 class RefinementTrainer(DepthTrainer):
     """Trains the network that brings coarse disparity to the photo's edges (SPEC 9.4).
 
     The input is the truth, degraded, or with `--model-path` what a frozen estimation network makes
-    of the photo, brought to the truth's scale and shift.
+    of the photo, brought to the truth's scale and shift. The published network learns the truth,
+    the compact one its input with the truth's edges (`with_true_edges`).
     """
 
     kind = "refine"
     tag = "Refine"
 
     def build(self):
-        """RefinePretrained: the published architecture, with shortcuts."""
+        """CompactRefine, or RefinePretrained: the published architecture, with shortcuts."""
+        from models.compact_refinement import CompactRefine
         from models.disparity_refinement import RefinePretrained
 
         self.estimator = None
@@ -88,41 +167,51 @@ class RefinementTrainer(DepthTrainer):
 
             self.estimator = load_estimator(self.settings.model_path, self.device)
             self.estimator.requires_grad_(False)
-        network = initialise(RefinePretrained(WIDTHS[self.settings.network]), 1.4)
+        if self.settings.network == "compact":
+            network = CompactRefine(COMPACT_WIDTHS)
+        else:
+            network = initialise(RefinePretrained(), 1.4)
         return {self.kind: (network, self.settings.lr_refinement)}
 
-    def coarse(self, batch):
-        """Truth with the nearest pixel at PEAK, and the input at a quarter of its size."""
+    def coarse(self, batch, degraded_share=0.0):
+        """Truth with the nearest pixel at PEAK, and the input at a quarter of its size.
+
+        With an estimation network, this share of the samples has degraded truth all the same.
+        """
         truth, mask = batch["disparity"], batch["mask"] * batch["confidence"]
         peak = (truth * (mask > 0)).amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
         truth = truth * PEAK / peak
         size = [-(-n // 4) for n in truth.shape[-2:]]
         small, known = shrink_known(truth, mask, size)
+        degraded = degrade(fill_unknown(small, known), batch["uniform"])
         if self.estimator is None:
-            return truth, degrade(fill_unknown(small, known), batch["uniform"])
+            return truth, degraded
         half = F.interpolate(batch["image"], scale_factor=0.5, mode="area")
         with torch.no_grad():
-            guess = self.estimator(half)
-        guess = F.interpolate(guess, size, mode="bilinear", align_corners=False)
-        return truth, losses.align_upright(guess, small, known).clamp(min=0)
+            guess = resize_disparity(look(self.estimator, half), size)
+        guess = losses.align_upright(guess, small, known).clamp(min=0)
+        by_hand = batch["uniform"][:, -1].view(-1, 1, 1, 1) < degraded_share
+        return truth, torch.where(by_hand, degraded, guess)
 
     def losses(self, batch):
-        """`ord` (L1) and `grad`, as the reference; for the compact network also `log` (L1 of log).
-
-        The reference's two terms hardly say how far the far is: a small network that starts from
-        nothing then gives sharp edges between wrong depths.
-        """
-        truth, coarse = self.coarse(batch)
-        fine = self.parts[self.kind].wrapped(batch["image"], coarse).clamp(min=0)
+        """`ord` (L1) and `grad`, as the reference; the compact network also has its own target."""
+        network, image = self.parts[self.kind].wrapped, batch["image"]
         mask = batch["mask"] * batch["confidence"]
-        terms = {
-            "ord": 1e-4 * losses.ord_loss(fine, truth, mask),
+        if self.settings.network == "compact":
+            truth, coarse = self.coarse(batch, DEGRADED_SHARE)
+            truth, weight = with_true_edges(coarse, truth, mask).clamp(min=0), EDGE_WEIGHT / PEAK
+            statistics = measure_statistics(image, coarse)
+            place = batch["uniform"][0, -3:-1].tolist()
+            image, mask, truth, coarse = cut_parts([image, mask, truth, coarse], place)
+            fine = network(image, coarse, statistics)
+        else:
+            (truth, coarse), weight = self.coarse(batch), 1e-4
+            fine = network(image, coarse)
+        fine = fine.clamp(min=0)
+        return {
+            "ord": weight * losses.ord_loss(fine, truth, mask),
             "grad": losses.gradient_loss(fine + LIFT, truth + LIFT, mask),
         }
-        if self.settings.network == "compact":
-            logs = ((x.float() + LIFT).log() for x in (fine, truth))
-            terms["log"] = LOG_WEIGHT * losses.ord_loss(*logs, mask)
-        return terms
 
     def figures(self, prediction, batch):
         """Depth figures of each sample and the boundary error of the full-size map."""

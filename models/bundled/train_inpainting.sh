@@ -8,19 +8,15 @@ set -euo pipefail
 data=$(cd "${1:?give the folder with nyu-train/ and photos/}" && pwd)
 cd "$(dirname "$0")/../.."
 
+source models/bundled/data_sets.sh
+
+scenes=data/synthetic-views
+[ -d $scenes ] || python -m utils.synthetic --out $scenes \
+    --size 256x192 --views 3 --count 1600 --seed 50 --photos "$data/photos/images"
+
 sets=$(mktemp)
 trap 'rm -f "$sets"' EXIT
-cat > "$sets" <<JSON
-[{"name": "nyu", "path": "$data/nyu-train", "param": {"baseline": 0.1, "focal": 355},
-  "depth_unit": 0.001, "weight": 0.4},
- {"name": "photos", "path": "$data/photos", "param": {"baseline": 1, "focal": 192},
-  "disparity": "relative", "weight": 1.0},
- {"name": "scenes", "path": "data/synthetic-views", "param": {"baseline": 0.1, "focal": 192},
-  "weight": 0.5}]
-JSON
-
-[ -d data/synthetic-views ] || python -m utils.synthetic --out data/synthetic-views \
-    --size 256x192 --views 3 --count 1600 --seed 50 --photos "$data/photos/images"
+data_sets 0.4 "$data/photos" 1.0 $scenes 0.5 > "$sets"
 
 resume=()
 [ -f models/trained/inpaint-bundled.tar ] && resume=(--resume)
