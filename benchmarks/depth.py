@@ -339,7 +339,7 @@ def parse():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", nargs="*", default=[], help="estimation networks")
-    parser.add_argument("--refine", help="refinement network; judged beside the rule and beside neither")
+    parser.add_argument("--refine", help="refinement network; judged beside the rule, and neither")
     parser.add_argument("--device", default="cpu", help="where they run (cpu)")
     parser.add_argument("--val", help="folder that holds rgbd/ (NYU) and stereo/ (Middlebury)")
     parser.add_argument("--nyu", help="NYU v2: folder, or nyu_depth_v2_labeled.mat")

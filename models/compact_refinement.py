@@ -9,9 +9,7 @@ from models.blocks import Down, Residual, Up, conv3, crop_like, normalise
 FOLD = 2  # it works at half the resolution at most, with blocks of 2x2 pixels as channels
 COARSE = 4  # a pixel of the estimate covers this many pixels of the photo
 RINGS = (1, 3, 6)  # how far around a pixel its candidates lie, in pixels of the estimate
-# What the estimate right here counts before training, as the others' 0: 94 %. With much less the
-# first steps learn nothing but to stay, so firmly that no gradient is left.
-STAY = 6.0
+STAY = 3.2  # what the estimate right here counts before training, as the others' 0: half of all
 
 
 class CompactRefine(nn.Module):
@@ -23,10 +21,12 @@ class CompactRefine(nn.Module):
     chooses one of them; texture cannot turn into relief, where all candidates are alike. (The
     convex combination is that of RAFT's upsampling, Teed and Deng, ECCV 2020, over a wider window.)
 
-    forward(image, disparity, statistics=None) -> disparity
+    forward(image, disparity, statistics=None, details=False) -> disparity
         image: (B, 3, H, W) RGB in [0, 1], any size.
         disparity: (B, 1, h, w); brought to ceil(H/4) x ceil(W/4) bilinearly if it is not.
         statistics: see models.disparity_refinement.Refine.
+        details: for training, return too what each candidate counts (before softmax) and what it
+            would give, both (B, candidates, H, W).
         refined disparity: (B, 1, H, W), within the range of the input.
 
     Args:
@@ -48,20 +48,20 @@ class CompactRefine(nn.Module):
         self.choice = nn.Sequential(nn.PReLU(half), conv3(half, FOLD**2 * candidates))
         nn.init.zeros_(self.choice[-1].bias)
         with torch.no_grad():
-            self.choice[-1].weight *= 0.1
             self.choice[-1].bias[: FOLD**2] = STAY
 
-    def forward(self, image, disparity, statistics=None):
-        """Return disparity at the size of the image."""
+    def forward(self, image, disparity, statistics=None, details=False):
+        """Return disparity at the size of the image, and more if details are asked for."""
         height, width = image.shape[-2:]
         image, disparity, statistics = normalise(image, disparity, statistics)
         step = 2 ** len(self.widths)
         image = functional.pad(image, (0, -width % step, 0, -height % step), mode="replicate")
         candidates = self.candidates(disparity, (height, width), image.shape[-2:])
-        shares = self.choose(image, candidates).float().softmax(dim=1)
+        counts = self.choose(image, candidates)[..., :height, :width].float()
         places = functional.interpolate(candidates, image.shape[-2:], mode="bilinear")
-        refined = (shares * places).sum(dim=1, keepdim=True)[..., :height, :width]
-        return refined * statistics.disparity_std + statistics.disparity_mean
+        places = places[..., :height, :width] * statistics.disparity_std + statistics.disparity_mean
+        refined = (counts.softmax(dim=1) * places).sum(dim=1, keepdim=True)
+        return (refined, counts, places) if details else refined
 
     def candidates(self, disparity, size, padded):
         """What each pixel may choose from: (B, 1 + 8 * len(RINGS), rows, columns).

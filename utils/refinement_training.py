@@ -17,6 +17,12 @@ PEAK = 120.0  # disparity of the nearest pixel while training, as in a scene of 
 # moves visibly, and the sky's relative slopes would drown everything else.
 LIFT = 1.0
 EDGE_WEIGHT = 20.0
+# A candidate of the compact network that is this far off, in units of disparity, is worth 1/e of a
+# true one. The estimate right here counts as much as all others together, where they are alike.
+TOLERANCE = 2.0
+STAY_SHARE = 0.5
+# A pixel counts fully where its candidates differ by this much.
+SPREAD = 10.0
 # The compact network's input is degraded truth in this share of the samples, so that it also knows
 # maps that err in other ways than the estimation network it is trained with.
 DEGRADED_SHARE = 0.25
@@ -121,6 +127,30 @@ def with_true_edges(coarse, truth, weight):
     return scale * truth + offset
 
 
+@losses.in_float32
+def choice_loss(counts, places, target, mask):
+    """Cross entropy between what candidates count and how near they are to the target.
+
+    A loss of the result alone soon has no gradient left: nearly everywhere it is best to stay, and
+    a network that stays with certainty never learns where it is not. Less what cannot be avoided,
+    so that 0 is perfect; pixels count by how much their candidates differ.
+
+    Args:
+        counts: (B, K, H, W), before softmax.
+        places: (B, K, H, W) disparity of the candidates, the first the one right here.
+        target, mask: (B, 1, H, W).
+    """
+    with torch.no_grad():
+        prior = math.log(STAY_SHARE / (1 - STAY_SHARE) * (places.shape[1] - 1))
+        nearness = -(places - target).abs() / TOLERANCE
+        nearness[:, 0] += prior
+        wanted = nearness.log_softmax(dim=1)
+        spread = places.amax(dim=1, keepdim=True) - places.amin(dim=1, keepdim=True)
+        weight = mask * (spread / SPREAD).clamp(max=1)
+    error = (wanted.exp() * (wanted - counts.log_softmax(dim=1))).sum(dim=1, keepdim=True)
+    return (error * weight).sum() / weight.sum().clamp(min=1)
+
+
 def cut_parts(maps, place):
     """Cut the same window, of PART_PX at most, out of maps of different resolution.
 
@@ -194,23 +224,29 @@ class RefinementTrainer(DepthTrainer):
         return truth, torch.where(by_hand, degraded, guess)
 
     def losses(self, batch):
-        """`ord` (L1) and `grad`, as the reference; the compact network also has its own target."""
-        network, image = self.parts[self.kind].wrapped, batch["image"]
-        mask = batch["mask"] * batch["confidence"]
+        """`ord` (L1) and `grad`, as the reference; the compact network has terms of its own."""
         if self.settings.network == "compact":
-            truth, coarse = self.coarse(batch, DEGRADED_SHARE)
-            truth, weight = with_true_edges(coarse, truth, mask).clamp(min=0), EDGE_WEIGHT / PEAK
-            statistics = measure_statistics(image, coarse)
-            place = batch["uniform"][0, -3:-1].tolist()
-            image, mask, truth, coarse = cut_parts([image, mask, truth, coarse], place)
-            fine = network(image, coarse, statistics)
-        else:
-            (truth, coarse), weight = self.coarse(batch), 1e-4
-            fine = network(image, coarse)
-        fine = fine.clamp(min=0)
+            return self.compact_losses(batch)
+        truth, coarse = self.coarse(batch)
+        fine = self.parts[self.kind].wrapped(batch["image"], coarse).clamp(min=0)
+        mask = batch["mask"] * batch["confidence"]
         return {
-            "ord": weight * losses.ord_loss(fine, truth, mask),
+            "ord": 1e-4 * losses.ord_loss(fine, truth, mask),
             "grad": losses.gradient_loss(fine + LIFT, truth + LIFT, mask),
+        }
+
+    def compact_losses(self, batch):
+        """`choice`: which candidates are near its target; `ord`: how far the result is from it."""
+        image, mask = batch["image"], batch["mask"] * batch["confidence"]
+        truth, coarse = self.coarse(batch, DEGRADED_SHARE)
+        target = with_true_edges(coarse, truth, mask)
+        statistics = measure_statistics(image, coarse)
+        place = batch["uniform"][0, -3:-1].tolist()
+        image, mask, target, coarse = cut_parts([image, mask, target, coarse], place)
+        fine, counts, places = self.parts[self.kind].wrapped(image, coarse, statistics, True)
+        return {
+            "choice": choice_loss(counts, places, target, mask),
+            "ord": EDGE_WEIGHT / PEAK * losses.ord_loss(fine, target, mask),
         }
 
     def figures(self, prediction, batch):
