@@ -343,7 +343,7 @@ def parse():
     parser.add_argument("--scenes", nargs="*", default=[], help="HDF5 shards of synthetic scenes")
     parser.add_argument("--weights", nargs="*", default=[], help="inpainting networks to compare")
     parser.add_argument("--estimator", help="estimate disparity with these weights instead")
-    parser.add_argument("--refine", help="refine that estimate with these weights")
+    parser.add_argument("--refine", help="refine that estimate with these weights, or by 'rule'")
     parser.add_argument("--device", default="cpu", help="where networks run (cpu)")
     parser.add_argument("--limit", type=int, help="views per set (all)")
     parser.add_argument("--json", help="write every figure of every view here")
