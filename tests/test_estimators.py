@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from models.compact_estimation import CompactDisparity
+from models.compact_refinement import CompactRefine
 from models.disparity_refinement import RefinePretrained
 from utils.checkpoints import save_state_dict
 from utils.estimators import (
     HuggingFaceEstimator,
+    compact_size,
     estimate_disparity,
     fit_disparity,
     is_hugging_face,
@@ -35,7 +37,7 @@ def compact():
 def test_any_photo_is_estimated_and_refined_at_its_own_size(compact, size):
     image = torch.rand(1, 3, *size)
     coarse = estimate_disparity(compact, image)
-    for refiner in (None, RefinePretrained((8, 8, 8)).eval()):
+    for refiner in (None, RefinePretrained((8, 8, 8)).eval(), CompactRefine((8, 8)).eval()):
         fine = refine_disparity(refiner, image, coarse)
         assert fine.shape == (1, 1, *size)
         assert torch.isfinite(fine).all() and fine.min() >= 0
@@ -51,6 +53,27 @@ def test_networks_see_the_photo_at_the_size_they_were_trained_at():
     assert working_size((768, 1024), 512) == (384, 512)
     assert working_size((3000, 4000), 1024, multiple=4) == (768, 1024)
     assert working_size((100, 8000), 512) == (32, 512)
+
+
+@pytest.mark.parametrize(("photo", "seen"), [
+    ((768, 1024), (240, 320)), ((3000, 2000), (320, 213)),  # as wide as it was trained
+    ((1000, 1000), (277, 277)),  # no more pixels than of 4:3
+    ((375, 1242), (128, 424)), ((100, 8000), (32, 640)),  # panoramas: not too low, not too wide
+])
+def test_the_compact_network_sees_a_size_that_suits_the_shape(photo, seen):
+    assert compact_size(photo) == seen
+    assert compact_size(photo[::-1]) == seen[::-1]
+
+
+def test_compact_refinement_works_at_four_times_the_estimate(compact):
+    """Its candidates lie at distances that only fit there; what is larger is brought up by rule."""
+    sizes = []
+    refiner = CompactRefine((8, 8)).eval()
+    refiner.register_forward_pre_hook(
+        lambda _, given: sizes.append((given[0].shape[2:], given[1].shape[2:])))
+    image = torch.rand(1, 3, 768, 1024)
+    refine_disparity(refiner, image, estimate_disparity(compact, image))
+    assert sizes == [((480, 640), (120, 160))]
 
 
 def test_refinement_follows_a_shift_of_the_disparity(compact):
