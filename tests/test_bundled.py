@@ -19,7 +19,8 @@ FILES = sorted(BUNDLED.glob("*.safetensors"))
 
 
 def test_together_they_stay_small_and_the_card_names_each():
-    assert BUNDLED / "disparity-estimation.safetensors" in FILES
+    for name in ("disparity-estimation", "disparity-refinement"):
+        assert BUNDLED / f"{name}.safetensors" in FILES
     assert sum(path.stat().st_size for path in FILES) <= 40e6
     card = (BUNDLED / "MODEL_CARD.md").read_text()
     for path in FILES:
