@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.compact_refinement import CompactRefine, offsets, weighted_median
+from models.compact_refinement import CompactRefine, offsets
 from utils import checkpoints
 
 WIDTHS = (8, 12, 16)
@@ -70,22 +70,6 @@ def test_a_place_that_chooses_one_candidate_takes_its_disparity():
     disparity[..., 12:] = 1
     refined = refine(network, torch.rand(1, 3, 64, 96), disparity)
     assert (refined[..., :22] < 1e-3).all() and (refined[..., 26:] > 0.999).all()
-
-
-def test_a_place_between_two_surfaces_joins_the_one_with_more_votes():
-    """60 % for the far wall, 40 % for the near thing: the wall, and nothing in between."""
-    values = torch.tensor([10.0, 10.5, 80.0, 81.0]).view(1, 4, 1, 1)
-    shares = torch.tensor([0.3, 0.3, 0.2, 0.2]).view(1, 4, 1, 1)
-    assert abs(float(weighted_median(values, shares)) - 10.5) < 0.3
-    assert abs(float(weighted_median(values, shares.flip(1))) - 80) < 0.3
-
-
-def test_weighted_median_is_that_of_sorting():
-    values, shares = torch.rand(2, 7, 9, 11), torch.rand(2, 7, 9, 11).softmax(dim=1)
-    ordered, order = values.sort(dim=1)
-    index = (shares.gather(1, order).cumsum(dim=1) < 0.5).sum(dim=1, keepdim=True)
-    torch.testing.assert_close(weighted_median(values, shares), ordered.gather(1, index),
-                               atol=5e-3, rtol=0)
 
 
 def test_one_photo_gives_the_same_inside_a_batch():
