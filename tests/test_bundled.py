@@ -11,7 +11,11 @@ from models.bundled.relabel_photos import relabel
 from models.compact_estimation import CompactDisparity
 from utils import checkpoints
 from utils.data_sets import open_data_set
+from utils.disparity import resize_disparity
+from utils.estimators import refine_disparity
+from utils.filters import gaussian_blur
 from utils.images import write_image
+from utils.synthetic import generate_scene
 from utils.weight_files import save_state_dict
 
 BUNDLED = Path(__file__).resolve().parents[1] / "models" / "bundled"
@@ -90,3 +94,19 @@ def test_a_folder_is_relabelled_as_a_data_set(tmp_path):
                             "param": {"baseline": 1, "focal": 192}})
     view = opened.views(0)[0]
     assert view["stored"].shape == (32, 48) and view["confidence"].shape == (16, 24)
+
+
+def test_shipped_refinement_brings_softened_edges_back():
+    """Scenes that it never saw, their exact disparity softened as an estimate is."""
+    network = checkpoints.load_network(BUNDLED / "disparity-refinement.safetensors", "refinement")
+    ratios = []
+    for index in range(3):
+        scene = generate_scene(9100, index, (384, 512), views=1)
+        photo = torch.from_numpy(scene["image"][0]).permute(2, 0, 1)[None] / 255
+        exact = torch.from_numpy(1 / scene["depth"][0].astype(np.float32))[None, None]
+        coarse = gaussian_blur(resize_disparity(exact, (96, 128)), 7, 1.5)
+        errors = [(guess - exact).abs() for guess in (
+            refine_disparity(network, photo, coarse), resize_disparity(coarse, (384, 512)))]
+        at_edges = errors[1] > 0.04 * exact.max()
+        ratios.append(float(errors[0][at_edges].mean() / errors[1][at_edges].mean()))
+    assert max(ratios) < 0.85, ratios
