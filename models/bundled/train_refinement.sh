@@ -22,7 +22,7 @@ resume=()
 python train.py --training-mode refinement --network compact --save-name bundled \
     --model-path models/bundled/disparity-estimation.safetensors \
     --dataset-file "$sets" --dataset nyu,scenes --crop 512x384 --crop-scale 0.7 --batch-size 4 \
-    --steps "${STEPS:-7000}" --lr-refinement 1e-3 --weight-decay 0.01 --schedule cosine \
+    --steps "${STEPS:-6000}" --lr-refinement 1e-3 --weight-decay 0.01 --schedule cosine \
     --warmup 100 --ema 0.99 --amp bf16 --seed 0 --val-images 32 "${resume[@]}"
 
 python -m models.bundled.pack_weights models/bundled/disparity-refinement.safetensors \
