@@ -40,6 +40,7 @@ from utils.files import complete_or_absent
 
 NYU_RANGE_M, NYU_CROP_PX = 10, 16
 IBIMS_RANGE_M = 50
+BY_RULE = "rule"  # in place of a refinement network
 COLUMNS = (
     "abs_rel", "rmse", "log10", "delta1", "delta2", "delta3",
     "correlation", "ordinal", "dbe_accuracy", "dbe_completeness",
@@ -174,9 +175,6 @@ def ramp(image):
 def constant(image):
     """One depth for all; the fit makes it the mean inverse depth."""
     return torch.zeros_like(image[:, :1])
-
-
-BY_RULE = "rule"
 
 
 def network_estimator(path, device="cpu", refine=None):

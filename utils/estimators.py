@@ -53,8 +53,8 @@ def resize_image(image, size):
                          **({} if shrinks else {"align_corners": False}))
 
 
-def look(network, image):
-    """Coarse disparity by one of our networks.
+def predict_disparity(network, image):
+    """Coarse disparity by one of our networks, of images that have its size already.
 
     The compact network also looks at the mirrored photo, and the mean of both is taken: it costs
     little and steadies the guess.
@@ -85,7 +85,7 @@ def estimate_disparity(network, image):
     compact, size = isinstance(network, CompactDisparity), image.shape[2:]
     small = resize_image(image, compact_size(size) if compact
                          else working_size(size, ESTIMATION_SIDE))
-    return look(network, small.to(next(network.parameters()).device)).cpu()
+    return predict_disparity(network, small.to(next(network.parameters()).device)).cpu()
 
 
 @torch.inference_mode()

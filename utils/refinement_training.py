@@ -9,7 +9,7 @@ from models.blocks import measure_statistics
 from utils import losses, metrics
 from utils.depth_training import DepthTrainer, MeanFigures, initialise, shrink_known
 from utils.disparity import resize_disparity
-from utils.estimators import look
+from utils.estimators import predict_disparity
 from utils.filters import gaussian_blur
 
 PEAK = 120.0  # disparity of the nearest pixel while training, as in a scene of kbe.py
@@ -30,6 +30,7 @@ DEGRADED_SHARE = 0.25
 # Gaussian window, and how much less what lies this near to an edge of the truth counts.
 WINDOW_PX, WINDOW_SIGMA = 33, 8.0
 EDGE_PX, EDGE_STEP = 7, 0.1
+FLAT = 0.01  # what varies less than this share of the largest disparity is no edge to carry over
 COMPACT_WIDTHS = (24, 40, 64, 64)
 # The compact network learns on a window of this many px of a larger crop, of which its input was
 # estimated as a whole: steps are cheap, and guesses are what the photo gives.
@@ -111,20 +112,24 @@ def with_true_edges(coarse, truth, weight):
     inside = (known > 0) * (1 / (1 + (step / (EDGE_STEP * peak)) ** 2) + 1e-3) + 1e-6
 
     window = min(WINDOW_PX, 2 * min(filled.shape[-2:]) - 1)
+    share = gaussian_blur(inside, window, WINDOW_SIGMA)
 
     def mean(values):
         return gaussian_blur(values * inside, window, WINDOW_SIGMA) / share
 
-    share = gaussian_blur(inside, window, WINDOW_SIGMA)
     mean_truth, mean_coarse = mean(filled), mean(coarse)
     variance = mean(filled**2) - mean_truth**2
     covariance = mean(filled * coarse) - mean_truth * mean_coarse
-    scale = (covariance / (variance.clamp(min=0) + (0.01 * peak) ** 2)).clamp(min=0)
+    scale = (covariance / (variance.clamp(min=0) + (FLAT * peak) ** 2)).clamp(min=0)
     scale, offset = (
         F.interpolate(x, truth.shape[-2:], mode="bilinear", align_corners=False)
         for x in (scale, mean_coarse - scale * mean_truth)
     )
     return scale * truth + offset
+
+
+def _largest(values):
+    return F.max_pool2d(values, EDGE_PX, stride=1, padding=EDGE_PX // 2)
 
 
 @losses.in_float32
@@ -171,10 +176,6 @@ def cut_parts(maps, place):
     return maps
 
 
-def _largest(values):
-    return F.max_pool2d(values, EDGE_PX, stride=1, padding=EDGE_PX // 2)
-
-
 class RefinementTrainer(DepthTrainer):
     """Trains the network that brings coarse disparity to the photo's edges (SPEC 9.4).
 
@@ -218,7 +219,7 @@ class RefinementTrainer(DepthTrainer):
             return truth, degraded
         half = F.interpolate(batch["image"], scale_factor=0.5, mode="area")
         with torch.no_grad():
-            guess = resize_disparity(look(self.estimator, half), size)
+            guess = resize_disparity(predict_disparity(self.estimator, half), size)
         guess = losses.align_upright(guess, small, known).clamp(min=0)
         by_hand = batch["uniform"][:, -1].view(-1, 1, 1, 1) < degraded_share
         return truth, torch.where(by_hand, degraded, guess)
@@ -243,7 +244,9 @@ class RefinementTrainer(DepthTrainer):
         statistics = measure_statistics(image, coarse)
         place = batch["uniform"][0, -3:-1].tolist()
         image, mask, target, coarse = cut_parts([image, mask, target, coarse], place)
-        fine, counts, places = self.parts[self.kind].wrapped(image, coarse, statistics, True)
+        fine, counts, places = self.parts[self.kind].wrapped(
+            image, coarse, statistics, details=True
+        )
         return {
             "choice": choice_loss(counts, places, target, mask),
             "ord": EDGE_WEIGHT / PEAK * losses.ord_loss(fine, target, mask),

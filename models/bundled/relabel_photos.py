@@ -12,15 +12,16 @@ import shutil
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from utils.checkpoints import load_estimator
+from utils.data_sets import open_data_set
 from utils.disparity import resize_disparity
-from utils.estimators import look, resize_image, working_size
-from utils.images import read_image
+from utils.estimators import predict_disparity, resize_image, working_size
+from utils.files import folder_complete_or_absent
+from utils.images import write_image
 from utils.metrics import align
 
 SIDES = (256, 320, 384)
@@ -31,10 +32,10 @@ PERCENTILES = (0.5, 99.5)  # of a label, which 0 and 255 stand for
 @torch.inference_mode()
 def steady_guess(network, image, size):
     """Mean estimate of (1, 3, H, W) over SIDES, as (1, 1, *size)."""
-    looks = [look(network, resize_image(image, working_size(image.shape[2:], side)))
-             for side in SIDES]
-    looks = [resize_disparity(one, size) for one in looks]
-    return torch.stack([align(one, looks[1], torch.ones_like(one)) for one in looks]).mean(dim=0)
+    copies = (resize_image(image, working_size(image.shape[2:], side)) for side in SIDES)
+    guesses = [resize_disparity(predict_disparity(network, copy), size) for copy in copies]
+    ones = torch.ones_like(guesses[0])
+    return torch.stack([align(guess, guesses[1], ones) for guess in guesses]).mean(dim=0)
 
 
 def relabel(image, label, confidence, network):
@@ -60,17 +61,24 @@ def relabel(image, label, confidence, network):
 
 
 def main(source, target, weights):
-    """Relabel a folder; the photographs are copied beside their new labels."""
+    """Relabel a folder; it appears when every photo has its new label.
+
+    Raises:
+        ValueError: the folder or the weights cannot be used.
+    """
     network = load_estimator(weights, "cpu")
-    for name in ("images", "disparity", "confidence"):
-        (Path(target) / name).mkdir(parents=True, exist_ok=True)
-    for path in tqdm(sorted((Path(source) / "images").iterdir())):
-        maps = [cv2.imread(str(Path(source) / name / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
-                for name in ("disparity", "confidence")]
-        relabelled = relabel(read_image(path).pixels, *maps, network)
-        for name, values in zip(("disparity", "confidence"), relabelled, strict=True):
-            cv2.imwrite(str(Path(target) / name / f"{path.stem}.png"), values)
-        shutil.copyfile(path, Path(target) / "images" / path.name)
+    photos = open_data_set({"name": "photos", "path": source, "disparity": "relative",
+                            "param": {"baseline": 1, "focal": 192}})
+    with folder_complete_or_absent(target) as folder:
+        for name in ("images", "disparity", "confidence"):
+            (folder / name).mkdir()
+        for item, files in enumerate(tqdm(photos.items)):
+            view, path = photos.views(item)[0], Path(files["image"])
+            label, confidence = relabel(
+                view["image"], view["stored"].astype(np.uint8), view["confidence"], network)
+            write_image(folder / "disparity" / f"{path.stem}.png", label)
+            write_image(folder / "confidence" / f"{path.stem}.png", confidence)
+            shutil.copyfile(path, folder / "images" / path.name)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ part() {
 }
 
 scenes=data/synthetic-320x240
-[ -d $scenes ] || python -m utils.synthetic --out $scenes \
+python -m utils.synthetic --out $scenes \
     --size 320x240 --views 1 --count 4000 --seed 1000
 
 data_sets 1.0 "$data/photos" 0.42 $scenes 0.2 > "$sets"

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 source models/bundled/data_sets.sh
 
 scenes=data/synthetic-views
-[ -d $scenes ] || python -m utils.synthetic --out $scenes \
+python -m utils.synthetic --out $scenes \
     --size 256x192 --views 3 --count 1600 --seed 50 --photos "$data/photos/images"
 
 sets=$(mktemp)

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 source models/bundled/data_sets.sh
 
 scenes=data/synthetic-512x384
-[ -d $scenes ] || python -m utils.synthetic --out $scenes \
+python -m utils.synthetic --out $scenes \
     --size 512x384 --views 1 --count 1500 --seed 7000 --photos "$data/photos/images"
 
 sets=$(mktemp)
