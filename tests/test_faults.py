@@ -212,7 +212,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(photo, tmp_path, size):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, number):
     out = tmp_path / "o"
-    flags = command(album, "--out", out, "--duration", "12", "--skip-existing", "--json")
+    # Films so long that the signal finds the second one at work on a machine that stalls, too.
+    flags = command(album, "--out", out, "--duration", "80", "--skip-existing", "--json")
     # A shell's background jobs ignore Ctrl-C, and so would a test run that is one.
     process = subprocess.Popen([sys.executable, str(ROOT / "kbe.py"), *flags], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -235,7 +236,7 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, number):
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [bool(result.get("skipped")) for result in results] == [True, False, False]
     assert sorted(files(out)) == [f"{name}/3d_kbe.mp4" for name in "abc"]
-    assert {probe(result["video"]).frames for result in results} == {300}
+    assert {probe(result["video"]).frames for result in results} == {2000}
 
 
 # -- one photo of several -------------------------------------------------------------------------
