@@ -74,7 +74,25 @@ def test_surface_mask_drops_the_ghost_of_a_blurred_object():
     ghost = kept & (inside == 0) & (image[0, 0] > 0.5)
     assert ghost.sum() == 0
     assert (kept[inside == 1]).all()
-    assert kept[(inside == 0) & (image[0, 0] < 0.2)].float().mean() > 0.999
+    assert kept[(inside == 0) & (image[0, 0] < 0.05)].float().mean() > 0.999
+
+
+@pytest.mark.parametrize(("roughness", "traces"), [(0.004, False), (0.08, True)])
+def test_surface_mask_drops_a_faint_trace_where_it_shows(roughness, traces):
+    """An eighth of the object's colour: seen on a smooth background, lost on a rough one."""
+    size = (320, 640)
+    near = torch.zeros(1, 1, *size)
+    near[..., :300] = 1
+    trace = torch.zeros(1, 1, *size)
+    trace[..., 300:303] = 0.125
+    noise = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0)) * roughness
+    object_color, background = 0.9, 0.3
+    share = torch.maximum(near, trace)
+    image = share * object_color + (1 - share) * (background + noise)
+    kept = surface_mask(10 + 90 * near, image)[0, 0]
+    assert not kept[:, 300].any()  # next to the edge, whatever its colour
+    assert (kept[:, 301:303].float().mean() > 0.5) == traces
+    assert kept[:, 303:].float().mean() > 0.98
 
 
 def test_surface_mask_believes_background_between_reeds():
