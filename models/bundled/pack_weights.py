@@ -1,9 +1,9 @@
 """Turn checkpoints of train.py into weights that ship: half precision, safetensors.
 
     python -m models.bundled.pack_weights models/bundled/disparity-estimation.safetensors \\
-        models/trained/disparity-bundled.tar
+        models/trained/disparity-second.tar models/trained/disparity-last.tar
 
-Of several checkpoints of one run the mean is packed: it knows other data better than the last.
+Of several checkpoints of one training the mean is packed: it knows other data better than the last.
 """
 
 import sys
