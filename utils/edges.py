@@ -13,8 +13,8 @@ EDGE_JUMP = 0.06
 # what fills the hole between them continues their tint.
 EDGE_REACH = 1 / 160
 # From this share of the object's colour on, a pixel behind it counts as mixed; on a smooth
-# background, where the eye finds less, from the lower share on...
-MIXED_SHARE, FAINT_SHARE = np.float32(0.25), np.float32(0.08)
+# background, where the eye sees a fainter trace, from the lower share on...
+MIXED_SHARE, FAINT_SHARE = np.float32(0.25), np.float32(0.11)
 # ...that stands out of the background's own variation by this many standard deviations...
 STANDS_OUT = np.float32(2)
 # ...if the two surfaces differ by more than this at all: squared, RGB in [0, 255].
@@ -83,12 +83,10 @@ def _find_mixed(disparity, pixels, clean, candidates, radius, limit, mixed):
                         far[channel] += pixels[row, column, channel]
         if near_count == 0 or far_count == 0:
             continue
-        along = between = np.float32(0)
-        for channel in range(3):
-            surface = far[channel] / far_count
-            difference = near[channel] / near_count - surface
-            along += (pixels[y, x, channel] - surface) * difference
-            between += difference * difference
+        surface = far / far_count
+        difference = near / near_count - surface
+        between = _along(surface + difference, surface, difference)
+        along = _along(pixels[y, x], surface, difference)
         if between <= MIN_CONTRAST or along <= FAINT_SHARE * between:
             continue
         if along > MIXED_SHARE * between:
@@ -99,10 +97,14 @@ def _find_mixed(disparity, pixels, clean, candidates, radius, limit, mixed):
             for column in range(max(0, x - radius), min(width, x + radius + 1), stride):
                 step = disparity[row, column] - disparity[y, x]
                 if clean[row, column] and abs(step) < limit:
-                    value = np.float32(0)
-                    for channel in range(3):
-                        surface = far[channel] / far_count
-                        difference = near[channel] / near_count - surface
-                        value += (pixels[row, column, channel] - surface) * difference
-                    variation += value * value
+                    variation += _along(pixels[row, column], surface, difference) ** 2
         mixed[y, x] = along * along > STANDS_OUT * STANDS_OUT * variation / far_count
+
+
+@jit
+def _along(color, surface, difference):
+    """Scalar product of the way from the surface's colour with its difference to the object's."""
+    total = np.float32(0)
+    for channel in range(3):
+        total += (color[channel] - surface[channel]) * difference[channel]
+    return total

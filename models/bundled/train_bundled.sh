@@ -5,8 +5,8 @@
 # photos/{images,disparity,confidence} (photographs with relative pseudo-disparity) and
 # mobilenetv2_imagenet.safetensors (the encoder's ImageNet weights); MODEL_CARD.md says where each
 # comes from. The network is trained, helps to label the photographs anew, is trained further on
-# those labels, helps once more, and ends on whole photographs at the size of use; the mean of the
-# last two parts ships. Some hours on two cores; resumes where it was stopped. In the environment:
+# those labels, helps once more, and ends on larger windows at the size of use; the mean of the last
+# two parts ships. Some hours on two cores; resumes where it was stopped. In the environment:
 # FROM, the weights to start from; STEPS, MORE_STEPS and LAST_STEPS of the three parts; PROCESSES,
 # which share each batch of 8 (two of a thread each are faster on two busy cores than one of two).
 set -euo pipefail
