@@ -1,7 +1,7 @@
 """The batches that training draws from RGB-D data sets.
 
 A data set is a dict: `name` (display only), `path`, `param` = {"baseline": ..., "focal": ...} and
-optional keys, see `utils/data_sets.py` and the examples in `DATASETS` of `train.py`.
+optional keys, see `utils/training/data_sets.py` and the examples in `DATASETS` of `train.py`.
 
 Everything random about a sample (which photo, crop, flip, colours, camera) follows from the seed
 and the running number of the sample alone. So neither the number of loader workers nor that of
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from utils.data_sets import disparity_of
+from utils.training.data_sets import disparity_of
 
 DRAWS = 16  # uniform random numbers that come with each sample, for the trainer's own decisions
 
@@ -277,7 +277,7 @@ def prepare(batch, device, colours):
     }
     for key in ("image", "second_image"):
         if key in moved:
-            # In the order in which the networks' weights lie (see utils/trainer.py).
+            # In the order in which the networks' weights lie (see utils/training/trainer.py).
             image = moved[key].contiguous(memory_format=torch.channels_last).float() / 255
             moved[key] = change_colours(image, moved["uniform"]) if colours else image
     return moved
@@ -310,7 +310,7 @@ class TrainingData:
     """The data sets of one run, split and ready to be drawn from.
 
     Args:
-        sets: opened data sets (`utils.data_sets.open_data_set`).
+        sets: opened data sets (`utils.training.data_sets.open_data_set`).
         held_out: opened data sets to validate on, or None to set aside a share of `sets`.
         crop: (height, width) in px of what the network sees.
         other_crops: further sizes; each training batch draws one of all. Validation keeps `crop`.

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from utils.options import UsageError, build_parser, parse_settings
+from utils.cli.flags import UsageError, build_parser, parse_settings
 
 log = logging.getLogger("kbe")
 
@@ -111,8 +111,8 @@ def run(settings):
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from utils.batch import find_photos, plan_jobs
-    from utils.video import CODECS
+    from utils.cli.jobs import find_photos, plan_jobs
+    from utils.film.video import CODECS
 
     codec = CODECS[settings.codec]
     check_film(settings, settings.size or ANY_SIZE)
@@ -141,8 +141,8 @@ def run(settings):
 
 def check_film(settings, size):
     """Raise UsageError if no film of this (height, width) px can be written as asked."""
-    from utils.film import film_length
-    from utils.video import CODECS, VideoWriter
+    from utils.film.frames import film_length
+    from utils.film.video import CODECS, VideoWriter
 
     try:
         film_length(settings.duration, settings.fps, settings.loop)
@@ -203,8 +203,8 @@ def choose_networks(settings):
     Raises:
         ValueError: a file that was asked for is not there, or none gives depth.
     """
-    from utils.estimators import is_hugging_face
-    from utils.networks import Networks, find_weights
+    from utils.depth.estimators import is_hugging_face
+    from utils.weights.chosen import Networks, find_weights
 
     estimation = refinement = inpainting = inpaint_depth = None
     if not settings.flat:
@@ -241,7 +241,7 @@ def describe_weights(settings, networks):
 def spread_films(jobs, settings):
     """Return an iterator like that of `animate`, whose work is done on a Ray cluster."""
     from kbe import film_maker  # by this name workers find it; here it is part of __main__
-    from utils.cluster import spread
+    from utils.cli.cluster import spread
 
     choose_networks(replace(settings, device="cpu"))  # what is missing is said at once
     return spread(settings.ray, jobs, film_maker, settings)
@@ -259,9 +259,9 @@ def animate(jobs, settings, networks, batch):
     """Make the films; while one is rendered and encoded, the next photo is prepared.
 
     Args:
-        jobs: list of utils.batch.Job.
-        settings: utils.options.Settings.
-        networks: utils.networks.Networks.
+        jobs: list of utils.cli.jobs.Job.
+        settings: utils.cli.flags.Settings.
+        networks: utils.weights.chosen.Networks.
         batch: a photo that fails gives a result with "error"; otherwise it raises.
     Yields:
         dict for each job in order, ready for JSON: video, frames, width, height, seconds per
@@ -270,7 +270,7 @@ def animate(jobs, settings, networks, batch):
         ValueError: the photo or its depth map cannot be used, or a window does not fit.
         OSError: a result cannot be written.
     """
-    from utils.batch import overlap
+    from utils.cli.jobs import overlap
 
     def attempt(work, job):
         try:
@@ -298,7 +298,7 @@ def animate(jobs, settings, networks, batch):
 
 def with_gpu_or_without(work, job, networks):
     """Return work(networks); where the GPU's memory does not suffice, do it again on the CPU."""
-    from utils.networks import is_gpu_full
+    from utils.weights.chosen import is_gpu_full
 
     try:
         return work(networks)
@@ -313,8 +313,8 @@ def with_gpu_or_without(work, job, networks):
 class Prepared(NamedTuple):
     """A photo that only has to be filmed."""
 
-    plan: NamedTuple  # utils.plan.Plan
-    view: object  # utils.scene.Scene or utils.stereo.StereoScene, inpainted
+    plan: NamedTuple  # utils.cli.plan.Plan
+    view: object  # utils.scene.cloud.Scene or utils.scene.stereo.StereoScene, inpainted
     path: object  # utils.camera.CameraPath in the scene's pixels
     metadata: dict  # of the video
     result: dict  # what is known of it so far
@@ -327,12 +327,12 @@ def prepare(job, settings, networks):
     Returns:
         Prepared; or the dict of a result, where there is no film to be made.
     """
-    from utils.film import film_length
-    from utils.plan import describe_plan, plan_photo
-    from utils.pointcloud_files import write_ply
-    from utils.preview import Preview
-    from utils.shorten import shorten_path
-    from utils.stereo import StereoScene
+    from utils.camera.shortening import shorten_path
+    from utils.cli.plan import describe_plan, plan_photo
+    from utils.film.frames import film_length
+    from utils.film.preview import Preview
+    from utils.scene.ply import write_ply
+    from utils.scene.stereo import StereoScene
 
     clock = Stopwatch()
     depth_file = find_depth_file(settings.depth, job.photo)
@@ -422,8 +422,8 @@ class Stopwatch:
 
 def describe_film(job, plan, settings, networks, depth_file):
     """Return the metadata of the video: what it was made of, and how."""
-    from utils.batch import fingerprint
-    from utils.looks import window_shares
+    from utils.cli.jobs import fingerprint
+    from utils.cli.presets import window_shares
 
     looks = settings.looks()
     return {"fingerprint": fingerprint(job.photo, looks, networks.digests, depth_file),
@@ -432,7 +432,7 @@ def describe_film(job, plan, settings, networks, depth_file):
 
 def is_made(video, metadata, frames):
     """Whether a whole video of just this description and this many frames is there."""
-    from utils.video import holds_frames, read_metadata
+    from utils.film.video import holds_frames, read_metadata
 
     try:
         found = read_metadata(video) if video.is_file() else None
@@ -481,7 +481,7 @@ def find_disparity(plan, settings, networks, depth_file):
     """Return (1, 1, H, W) relative disparity of the photo, not negative."""
     import torch
 
-    from utils.estimators import fit_disparity, read_disparity, refine_disparity
+    from utils.depth.estimators import fit_disparity, read_disparity, refine_disparity
 
     if settings.flat:
         return torch.ones_like(plan.image[:, :1])
@@ -499,8 +499,8 @@ def save_disparity(job, plan, scene):
     """Write the scene's disparity at the size of the photo."""
     import numpy as np
 
-    from utils.depth_files import write_disparity
-    from utils.images import resize
+    from utils.depth.map_files import write_disparity
+    from utils.film.photos import resize
 
     height, width = (side // 4 * 4 for side in plan.photo_size)
     disparity = resize(scene.disparity[0, 0].cpu().numpy(), (height, width))
@@ -512,7 +512,7 @@ def save_disparity(job, plan, scene):
 def build_scene(plan, disparity, settings, device):
     """Lift the photo; return its Scene, the CameraPath in it, and the plan with final windows."""
     from utils.camera import CameraPath, aim, nearest_depth
-    from utils.scene import Scene, find_scene_zoom, scale_disparity
+    from utils.scene.cloud import Scene, find_scene_zoom, scale_disparity
 
     on = device if device.type == "cuda" else "cpu"
     start, end = plan.start.scaled(*plan.scale), plan.end.scaled(*plan.scale)
@@ -532,7 +532,7 @@ def build_scene(plan, disparity, settings, device):
 
 def tell_invention(job, scene, path, plan):
     """Return the larger share of invented pixels at the two ends; warn if the path asks much."""
-    from utils.film import invented_shares
+    from utils.camera import invented_shares
 
     shares = invented_shares(scene, path, plan.view_size)
     share, end = max(zip(shares, ("start", "end"), strict=True))
@@ -559,9 +559,9 @@ def write_film(job, plan, scene, path, settings, metadata, stop, show_progress):
     from tqdm import tqdm
 
     from utils.files import folder_complete_or_absent
-    from utils.film import film_frames, film_length
-    from utils.images import write_image
-    from utils.video import VideoWriter
+    from utils.film.frames import film_frames, film_length
+    from utils.film.photos import write_image
+    from utils.film.video import VideoWriter
 
     count, frames = film_length(settings.duration, settings.fps, settings.loop)
     rendered = film_frames(scene, path, count, plan.view_size, settings.loop, settings.easing)

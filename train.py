@@ -20,7 +20,7 @@ import sys
 
 # `name` is for display and --dataset only. `path` holds images/ and depth/ with the same stems, or
 # shards of synthetic scenes. `param`: baseline in the unit of the depth, focal length in px of the
-# stored photos. All optional keys are explained in utils/data_sets.py.
+# stored photos. All optional keys are explained in utils/training/data_sets.py.
 DATASETS = [
     {
         "name": "synthetic",
@@ -327,7 +327,7 @@ def choose_data_sets(wanted, known, flag="--dataset", masks=False):
         flag: which option named them.
         masks: whether instance maps are needed.
     """
-    from utils import data_sets
+    from utils.training import data_sets
 
     opened = []
     for name in wanted:
@@ -353,7 +353,7 @@ def make_trainer(settings):
     """Open the data and build the trainer of the mode."""
     from accelerate import PartialState
 
-    from utils.trainer import on_cpu
+    from utils.training.trainer import on_cpu
 
     PartialState(cpu=on_cpu(settings.device))  # decides the device for the whole process
     kind = trainer_of(settings.training_mode)
@@ -375,13 +375,13 @@ def make_trainer(settings):
 def trainer_of(mode):
     """The trainer class of a mode."""
     if mode == "estimation":
-        from utils.depth_training import EstimationTrainer as kind
+        from utils.training.estimation import EstimationTrainer as kind
     elif mode == "refinement":
-        from utils.refinement_training import RefinementTrainer as kind
+        from utils.training.refinement import RefinementTrainer as kind
     elif mode == "inpainting":
-        from utils.inpainting_training import InpaintingTrainer as kind
+        from utils.training.inpainting import InpaintingTrainer as kind
     else:
-        from utils.adversarial_training import AdversarialTrainer as kind
+        from utils.training.adversarial import AdversarialTrainer as kind
     return kind
 
 
@@ -425,7 +425,7 @@ def run(settings):
     """Train; returns the exit status."""
     from accelerate import PartialState
 
-    from utils.trainer import Stopped
+    from utils.training.trainer import Stopped
 
     try:
         figures = make_trainer(settings).fit()

@@ -35,8 +35,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from utils import metrics
 from utils.files import complete_or_absent
+from utils.training import metrics
 
 NYU_RANGE_M, NYU_CROP_PX = 10, 16
 IBIMS_RANGE_M = 50
@@ -120,7 +120,7 @@ def stereo_samples(folder):
 
 def dict_samples(data_set):
     """Any data set dict of train.py; relative disparity is compared as such."""
-    from utils.data_sets import disparity_of, open_data_set
+    from utils.training.data_sets import disparity_of, open_data_set
 
     source = open_data_set(data_set)
     for item in range(len(source)):
@@ -188,8 +188,8 @@ def network_estimator(path, device="cpu", refine=None):
     Returns:
         callable(image) -> disparity.
     """
-    from utils import estimators
-    from utils.checkpoints import load_estimator, load_network
+    from utils.depth import estimators
+    from utils.weights.loading import load_estimator, load_network
 
     if estimators.is_hugging_face(path):
         estimate = estimators.HuggingFaceEstimator(path, device)

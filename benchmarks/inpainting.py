@@ -34,12 +34,12 @@ import torch.nn.functional as F
 
 import kernels
 from benchmarks.depth import image_tensor, network_estimator, read_photo, read_pixels, report
-from utils import metrics
 from utils.camera import unproject
-from utils.edges import surface_mask
-from utils.filling import fill_from_far
 from utils.filters import binary_median
-from utils.inpainting import features_to_render, network_arguments
+from utils.scene.edges import surface_mask
+from utils.scene.filling import fill_from_far
+from utils.scene.inpainting import features_to_render, network_arguments
+from utils.training import metrics
 
 RADIUS_PX = 3  # of OpenCV's methods
 COLUMNS = (
@@ -227,7 +227,7 @@ def by_opencv(method):
 
 def by_network(path, device="cpu"):
     """Fill by an inpainting network, the context of the photo rendered along as in a film."""
-    from utils.checkpoints import load_network
+    from utils.weights.loading import load_network
 
     network = load_network(path, "inpainting", device)
 

@@ -74,10 +74,10 @@ def time_overlap(photo, folder):
     import torch
 
     from utils.camera import CameraPath, complete_windows, nearest_depth
-    from utils.film import film_frames
-    from utils.images import read_image
-    from utils.scene import Scene, scale_disparity
-    from utils.video import VideoWriter
+    from utils.film.frames import film_frames
+    from utils.film.photos import read_image
+    from utils.film.video import VideoWriter
+    from utils.scene.cloud import Scene, scale_disparity
 
     image = torch.from_numpy(read_image(photo).pixels).permute(2, 0, 1)[None] / 255
     size = tuple(image.shape[2:])

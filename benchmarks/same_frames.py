@@ -1,6 +1,6 @@
 """Does a change leave every film as it was?  python -m benchmarks.same_frames OTHER_CHECKOUT
 
-Each command below is run in this checkout and in another one (`git worktree add ../before REV`), and
+Each command below is run here and in another checkout (`git worktree add ../before REV`), and
 what it wrote is compared: films frame by frame as they decode, everything else byte by byte. Prints
 a table, writes JSON with --json, and ends with status 1 where anything differs. For moves of code
 that must not change a picture; a change that should, shows here which films it reaches.

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from .cpu_fill import fill_disocclusion as fill_disocclusion
-from .jit import jit, run_all
+from .jit import jit
+from .threads import run_all
 
 NEAR_PLANE = np.float32(0.001)  # points nearer than this (in depth) are dropped
 COVERAGE_THRESHOLD = np.float32(1e-4)  # summed weights below this count as nothing

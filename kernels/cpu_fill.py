@@ -16,7 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .jit import jit, run_all
+from .jit import jit
+from .threads import run_all
 
 # Directions in the order that decides ties; each is walked forwards and backwards.
 DIRECTIONS = np.array(

@@ -1,10 +1,8 @@
-"""How every Numba kernel of this package is compiled, and shared out to threads."""
+"""How every Numba kernel is compiled."""
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 
 import numba
-import torch
 
 
 def jit(function):
@@ -29,12 +27,3 @@ def jit(function):
 
     kernel._cache.save_overload = save_if_there_is_room
     return kernel
-
-
-def run_all(function, tasks):
-    """Call `function(*task)` for every task, on as many threads as torch may use."""
-    threads = min(len(tasks), torch.get_num_threads())
-    if threads <= 1:
-        return [function(*task) for task in tasks]
-    with ThreadPoolExecutor(threads) as pool:  # made per call: a kept one would not survive fork
-        return list(pool.map(lambda task: function(*task), tasks))

@@ -7,7 +7,7 @@ from torch.nn import functional
 from models.blocks import Down, Residual, Up, conv3, crop_like, measure_statistics
 from models.pointcloud_inpainting import Inpainting
 
-GUESSES = 3  # fillings by rule that it is shown, see utils.filling.far_guesses
+GUESSES = 3  # fillings by rule that it is shown, see utils.scene.filling.far_guesses
 LAST_GUESS_FIRST = 2.0  # what the last guess counts before training, as the others' 0: 79 %
 FOLD = 2  # it works at half the resolution, with blocks of 2x2 pixels as channels
 

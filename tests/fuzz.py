@@ -100,7 +100,7 @@ def weights(folder):
     import torch
 
     from models.disparity_refinement import RefinePretrained
-    from utils.checkpoints import save_state_dict
+    from utils.weights.loading import save_state_dict
 
     state = RefinePretrained((1, 1, 1)).state_dict()
     save_state_dict(folder / "w.safetensors", state)
@@ -110,7 +110,7 @@ def weights(folder):
 
 
 def videos(folder):
-    from utils.video import CODECS, VideoWriter
+    from utils.film.video import CODECS, VideoWriter
 
     for name, codec in CODECS.items():
         for suffix in codec.suffixes:
@@ -180,27 +180,27 @@ def make_input(files, seed, number):
 # -- readers --------------------------------------------------------------------------------------
 
 def read_as_image(path):
-    from utils.images import read_image
+    from utils.film.photos import read_image
 
     pixels = read_image(path).pixels
     assert pixels.ndim == 3 and pixels.dtype == np.uint8
 
 
 def read_as_depth(path):
-    from utils.estimators import read_disparity
+    from utils.depth.estimators import read_disparity
 
     disparity, _ = read_disparity(path)
     assert disparity.ndim == 2 and np.isfinite(disparity).all() and disparity.min() >= 0
 
 
 def read_as_weights(path):
-    from utils.checkpoints import load_network
+    from utils.weights.loading import load_network
 
     load_network(path, "refinement")
 
 
 def read_as_video(path):
-    from utils.video import holds_frames, read_metadata
+    from utils.film.video import holds_frames, read_metadata
 
     holds_frames(path, 3)
     read_metadata(path)
@@ -208,7 +208,7 @@ def read_as_video(path):
 
 def read_as_data_set(path):
     from train import known_data_sets
-    from utils.data_sets import open_data_set
+    from utils.training.data_sets import open_data_set
 
     for data_set in known_data_sets(path).values():
         if "generate" not in data_set:
@@ -223,7 +223,8 @@ def work(reader, seed, first, count, folder):
     """Read inputs in this process; write what happened to each as one line of JSON."""
     import torch  # noqa: F401 - before memory is limited and measured
 
-    from utils import depth_files, images
+    from utils.depth import map_files as depth_files
+    from utils.film import photos as images
 
     depth_files.MAX_PIXELS = images.MAX_PIXELS = MAX_PIXELS
     files, path = seeds()[reader], folder / "input"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.batch import find_photos, fingerprint, overlap, plan_jobs
+from utils.cli.jobs import find_photos, fingerprint, overlap, plan_jobs
 
 
 @pytest.fixture

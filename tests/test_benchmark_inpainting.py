@@ -142,7 +142,7 @@ def test_scene_shards_give_disparity_in_the_scale_of_the_photo(tmp_path):
 
 def test_a_network_fills_what_the_film_would_let_it_fill(tmp_path):
     from models.pointcloud_inpainting import Inpaint
-    from utils.checkpoints import save_state_dict
+    from utils.weights.loading import save_state_dict
 
     torch.manual_seed(0)
     save_state_dict(tmp_path / "net.safetensors", Inpaint(widths=(8, 8, 8, 8)).state_dict())

@@ -9,14 +9,14 @@ from models.bundled.pack_weights import pack_weights
 from models.bundled.relabel_photos import main as relabel_photos
 from models.bundled.relabel_photos import relabel
 from models.compact_estimation import CompactDisparity
-from utils import checkpoints
-from utils.data_sets import open_data_set
-from utils.disparity import resize_disparity
-from utils.estimators import refine_disparity
+from utils.depth.estimators import refine_disparity
+from utils.depth.sharpening import resize_disparity
+from utils.film.photos import write_image
 from utils.filters import gaussian_blur
-from utils.images import write_image
 from utils.synthetic import generate_scene
-from utils.weight_files import save_state_dict
+from utils.training.data_sets import open_data_set
+from utils.weights import loading as checkpoints
+from utils.weights.files import save_state_dict
 
 BUNDLED = Path(__file__).resolve().parents[1] / "models" / "bundled"
 FILES = sorted(BUNDLED.glob("*.safetensors"))

@@ -13,8 +13,8 @@ from models.disparity_refinement import Refine, RefinePretrained
 from models.features import VGG16Partial
 from models.partial_inpainting import PartialInpaint
 from models.pointcloud_inpainting import Inpaint
-from utils import checkpoints
-from utils.checkpoints import (
+from utils.weights import loading as checkpoints
+from utils.weights.loading import (
     load_estimator,
     load_network,
     read_state_dict,

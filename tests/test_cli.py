@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 import kbe
-from utils.images import write_image
-from utils.options import CODECS, CODECS_BY_SUFFIX, build_parser
-from utils.video import probe
+from utils.cli.flags import CODECS, CODECS_BY_SUFFIX, build_parser
+from utils.film.photos import write_image
+from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ["--duration", "0.24"]  # six frames
@@ -347,7 +347,7 @@ def test_codec_must_fit_the_file_name(photo, tmp_path, capsys):
 
 
 def test_codecs_of_the_parser_are_those_of_the_writer():
-    from utils.video import CODECS as WRITTEN
+    from utils.film.video import CODECS as WRITTEN
 
     assert tuple(WRITTEN) == CODECS
     for suffix, codecs in CODECS_BY_SUFFIX.items():
@@ -403,7 +403,7 @@ def test_wrong_weights_are_named(photo, depth, tmp_path, capsys, flag, content, 
 
 def test_weights_of_another_network_say_where_they_belong(photo, depth, tmp_path, capsys):
     from models.disparity_refinement import RefinePretrained
-    from utils.checkpoints import save_state_dict
+    from utils.weights.loading import save_state_dict
 
     save_state_dict(tmp_path / "w.safetensors", RefinePretrained((8, 8, 8)).state_dict())
     assert run("--in", photo, "--out", tmp_path / "o", *depth,
@@ -435,7 +435,7 @@ def test_pretrained_weights_are_sought_where_they_are_downloaded_to(photo, tmp_p
 
 
 def test_missing_weights_say_what_to_type(photo, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("utils.networks.find_weights", lambda *_, **__: None)
+    monkeypatch.setattr("utils.weights.chosen.find_weights", lambda *_, **__: None)
     assert run("--in", photo, "--out", tmp_path / "o") == 1
     assert "./download_models.sh" in capsys.readouterr().err
 

@@ -16,10 +16,10 @@ import pytest
 import ray_workers
 
 import kbe
-from utils.batch import Job
-from utils.cluster import ATTEMPTS, share_out, spread
-from utils.images import write_image
-from utils.video import probe
+from utils.cli.cluster import ATTEMPTS, share_out, spread
+from utils.cli.jobs import Job
+from utils.film.photos import write_image
+from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = SimpleNamespace(ray_cpus=1, ray_gpus=None)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from models.compact_inpainting import GUESSES, CompactInpaint
-from utils import checkpoints
-from utils.scene import Scene
+from utils.scene.cloud import Scene
+from utils.weights import loading as checkpoints
 
 WIDTHS = (8, 12, 16)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.compact_refinement import CompactRefine, offsets
-from utils import checkpoints
+from utils.weights import loading as checkpoints
 
 WIDTHS = (8, 12, 16)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data_loader
-from utils import data_sets
+from utils.training import data_sets
 
 PARAM = {"baseline": 2.0, "focal": 30.0}
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from utils.depth_files import inner_name, read_depth, write_disparity
-from utils.depth_kind import guess_kind, to_disparity, vertical_tilt
+from utils.depth.map_files import inner_name, read_depth, write_disparity
+from utils.depth.map_kind import guess_kind, to_disparity, vertical_tilt
 
 METRES = (np.arange(60, dtype=np.float32).reshape(6, 10) + 1) / 4
 WHOLE = np.arange(60).reshape(6, 10) * 1000 + 7
@@ -479,7 +479,7 @@ def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("utils.depth_files.Path.write_bytes", full)
+    monkeypatch.setattr("utils.depth.map_files.Path.write_bytes", full)
     with pytest.raises(OSError, match="disparity.npy: cannot be written: No space left"):
         write_disparity(tmp_path, METRES)
     assert os.listdir(tmp_path) == []

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.disparity import edge_radius, sharpen_edges, upsample_disparity
+from utils.depth.sharpening import edge_radius, sharpen_edges, upsample_disparity
 
 
 def disc_scene(size=(96, 128), center=(48, 70), radius=25):

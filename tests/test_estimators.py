@@ -10,8 +10,7 @@ import torch
 from models.compact_estimation import CompactDisparity
 from models.compact_refinement import CompactRefine
 from models.disparity_refinement import RefinePretrained
-from utils.checkpoints import save_state_dict
-from utils.estimators import (
+from utils.depth.estimators import (
     HuggingFaceEstimator,
     compact_size,
     estimate_disparity,
@@ -22,7 +21,8 @@ from utils.estimators import (
     refine_disparity,
     working_size,
 )
-from utils.networks import Networks, find_weights
+from utils.weights.chosen import Networks, find_weights
+from utils.weights.loading import save_state_dict
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ import pytest
 import torch
 
 import kbe
-from utils.images import write_image
-from utils.video import probe
+from utils.film.photos import write_image
+from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[1]
 # Every kind of result, and a film of six frames.
@@ -242,13 +242,13 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, number):
 # -- one photo of several -------------------------------------------------------------------------
 
 # Each stage, and at which of its calls the second of three photos has come to it.
-STAGES = {"utils.plan.plan_photo": 2, "kbe.check_film": 3, "kbe.describe_film": 2,
+STAGES = {"utils.cli.plan.plan_photo": 2, "kbe.check_film": 3, "kbe.describe_film": 2,
           "kbe.prepare_folder": 2, "kbe.find_disparity": 2, "kbe.build_scene": 2,
-          "kbe.save_disparity": 2, "utils.preview.Preview": 2, "kbe.tell_invention": 2,
-          "kbe.inpaint_ends": 2, "utils.preview.Preview.write": 2,
-          "utils.pointcloud_files.write_ply": 2, "kbe.write_film": 2,
-          "utils.film.film_frames": 2, "utils.video.VideoWriter.write": 6 + 3,
-          "utils.images.write_image": 5 + 3}
+          "kbe.save_disparity": 2, "utils.film.preview.Preview": 2, "kbe.tell_invention": 2,
+          "kbe.inpaint_ends": 2, "utils.film.preview.Preview.write": 2,
+          "utils.scene.ply.write_ply": 2, "kbe.write_film": 2,
+          "utils.film.frames.film_frames": 2, "utils.film.video.VideoWriter.write": 6 + 3,
+          "utils.film.photos.write_image": 5 + 3}
 ERRORS = [OSError(28, "No space left on device"), KeyError("a mistake"), MemoryError(),
           RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
           torch.OutOfMemoryError("out of memory")]
@@ -310,7 +310,7 @@ FULL = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.
 
 @pytest.mark.parametrize("error", FULL)
 @pytest.mark.parametrize("stage", ["kbe.find_disparity", "kbe.inpaint_ends", "kbe.write_film",
-                                   "utils.scene.Scene.render"])
+                                   "utils.scene.cloud.Scene.render"])
 def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(
         photo, tmp_path, capsys, monkeypatch, pretended_gpu, stage, error):
     fail_at_call(monkeypatch, stage, 1, error)
@@ -322,7 +322,7 @@ def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(
 
 
 def test_networks_too_move_to_the_cpu(photo, tmp_path, capsys, monkeypatch, pretended_gpu):
-    from utils import networks
+    from utils.weights import chosen as networks
 
     load, devices = networks.load_estimator, []
 
@@ -357,7 +357,7 @@ def test_weights_cut_anywhere_are_refused(photo, tmp_path, capsys, flag, form):
     from models.compact_estimation import CompactDisparity
     from models.disparity_refinement import RefinePretrained
     from models.pointcloud_inpainting import Inpaint
-    from utils.checkpoints import save_state_dict
+    from utils.weights.loading import save_state_dict
 
     network = (CompactDisparity() if flag == "--estim-path" else
                RefinePretrained((4, 4, 4)) if flag == "--refine-path" else Inpaint((4, 4)))

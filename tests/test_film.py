@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils import film
 from utils.camera import CameraPath, CropWindow
-from utils.film import film_frames, film_length, film_order
+from utils.film import frames as film
+from utils.film.frames import film_frames, film_length, film_order
 
 WHOLE = CropWindow(4, 4, 8, 8)
 

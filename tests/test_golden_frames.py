@@ -1,6 +1,6 @@
 """The reference's frames, assembled from our parts with the reference's conventions (SPEC 6).
 
-Our own defaults differ on purpose (SPEC 12); `utils.scene` has its own tests.
+Our own defaults differ on purpose (SPEC 12); `utils.scene.cloud` has its own tests.
 """
 
 import json

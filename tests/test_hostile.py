@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 import kbe
-from utils.images import write_image
-from utils.video import probe
+from utils.film.photos import write_image
+from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ["--duration", "0.24"]  # six frames

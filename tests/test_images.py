@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from utils import images
-from utils.images import read_image, resize, write_image
+from utils.film import photos as images
+from utils.film.photos import read_image, resize, write_image
 
 
 def gradient(height=24, width=32):

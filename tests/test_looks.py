@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import kbe
-from utils.images import write_image
-from utils.looks import TAKEN, like, place_windows
-from utils.options import CODECS, LOOKS, build_parser, parse_settings
-from utils.video import CODECS as WRITTEN
-from utils.video import VideoWriter, read_metadata
+from utils.cli.flags import CODECS, LOOKS, build_parser, parse_settings
+from utils.cli.presets import TAKEN, like, place_windows
+from utils.film.photos import write_image
+from utils.film.video import CODECS as WRITTEN
+from utils.film.video import VideoWriter, read_metadata
 
 RNG = np.random.default_rng(0)
 

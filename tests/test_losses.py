@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from utils import losses
+from utils.training import losses
 
 KINDS = {"L1": "l1", "rmse": "rmse", "logrmse": "logrmse"}
 MASKS = ("ones", "binary", "soft", "zeros")

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils import metrics
+from utils.training import metrics
 
 
 @pytest.fixture(scope="module")

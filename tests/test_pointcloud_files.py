@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from utils import pointcloud_files
-from utils.pointcloud_files import write_ply
-from utils.scene import Scene
+from utils.scene import ply as pointcloud_files
+from utils.scene.cloud import Scene
+from utils.scene.ply import write_ply
 
 plyfile = pytest.importorskip("plyfile", reason="pip install plyfile")
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from utils.camera import CameraPath, complete_windows, nearest_depth
-from utils.preview import CELL_WIDTH, GAP, START_COLOR, Preview, colorize, mark
-from utils.scene import Scene
+from utils.film.preview import CELL_WIDTH, GAP, START_COLOR, Preview, colorize, mark
+from utils.scene.cloud import Scene
 
 
 def make(size):

@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 import kbe
-from utils.options import CODECS, CODECS_BY_SUFFIX
-from utils.video import probe, read_metadata
+from utils.cli.flags import CODECS, CODECS_BY_SUFFIX
+from utils.film.video import probe, read_metadata
 
 BAD_FLAGS = (
     ["--fps", "0"], ["--fps", "inf"], ["--fps", "1/0"], ["--duration", "0"], ["--duration", "nan"],

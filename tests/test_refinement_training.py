@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils import refinement_training
 from utils.filters import gaussian_blur
+from utils.training import refinement as refinement_training
 
 
 @settings(max_examples=25, deadline=None)

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from models.pointcloud_inpainting import Inpaint
 from utils.camera import CameraPath, CropWindow, complete_windows, nearest_depth
-from utils.edges import surface_mask
-from utils.filling import far_guesses, fill_from_far
 from utils.filters import gaussian_blur
-from utils.scene import (
+from utils.scene.cloud import (
     DISPARITY_FLOOR,
     INPAINT_PIXELS,
     Scene,
     find_scene_zoom,
     scale_disparity,
 )
+from utils.scene.edges import surface_mask
+from utils.scene.filling import far_guesses, fill_from_far
 
 RED, GREEN, BLUE = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
 
@@ -208,7 +208,7 @@ def test_network_fills_colour_and_second_network_gives_the_disparity():
 
 
 def test_large_photo_is_inpainted_at_bounded_size(monkeypatch):
-    monkeypatch.setattr("utils.scene.INPAINT_PIXELS", 48 * 64 // 4)
+    monkeypatch.setattr("utils.scene.cloud.INPAINT_PIXELS", 48 * 64 // 4)
     scene = pillar_scene()
     assert scene.inpaint(None, (6.0, 0, 0)) > 0
     frame, holes = scene.render((5.0, 0, 0), fill=False)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks.inpainting import row_warp, second_view, stereo_pair, stereo_pairs
-from utils import metrics
+from utils.training import metrics
 
 STEREO = Path(__file__).resolve().parents[2] / "shared" / "data" / "val" / "stereo"
 

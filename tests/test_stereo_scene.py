@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from utils.camera import CameraPath, complete_windows, nearest_depth
-from utils.scene import Scene
-from utils.stereo import IN_FRONT, PARALLAX_SHARE, StereoScene, anaglyph
+from utils.scene.cloud import Scene
+from utils.scene.stereo import IN_FRONT, PARALLAX_SHARE, StereoScene, anaglyph
 
 SIZE = (60, 400)
 VIEW = (240, 1600)

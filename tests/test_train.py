@@ -21,18 +21,15 @@ from torch import nn
 import data_loader
 import train
 from models.blocks import normalise
-from utils import (
-    adversarial_training,
-    checkpoints,
-    data_sets,
-    depth_training,
-    inpainting_training,
-    instance_masks,
-    losses,
-    refinement_training,
-    training_records,
-)
-from utils.trainer import Part
+from utils.training import adversarial as adversarial_training
+from utils.training import data_sets, losses
+from utils.training import estimation as depth_training
+from utils.training import inpainting as inpainting_training
+from utils.training import masks as instance_masks
+from utils.training import records as training_records
+from utils.training import refinement as refinement_training
+from utils.training.trainer import Part
+from utils.weights import loading as checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 WALL, BOX = 4.0, 2.0  # depths of the drawn scene: focal 20 px, moved by one and by two pixels

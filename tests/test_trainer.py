@@ -12,8 +12,8 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 import train
-from utils import trainer as training
-from utils import training_records as records
+from utils.training import records
+from utils.training import trainer as training
 
 
 class Numbers:

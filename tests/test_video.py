@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import video
-from utils.gif import Palette, append_comment, bayer_pattern
-from utils.video import (
+from utils.film import video
+from utils.film.gif import Palette, append_comment, bayer_pattern
+from utils.film.video import (
     CODECS,
     QUEUE_FRAMES,
     VideoWriter,
@@ -530,7 +530,7 @@ def test_encoders_keep_to_their_memory(tmp_path):
     checks = Path("/lib/x86_64-linux-gnu/libc_malloc_debug.so.0")
     if not checks.exists():
         pytest.skip("needs glibc's libc_malloc_debug")
-    program = ("import numpy as np; from utils.video import *\n"
+    program = ("import numpy as np; from utils.film.video import *\n"
                "for name, codec in CODECS.items():\n"
                "    for size in ((16, 44), (44, 16), (16, 16), (48, 66), (32, 100)):\n"
                "        size = [max(side, codec.sides[0]) for side in size]\n"

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from models.disparity_refinement import Refine
-from utils.checkpoints import load_network, read_checkpoint, save_state_dict
+from utils.weights.loading import load_network, read_checkpoint, save_state_dict
 
 OURS = {"channel_order": "RGB", "range": "[0, 1]"}
 

@@ -1,1 +1,1 @@
-"""All between the networks and the command lines: camera, scene, media, weights, training."""
+"""The rooms between the networks and the command lines; each package says what lives there."""

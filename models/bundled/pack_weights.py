@@ -8,8 +8,8 @@ Of several checkpoints of one training the mean is packed: it knows other data b
 
 import sys
 
-from utils.checkpoints import read_state_dict
-from utils.weight_files import save_state_dict
+from utils.weights.files import save_state_dict
+from utils.weights.loading import read_state_dict
 
 
 def pack_weights(target, *sources):

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from utils.checkpoints import load_estimator
-from utils.data_sets import open_data_set
-from utils.disparity import resize_disparity
-from utils.estimators import predict_disparity, resize_image, working_size
+from utils.depth.estimators import predict_disparity, resize_image, working_size
+from utils.depth.sharpening import resize_disparity
 from utils.files import folder_complete_or_absent
-from utils.images import write_image
-from utils.metrics import align
+from utils.film.photos import write_image
+from utils.training.data_sets import open_data_set
+from utils.training.metrics import align
+from utils.weights.loading import load_estimator
 
 SIDES = (256, 320, 384)
 DOUBT = 9.0  # as of the first labels: confidence exp(-DOUBT * disagreement)

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from kernels.threads import thread_count
 from utils.files import complete_or_absent
 from utils.synthetic.film import SKY_DEPTH
 from utils.synthetic.generate import generate_scene
@@ -187,7 +188,7 @@ def write_shards(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or thread_count()
     shards = [
         Shard(
             seed,

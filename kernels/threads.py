@@ -1,0 +1,40 @@
+"""How many threads work: one policy for the kernels, the frames of a film, and everything else."""
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: "max 100000", or quota and period
+
+
+def thread_count():
+    """Return how many threads may work: OMP_NUM_THREADS, or the cores that this process may use.
+
+    A container's share of the processors counts as cores, rounded up: more threads than that only
+    wait for each other.
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        quota, period = CGROUP_LIMIT.read_text().split()
+        cores = min(cores, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no container, or "max": no limit
+        pass
+    return max(1, cores or 1)
+
+
+def render_threads(device):
+    """Return how many frames are rendered at once: one on a GPU, which is parallel in itself."""
+    return thread_count() if device.type == "cpu" else 1
+
+
+def run_all(function, tasks):
+    """Call `function(*task)` for every task, on all threads; return the results in order."""
+    threads = min(len(tasks), thread_count())
+    if threads <= 1:
+        return [function(*task) for task in tasks]
+    with ThreadPoolExecutor(threads) as pool:  # made per call: a kept one would not survive fork
+        return list(pool.map(lambda task: function(*task), tasks))

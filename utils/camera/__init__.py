@@ -1,0 +1,18 @@
+"""The virtual camera: crop windows, focus, the path between windows; search and shortening.
+
+Convention: x right, y down, z forward. Pixel (0, 0) is centred at (0, 0), so a view of W x H pixels
+has its principal point at ((W-1)/2, (H-1)/2) and spans -0.5 .. W-0.5. Windows are given as people
+measure them: from the left and upper border, so the centre of the photo is (W/2, H/2).
+"""
+
+import lazy_loader
+
+# What others use; a module is loaded when the first of its names is asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "autozoom": ["AutoZoom", "find_zoom_window"],
+    "focus": ["aim", "nearest_depth"],
+    "path": ["CameraPath", "CameraPose", "path_times"],
+    "projection": ["default_focal_px", "unproject"],
+    "shortening": ["invented_shares", "shorten_path"],
+    "windows": ["CropWindow", "WindowNumbers", "aspect_box", "check_window", "complete_windows"],
+})

@@ -1,0 +1,150 @@
+"""Crop windows: from the numbers that a user gives to two windows of one shape inside the photo.
+
+Windows are given as people measure them: from the left and upper border, so the centre of the photo
+is (W/2, H/2).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# Windows may differ in shape by this much before they are adapted: rounding to whole pixels does.
+ASPECT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class CropWindow:
+    """A window of the photo, in its pixels: centre (from the left, upper border) and size."""
+
+    center_u: float
+    center_v: float
+    width: float
+    height: float
+
+    def scaled(self, scale_u, scale_v):
+        """Return the same window of a photo resized by these factors."""
+        return CropWindow(self.center_u * scale_u, self.center_v * scale_v,
+                          self.width * scale_u, self.height * scale_v)
+
+    def span(self):
+        """Return its borders (left, top, right, bottom)."""
+        return (self.center_u - self.width / 2, self.center_v - self.height / 2,
+                self.center_u + self.width / 2, self.center_v + self.height / 2)
+
+
+def check_window(window, image_size, name):
+    """Raise ValueError unless `window` has an area and lies inside the photo.
+
+    Args:
+        window: CropWindow.
+        image_size: (height, width) of the photo, px.
+        name: "start" or "end", also the stem of the flags that the message names.
+    """
+    height, width = image_size
+    if not (window.width >= 1 and window.height >= 1):
+        raise ValueError(f"the {name} window is empty: size {window.width:g}x{window.height:g}.\n"
+                         f"  Give --{name}W and --{name}H of at least 1.")
+    left, top, right, bottom = window.span()
+    # Half-integer centres make exact comparisons fragile by an ulp.
+    for axis, low, high, limit, center, extent in (
+        ("u", left, right, width, "U", "W"), ("v", top, bottom, height, "V", "H")
+    ):
+        if not (low >= -1e-6 and high <= limit + 1e-6):
+            half = (high - low) / 2
+            room = (f"Move --{name}{center} into {half:g}..{limit - half:g} or make"
+                    if 2 * half <= limit else "Make")
+            raise ValueError(
+                f"the {name} window leaves the image: centre ({window.center_u:g}, "
+                f"{window.center_v:g}), size {window.width:g}x{window.height:g} spans "
+                f"{axis} {low:g}..{high:g}, image is {width}x{height}.\n"
+                f"  {room} --{name}{extent} smaller.")
+
+
+def aspect_box(image_size, aspect):
+    """Return the largest (height, width) of the shape `aspect` = width / height in the photo."""
+    height, width = image_size
+    if aspect is None or abs(aspect * height / width - 1) < 1e-9:
+        return height, width
+    return (width / aspect, width) if aspect > width / height else (height, height * aspect)
+
+
+class WindowNumbers(NamedTuple):
+    """What the user gave for one window; None is to be completed."""
+
+    u: float | None = None
+    v: float | None = None
+    w: float | None = None
+    h: float | None = None
+
+
+NOT_GIVEN = WindowNumbers()
+# (divisor that gives the centre, share that gives the size) of each end, by dolly: SPEC 7.
+_DEFAULTS = {
+    False: ((2.15, 0.90), (1.85, 0.85)),
+    True: ((2.0, 0.8), (2.0, 0.3)),
+}
+
+
+def complete_windows(image_size, start=NOT_GIVEN, end=NOT_GIVEN, dolly=False, aspect=None):
+    """Turn given and missing window numbers into two windows of one shape inside the photo.
+
+    Only what is missing takes a default. A missing width or height follows the other one; of a
+    window whose shape differs from the film's, the width rules.
+
+    Args:
+        image_size: (height, width) of the photo, px.
+        start, end: WindowNumbers.
+        dolly: choose the defaults of the dolly zoom.
+        aspect: width / height of the film; None takes the first window given whole, else the photo.
+    Returns:
+        start, end: CropWindow; aspect: width / height of the film; notes: what was adapted.
+    Raises:
+        ValueError: a window is empty or leaves the photo.
+    """
+    whole = [n for n in (start, end) if n.w and n.h]
+    photo_aspect = image_size[1] / image_size[0]
+    if aspect is None and whole and not _alike(whole[0].w / whole[0].h, photo_aspect, whole[0]):
+        aspect = whole[0].w / whole[0].h
+    box = aspect_box(image_size, aspect)
+    windows, notes = [], []
+    for name, numbers, default in zip(("start", "end"), (start, end), _DEFAULTS[dolly],
+                                      strict=True):
+        window = _complete(numbers, default, image_size, box)
+        if not _alike(window.width / max(window.height, 1e-9), box[1] / box[0], window):
+            height = max(1, int(box[0] * window.width / box[1]))
+            notes.append(f"the {name} window {window.width:g}x{window.height:g} becomes "
+                         f"{window.width:g}x{height:g}, to have the film's shape")
+            window = CropWindow(window.center_u, window.center_v, window.width, height)
+        check_window(window, image_size, name)
+        windows.append(window)
+    return windows[0], windows[1], box[1] / box[0], tuple(notes)
+
+
+def _alike(aspect, wanted, window):
+    """Whether two shapes are the same up to rounding a side of the window to whole pixels."""
+    height = window.h if isinstance(window, WindowNumbers) else window.height
+    return abs(aspect / wanted - 1) <= max(ASPECT_TOLERANCE, 1.5 / max(height, 1))
+
+
+def _complete(numbers, default, image_size, box):
+    """Fill the missing numbers of one window; a default centre is moved so that the window fits."""
+    center_divisor, size_share = default
+    (height, width), (box_height, box_width) = image_size, box
+    w, h = numbers.w, numbers.h
+    if w is None and h is None:
+        w, h = (max(1, math.floor(size_share * side)) for side in (box_width, box_height))
+    elif w is None:
+        w = int(box_width * h / box_height)
+    elif h is None:
+        h = int(box_height * w / box_width)
+    u, v = numbers.u, numbers.v
+    if u is None:
+        u = _fit((width - box_width) / 2 + box_width / center_divisor, w / 2, width)
+    if v is None:
+        v = _fit((height - box_height) / 2 + box_height / center_divisor, h / 2, height)
+    return CropWindow(u, v, w, h)
+
+
+def _fit(center, half, limit):
+    """Move a centre so that center +- half lies in 0..limit, where that is possible."""
+    return min(max(center, half), limit - half) if 2 * half <= limit else center

@@ -1,0 +1,1 @@
+"""The command lines: flags and settings, presets, the plan of a photo, jobs, reports, a cluster."""

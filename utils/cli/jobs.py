@@ -1,0 +1,152 @@
+"""Which photos a command means, where their results go, and which are done already."""
+
+import glob
+import hashlib
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from utils.cli.flags import CODECS_BY_SUFFIX
+from utils.files import file_digest
+
+# What is taken from a folder; a file named on the command line is tried whatever its suffix.
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp",
+                  ".gif", ".jp2", ".heic", ".heif", ".avif"}
+
+
+class Job(NamedTuple):
+    """One photo and the names of its results."""
+
+    photo: Path
+    folder: Path  # made when the first result is written
+    video: Path
+    prefix: str  # of the other results' names: "" or "<name>_" beside a video named by the user
+
+    def result(self, name):
+        """Return the path of another result, such as preview.png."""
+        return self.folder / (self.prefix + name)
+
+    def matte(self):
+        """Return the Job of the film's matte, such as 3d_kbe_matte.mp4 and matte_frames."""
+        return self._replace(video=self.video.with_stem(self.video.stem + "_matte"),
+                             prefix=self.prefix + "matte_")
+
+
+def find_photos(inputs, stdin=None):
+    """Resolve --in.
+
+    Args:
+        inputs: photos, folders, globs, or "-" for one path per line on `stdin`.
+        stdin: text file.
+    Returns:
+        list of Path; and whether they are a batch: several, or however many a folder, glob or
+        stdin happened to give.
+    Raises:
+        ValueError: a folder without photos, a glob without matches, nothing on stdin.
+    """
+    photos, batch = [], len(inputs) > 1
+    for text in inputs:
+        path = Path(text)
+        if text == "-":
+            found = [Path(line.rstrip("\n")) for line in stdin if line.strip()]
+            batch = True
+        elif path.is_dir():
+            found = sorted(p for p in path.iterdir()
+                           if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file()
+                           and not p.name.startswith("."))
+            batch = True
+        elif not path.exists() and glob.has_magic(text):
+            found, batch = sorted(map(Path, glob.glob(text, recursive=True))), True
+        else:
+            found = [path]
+        if not found:
+            what = {"-": "standard input"}.get(text, text)
+            raise ValueError(f"no photos in {what}.\n  Looked for "
+                             f"{', '.join(sorted(PHOTO_SUFFIXES))}.")
+        photos += found
+    return list(dict.fromkeys(photos)), batch
+
+
+def plan_jobs(photos, batch, out, suffix):
+    """Give every photo its place.
+
+    A single photo's results go into `out` itself, or into the file that `out` names; those of a
+    batch into `out`/<stem>/, equal stems told apart by the photo's suffix, then by a number.
+
+    Args:
+        photos: list of Path.
+        batch: whether each photo gets a folder.
+        out: folder, or for a single photo a video file's name.
+        suffix: of the video, such as ".mp4".
+    Returns:
+        list of Job.
+    Raises:
+        ValueError: a video file's name for a batch.
+    """
+    named = out.suffix.lower() in CODECS_BY_SUFFIX and not out.is_dir()
+    if named and batch:
+        raise ValueError(f"--out {out} names one video, and there are {len(photos)} photos.\n"
+                         "  Give a folder.")
+    if named:
+        return [Job(photos[0], out.parent, out, out.stem + "_")]
+    if not batch:
+        return [Job(photos[0], out, out / f"3d_kbe{suffix}", "")]
+    jobs, taken = [], set()
+    stems = [photo.stem.lower() for photo in photos]
+    for photo in photos:
+        name = photo.stem
+        if stems.count(name.lower()) > 1:
+            name = f"{photo.stem}-{photo.suffix.lstrip('.').lower()}"
+        candidate, number = name, 2
+        while candidate.lower() in taken:  # file systems may not tell upper from lower case
+            candidate, number = f"{name}-{number}", number + 1
+        taken.add(candidate.lower())
+        folder = out / candidate
+        jobs.append(Job(photo, folder, folder / f"3d_kbe{suffix}", ""))
+    return jobs
+
+
+def overlap(jobs, prepare, finish):
+    """Yield the result of each job, in order, while the next job is being prepared.
+
+    Preparing stays in the calling thread, where Ctrl-C arrives; finishing runs in one other thread.
+    At most one prepared job waits for it, which bounds the memory.
+
+    Args:
+        jobs: list of anything.
+        prepare: function of a job.
+        finish: function of a job, what `prepare` returned, and a threading.Event that tells it to
+            give up: it is set when the caller stops early, who then waits for it.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(1, "film") as beside:
+        running = None
+        try:
+            for job in jobs:
+                prepared = prepare(job)
+                previous, running = running, beside.submit(finish, job, prepared, stop)
+                del prepared  # or it would be kept until the next one is there
+                if previous:
+                    yield previous.result()
+            if running:
+                yield running.result()
+        finally:
+            stop.set()
+            if running:
+                running.cancel()  # if it has not begun
+
+
+def fingerprint(photo, looks, weights, depth=None):
+    """Return what a film was made of, as a hexadecimal string.
+
+    Args:
+        photo: Path.
+        looks: dict of settings, ready for JSON.
+        weights: {role: digest}.
+        depth: depth-map file, or None.
+    """
+    parts = {"photo": file_digest(photo), "looks": looks, "weights": weights,
+             "depth": depth and file_digest(depth)}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

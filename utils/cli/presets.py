@@ -1,0 +1,150 @@
+"""Looks: the settings that a film carries in its metadata, and `--like`, which takes them over.
+
+A film may come from anywhere, so what it says becomes flags, which the command line's own parser
+checks; it can name no file and ask for no other result than the film. Windows and focal length are
+kept as shares of the photo, so that they fit photos of any size and shape.
+"""
+
+import math
+
+from utils.camera import aspect_box
+from utils.cli.flags import LOOKS, given_flags, resolve
+from utils.film.video import read_metadata
+
+# What is taken over besides the shares. Not: what else is written, and how a depth map is read.
+TAKEN = {"dolly": "--dolly", "flat": "--2d", "autozoom": "--autozoom", "max_holes": "--max-holes",
+         "easing": "--easing", "duration": "--duration", "fps": "--fps", "loop": "--loop",
+         "size": "--size", "max_size": "--max-size", "stereo": "--stereo", "codec": "--codec",
+         "quality": "--quality"}
+# Range of each share: centres of the photo's sides, widths of the largest window of the film's
+# shape, that shape (width / height), the focal length of the photo's long side.
+SHARES = {end + letter: (0.0, 1.0) for end in ("start", "end") for letter in "UVW"}
+SHARES |= {"aspect": (0.01, 100.0), "focal": (0.01, 100.0)}
+
+
+def window_shares(plan, settings):
+    """Return the windows that were asked for, and a focal length, as shares of the photo.
+
+    Args:
+        plan: utils.cli.plan.Plan.   settings: utils.cli.flags.Settings.
+    Returns:
+        dict with some of the keys of SHARES.
+    """
+    height, width = (side // 4 * 4 for side in plan.photo_size)
+    given = settings.windows.keys() | settings.shares.keys()
+    aspect = plan.view_size[1] / plan.view_size[0]
+    if settings.size is None and abs(aspect * height / width - 1) < 0.02:
+        aspect = width / height  # the photo's, but for rounding
+    box_width = aspect_box((height, width), aspect)[1]
+    shares = {}
+    for end, window in (("start", plan.start), ("end", plan.end)):
+        if any(name.startswith(end) for name in given):
+            shares |= {end + "U": window.center_u / width, end + "V": window.center_v / height,
+                       end + "W": min(window.width / box_width, 1.0)}
+    if shares and settings.size is None and aspect != width / height:
+        shares["aspect"] = aspect
+    if settings.focal_px or "focal" in settings.shares:
+        shares["focal"] = plan.focal_px / max(plan.image.shape[2:])
+    return {name: round(value, 6) for name, value in shares.items()}
+
+
+def place_windows(shares, windows, size, aspect):
+    """Turn shares into windows of one photo, moved inside where its shape differs.
+
+    Args:
+        shares: dict with some of the keys of SHARES.
+        windows: {"startU": px, ...}, which win.
+        size: (height, width) of the photo, px.
+        aspect: width / height of the film, None = that of the photo.
+    Returns:
+        `windows` with what the shares add.
+    """
+    box_height, box_width = aspect_box(size, aspect)
+    placed = {}
+    for end in ("start", "end"):
+        if end + "W" not in shares:
+            continue
+        share = shares[end + "W"]
+        if end + "W" in windows or end + "H" in windows:
+            share = windows.get(end + "W", 0) / box_width or windows[end + "H"] / box_height
+        else:
+            placed[end + "W"] = max(1, math.floor(share * box_width))
+            placed[end + "H"] = max(1, math.floor(share * box_height))
+        for letter, side, box in (("U", size[1], box_width), ("V", size[0], box_height)):
+            half = min(share * box, side) / 2
+            center = shares.get(end + letter, 0.5) * side
+            placed[end + letter] = min(max(center, half), side - half)
+    return placed | windows
+
+
+def like(path, argv):
+    """Turn a film's settings into flags; those in `argv` win.
+
+    Args:
+        path: the film.
+        argv: the words of the command line.
+    Returns:
+        list of words to put before those of the command line; dict of shares.
+    Raises:
+        ValueError: no film, none of ours, or settings that this version does not know or allow.
+    """
+    settings, shares = _read_look(path)
+    words = {name: _word(name, settings[name]) for name in TAKEN
+             if settings.get(name) is not None and settings[name] is not False}
+    _check(path, words.values())
+    given = given_flags(argv)
+    kept = {name: word for name, word in words.items() if _allowed(word, argv)}
+    if resolve([*kept.values(), *argv]).codec != settings.get("codec"):
+        kept.pop("quality", None)  # each encoder has a scale of its own
+    if "autozoom" in given:
+        shares = {name: share for name, share in shares.items() if not name.startswith("end")}
+    if "focal_px" in given:
+        shares.pop("focal", None)
+    return list(kept.values()), shares
+
+
+def _read_look(path):
+    """Return the settings and the shares that a film carries, checked by name and shape."""
+    metadata = read_metadata(path)
+    settings = metadata.get("settings") if isinstance(metadata, dict) else None
+    if not isinstance(settings, dict):
+        raise ValueError(f"--like {path}: carries no settings; only films of kbe.py do, and copies "
+                         "that kept the metadata.")
+    shares = metadata.get("shares", None if settings.get("windows") else {})
+    unknown = sorted(settings.keys() - set(LOOKS))
+    if unknown or not isinstance(shares, dict) or shares.keys() - SHARES.keys():
+        what = unknown[0] if unknown else "of the windows"
+        raise ValueError(f"--like {path}: was made by another version: its setting {what!r} is "
+                         "unknown here.")
+    for name, share in shares.items():
+        low, high = SHARES[name]
+        if isinstance(share, bool) or not (isinstance(share, int | float) and low <= share <= high):
+            raise ValueError(f"--like {path}: its share {name} is {share!r}, not a number in "
+                             f"{low:g}..{high:g}.")
+    return settings, shares
+
+
+def _word(name, value):
+    """Write a setting as a person would type it."""
+    if value is True:
+        return TAKEN[name]
+    if name == "size" and isinstance(value, list):
+        value = "x".join(map(str, value[::-1]))
+    return f"{TAKEN[name]}={value}"
+
+
+def _check(path, words):
+    """Raise ValueError, naming the film, unless its words make a valid command line."""
+    try:
+        resolve(["--in=photo", "--out=folder", *words])
+    except ValueError as error:
+        raise ValueError(f"--like {path}: its settings cannot be used: {error}") from error
+
+
+def _allowed(word, argv):
+    """Whether the command line, which wins, does not contradict this word."""
+    try:
+        resolve([word, *argv])
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,232 @@
+"""Everything that can give disparity: our networks, a Hugging Face checkpoint, a depth-map file.
+
+Each returns relative disparity, larger = nearer, of scale (and for most networks shift) unknown;
+`utils.scene.cloud.scale_disparity` makes it the scene's.
+"""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from models.compact_estimation import CompactDisparity
+from models.compact_refinement import CompactRefine
+from utils.depth.map_files import read_depth
+from utils.depth.map_kind import guess_kind, to_disparity
+from utils.depth.sharpening import resize_disparity, sharpen_disparity, upsample_disparity
+
+# The size at which networks look at the photo, px of its long side: what they were trained at.
+ESTIMATION_SIDE = 512
+REFINEMENT_SIDE = 1024
+# The compact network sees no more pixels than 320x240, and a panorama no lower than this: measured
+# on crops of NYU v2, where a square does best at 256 px and a strip of 3.3 : 1 at 384x116.
+COMPACT_SIDE, COMPACT_AREA, COMPACT_SHORT_SIDE = 320, 320 * 240, 128
+COMPACT_GROWTH = 4  # the compact refinement gives this many times the size of the estimate
+# An estimate is blurred by about this many px at this long side, whatever its own size.
+BLUR_SIDE, BLUR_RADIUS = 256, 8
+LARGEST = 1e37  # of a disparity, so that differences stay finite in single precision
+MIN_SIDE = 32  # of the short side of that copy, or a wide panorama would lose its last rows
+
+
+def working_size(size, long_side, multiple=1):
+    """Return (height, width) of the copy of a photo whose long side is `long_side`."""
+    scale = long_side / max(size)
+    return tuple(max(MIN_SIDE, round(side * scale / multiple) * multiple) for side in size)
+
+
+def compact_size(size):
+    """Return (height, width) at which the compact network looks at a photo of `size`."""
+    long_side = min(COMPACT_SIDE, math.sqrt(COMPACT_AREA * max(size) / min(size)))
+    panorama = min(2 * COMPACT_SIDE, COMPACT_SHORT_SIDE * max(size) / min(size))
+    return working_size(size, max(long_side, panorama))
+
+
+def resize_image(image, size):
+    """Resize (1, 3, H, W), averaging where it shrinks so that fine texture does not alias."""
+    if tuple(size) == tuple(image.shape[2:]):
+        return image
+    shrinks = size[0] < image.shape[2]
+    return F.interpolate(image, tuple(size), mode="area" if shrinks else "bilinear",
+                         **({} if shrinks else {"align_corners": False}))
+
+
+def predict_disparity(network, image):
+    """Coarse disparity by one of our networks, of images that have its size already.
+
+    The compact network also looks at the mirrored photo, and the mean of both is taken: it costs
+    little and steadies the guess.
+
+    Args:
+        network: from `utils.weights.loading.load_estimator`.
+        image: (B, 3, H, W) RGB in [0, 1], at a size that suits the network.
+    Returns:
+        (B, 1, h, w) float32 relative disparity; may be negative.
+    """
+    if not isinstance(network, CompactDisparity):
+        return network(image).float()
+    plain, mirrored = network(torch.cat([image, image.flip(3)])).float().chunk(2)
+    # On an odd width the two grids of half the size are a pixel of the photo apart: no matter.
+    return (plain + mirrored.flip(3)) / 2
+
+
+@torch.inference_mode()
+def estimate_disparity(network, image):
+    """Estimate coarse disparity with one of our networks.
+
+    Args:
+        network: from `utils.weights.loading.load_estimator`.
+        image: (1, 3, H, W) RGB in [0, 1].
+    Returns:
+        (1, 1, h, w) float32 relative disparity on the CPU; may be negative.
+    """
+    compact, size = isinstance(network, CompactDisparity), image.shape[2:]
+    small = resize_image(image, compact_size(size) if compact
+                         else working_size(size, ESTIMATION_SIDE))
+    return predict_disparity(network, small.to(next(network.parameters()).device)).cpu()
+
+
+@torch.inference_mode()
+def refine_disparity(network, image, disparity):
+    """Bring coarse disparity to the size and the edges of the photo.
+
+    Args:
+        network: Refine, RefinePretrained or CompactRefine in eval mode; None enlarges without one.
+        image: (1, 3, H, W) RGB in [0, 1].
+        disparity: (1, 1, h, w) relative disparity, as estimated.
+    Returns:
+        (1, 1, H, W) float32 relative disparity, not negative, on the CPU.
+    """
+    if network is not None:
+        device = next(network.parameters()).device
+        long_side = min(REFINEMENT_SIDE, max(image.shape[2:]))
+        if isinstance(network, CompactRefine):
+            long_side = min(long_side, COMPACT_GROWTH * max(disparity.shape[2:]))
+        size = working_size(image.shape[2:], long_side, multiple=4)
+        quarter = resize_disparity(disparity, [side // 4 for side in size])
+        disparity = network(resize_image(image, size).to(device), quarter.to(device))
+    disparity = disparity.float().cpu()
+    disparity = disparity - disparity.amin().clamp(max=0)
+    if network is None:
+        small = resize_image(image, working_size(image.shape[2:], BLUR_SIDE))
+        disparity = sharpen_disparity(disparity, small, BLUR_RADIUS)
+    return upsample_disparity(disparity, image)
+
+
+class HuggingFaceEstimator:
+    """A depth-estimation checkpoint in the format of Hugging Face Transformers.
+
+    Args:
+        name: "org/name" on the hub, or a local folder with config.json.
+        device: where it runs.
+    Raises:
+        ValueError: transformers is not installed, or the checkpoint cannot be loaded.
+    """
+
+    def __init__(self, name, device="cpu"):
+        """Load processor and network; code that a checkpoint brings along is never run."""
+        try:
+            from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+        except ImportError as error:
+            raise ValueError(f"{name} is a Hugging Face checkpoint, and transformers is not "
+                             "installed.\n  pip install transformers") from error
+        try:
+            self.processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+            self.network = AutoModelForDepthEstimation.from_pretrained(
+                name, trust_remote_code=False).eval().to(device)
+        except Exception as error:  # a damaged or hostile folder may raise anything
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise ValueError(f"cannot load {name} as a depth-estimation checkpoint: {reason}\n"
+                             "  Give hf:org/name, or a folder with config.json, "
+                             "preprocessor_config.json and model.safetensors.") from error
+        self.device, self.gives_depth = device, predicts_depth(self.network.config)
+
+    @torch.inference_mode()
+    def __call__(self, image):
+        """Return (1, 1, h, w) relative disparity of (1, 3, H, W) RGB in [0, 1]."""
+        pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+        inputs = self.processor(images=pixels, return_tensors="pt").to(self.device)
+        predicted = self.network(**inputs).predicted_depth.float().cpu()
+        predicted = predicted.reshape(1, 1, *predicted.shape[-2:])
+        return 1 / predicted.clamp(min=1e-3) if self.gives_depth else predicted
+
+
+def predicts_depth(config):
+    """Say whether a depth-estimation checkpoint's `predicted_depth` is depth, not disparity.
+
+    Relative models are trained on disparity, and so is Depth Pro (it inverts only afterwards);
+    metric models give metres.
+    """
+    family = config.model_type
+    if family in ("zoedepth", "glpn", "prompt_depth_anything", "chmv2", "tipsv2_dpt"):
+        return True
+    if family == "depth_anything":
+        return getattr(config, "depth_estimation_type", "relative") == "metric"
+    if family == "dpt":  # MiDaS and its kin are relative; DINOv2's DPT heads were trained on metres
+        backbone = getattr(config, "backbone_config", None)
+        return getattr(backbone, "model_type", "") == "dinov2"
+    return False
+
+
+def is_hugging_face(path):
+    """Whether --estim-path names a Hugging Face checkpoint: hf:org/name or a folder."""
+    return str(path).startswith("hf:") or Path(path).is_dir()
+
+
+def read_disparity(path, kind=None):
+    """Read a depth-map file as relative disparity.
+
+    Args:
+        path: file in any format of `utils.depth.map_files.read_depth`.
+        kind: "disparity", "depth", or None to guess.
+    Returns:
+        (h, w) float32, finite, not negative; and what is to be said of it.
+    Raises:
+        ValueError: unreadable, or nothing in it is known.
+    """
+    values = read_depth(path)
+    reason = "as told by --depth-kind"
+    if kind is None:
+        kind, reason = guess_kind(path, values)
+    try:
+        disparity = to_disparity(values, kind)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    unknown = ~np.isfinite(disparity)
+    note = f"{path}: taken as {kind} ({reason})"
+    if unknown.any():
+        note += f"; {unknown.mean():.1%} unknown, filled from the nearest known pixel"
+        disparity = _fill_unknown(disparity, unknown)
+    disparity = disparity.clip(-LARGEST, LARGEST)
+    return disparity - min(0.0, float(disparity.min())), note
+
+
+def _fill_unknown(disparity, unknown):
+    """Copy the nearest known value into every unknown pixel."""
+    _, labels = cv2.distanceTransformWithLabels(
+        unknown.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    known = disparity[~unknown]
+    value_of = np.zeros(labels.max() + 1, np.float32)
+    value_of[labels[~unknown]] = known
+    return value_of[labels]
+
+
+def fit_disparity(disparity, image):
+    """Bring a given disparity map to the size of the photo.
+
+    A map at least as large keeps its own edges; a smaller one is enlarged along the photo's.
+
+    Args:
+        disparity: (h, w) float32 from `read_disparity`, of the same view as the image.
+        image: (1, 3, H, W) RGB in [0, 1].
+    Returns:
+        (1, 1, H, W) float32.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(disparity))[None, None]
+    if tensor.shape[2:] == image.shape[2:]:
+        return tensor
+    if tensor.shape[2] >= image.shape[2]:
+        return F.interpolate(tensor, tuple(image.shape[2:]), mode="nearest-exact")
+    return upsample_disparity(tensor, image)

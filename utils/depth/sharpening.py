@@ -1,0 +1,148 @@
+"""From a coarse disparity map to one that is as large as the photo, with sharp, aligned edges."""
+
+import math
+from functools import partial
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from kernels.jit import jit
+from kernels.threads import run_all, thread_count
+
+# Steps below the first share of the largest disparity are slopes and stay; steps above the second
+# are edges and become sharp; between them the result is blended.
+STEP_SLOPE, STEP_EDGE = 0.10, 0.22
+# How alike two colours are: standard deviation in RGB in [0, 255].
+COLOR_SIGMA = 20.0
+# What a pixel of quite another colour still counts, so that noise finds neighbours.
+COLOR_DOUBT = 0.01
+# A pixel with neighbours both nearer and farther by this share of the largest counts half.
+RAMP = 0.01
+# Bins of the histogram that finds the median of a window.
+BINS = 32
+# Sharpening looks this far at most, px; a larger enlargement is done in two strides.
+MAX_RADIUS = 10
+
+
+def resize_disparity(disparity, size):
+    """Resize (1, 1, h, w) bilinearly to (height, width); values stay as they are."""
+    return F.interpolate(disparity, tuple(size), mode="bilinear", align_corners=False)
+
+
+def upsample_disparity(disparity, image):
+    """Enlarge a disparity map to its photo and snap its edges to those of the photo.
+
+    Args:
+        disparity: (1, 1, h, w), larger = nearer, not negative.
+        image: (1, 3, H, W) RGB in [0, 1].
+    Returns:
+        (1, 1, H, W) float32 on the CPU.
+    """
+    disparity = disparity.float().cpu()
+    size = np.array(image.shape[2:])
+    strides = max(1, math.ceil(math.log(max(size / disparity.shape[2:])) / math.log(4)))
+    for stride in range(strides - 1, -1, -1):
+        target = np.maximum(1, np.round(size / 4**stride)).astype(int)
+        if stride:
+            target = np.maximum(target, disparity.shape[2:])
+        radius = edge_radius(max(target / disparity.shape[2:]))
+        smaller = F.interpolate(image, tuple(target.tolist()), mode="area") if stride else image
+        disparity = sharpen_disparity(disparity, smaller, radius)
+    return disparity
+
+
+def sharpen_disparity(disparity, image, radius):
+    """Resize (1, 1, h, w) disparity to an image (1, 3, H, W) and snap its edges; on the CPU."""
+    pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+    resized = resize_disparity(disparity.float().cpu(), image.shape[2:])[0, 0].numpy()
+    return torch.from_numpy(sharpen_edges(resized, pixels, radius))[None, None]
+
+
+def edge_radius(scale):
+    """Return how far, in px, the edges of a map enlarged by `scale` may be blurred or off."""
+    return int(min(MAX_RADIUS, max(2, round(1.5 * scale) + 1)))
+
+
+def sharpen_edges(disparity, pixels, radius):
+    """Turn the ramps of depth edges into steps that follow the colours of the photo.
+
+    A pixel with a depth edge in its window takes the weighted median of that window. Pixels of its
+    own colour weigh most, and those on a ramp, which belong to no surface, hardly count; so it
+    joins the surface that it looks like, and no value in between is left to fly between two.
+    (Weighted median filter: Ma et al., ICCV 2013; the weight against ramps is ours.)
+
+    Args:
+        disparity: (H, W) float32, larger = nearer, not negative.
+        pixels: (H, W, 3) uint8 RGB.
+        radius: half the side of the window, px.
+    Returns:
+        (H, W) float32.
+    """
+    disparity = np.ascontiguousarray(disparity, np.float32)
+    pixels = np.ascontiguousarray(pixels)
+    peak = float(disparity.max())
+    if peak <= 0:
+        return disparity
+    alike = np.exp(-np.arange(3 * 255**2 // 64 + 1, dtype=np.float32) * 64 / (2 * COLOR_SIGMA**2))
+    alike = (alike + COLOR_DOUBT).astype(np.float32)
+    rows = np.linspace(0, len(disparity), 4 * thread_count() + 1).astype(int)
+    for window in (radius, radius, max(2, radius // 2)):
+        low, high = _extremes(disparity, window)
+        step = (high - low) / peak
+        blend = ((step - STEP_SLOPE) / (STEP_EDGE - STEP_SLOPE)).clip(0, 1).astype(np.float32)
+        lowest, highest = _extremes(disparity, 1)
+        # Zero on a ridge, or where a step begins or ends: those are surfaces, however thin.
+        ramp = np.minimum(highest - disparity, disparity - lowest) / (RAMP * peak)
+        flatness = (1 / (1 + ramp**2)).astype(np.float32)
+        distances = np.arange(-window, window + 1, dtype=np.float32) ** 2
+        spatial = np.exp(-(distances[:, None] + distances) / (0.5 * window**2)).astype(np.float32)
+        sharp = disparity.copy()
+        task = partial(_weighted_medians, disparity, pixels, low, high, blend, flatness, spatial,
+                       alike, sharp)
+        run_all(task, list(zip(rows[:-1], rows[1:], strict=True)))
+        disparity = sharp
+    return disparity
+
+
+def _extremes(disparity, radius):
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return cv2.erode(disparity, kernel), cv2.dilate(disparity, kernel)
+
+
+@jit
+def _weighted_medians(disparity, pixels, low, high, blend, flatness, spatial, alike, sharp, top,
+                      bottom):
+    """Write rows top..bottom of `sharp`; see sharpen_edges."""
+    height, width = disparity.shape
+    radius = spatial.shape[0] // 2
+    weights, sums = np.empty(BINS, np.float32), np.empty(BINS, np.float32)
+    for y in range(top, bottom):
+        for x in range(width):
+            if blend[y, x] <= 0:
+                continue
+            weights[:] = 0
+            sums[:] = 0
+            total = np.float32(0)
+            lo = low[y, x]
+            to_bin = np.float32(BINS - 1) / (high[y, x] - lo)
+            red, green, blue = np.int32(pixels[y, x, 0]), pixels[y, x, 1], pixels[y, x, 2]
+            for row in range(max(0, y - radius), min(height, y + radius + 1)):
+                for column in range(max(0, x - radius), min(width, x + radius + 1)):
+                    dr = red - pixels[row, column, 0]
+                    dg = np.int32(green) - pixels[row, column, 1]
+                    db = np.int32(blue) - pixels[row, column, 2]
+                    weight = (alike[(dr * dr + dg * dg + db * db) // 64] * flatness[row, column]
+                              * spatial[row - y + radius, column - x + radius])
+                    index = int((disparity[row, column] - lo) * to_bin + np.float32(0.5))
+                    weights[index] += weight
+                    sums[index] += weight * disparity[row, column]
+                    total += weight
+            half, index = total * np.float32(0.5), 0
+            passed = weights[0]
+            while passed < half and index < BINS - 1:
+                index += 1
+                passed += weights[index]
+            median = sums[index] / weights[index] if weights[index] > 0 else disparity[y, x]
+            sharp[y, x] = disparity[y, x] + blend[y, x] * (median - disparity[y, x])

@@ -1,0 +1,11 @@
+"""Pictures in, films out: photos, frames, codecs, video and GIF files, the preview."""
+
+import lazy_loader
+
+# What others use; a module is loaded when the first of its names is asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "frames": ["film_frames", "film_length", "film_order"],
+    "photos": ["read_image", "resize", "write_image"],
+    "preview": ["Preview"],
+    "video": ["CODECS", "VideoWriter", "holds_frames", "probe", "read_metadata"],
+})

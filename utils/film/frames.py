@@ -1,0 +1,81 @@
+"""A camera path becomes frames, in order, rendered by a pool of threads in bounded memory."""
+
+from collections import OrderedDict, deque
+from concurrent.futures import ThreadPoolExecutor
+
+from kernels.threads import render_threads
+from utils.camera.path import path_times
+
+# Frames kept for the way back of a boomerang; what does not fit is rendered a second time.
+CACHE_BYTES = 256 * 2**20
+
+
+def film_length(duration_s, fps, loop):
+    """Return (positions on the path, frames of the film) for a duration.
+
+    A boomerang goes there and back without doubling a frame at either seam: n positions make
+    2n - 2 frames, so an odd number of frames is rounded down.
+
+    Args:
+        duration_s: of the whole film; None takes the classic 75 positions.
+        fps: frames per second.
+        loop: "boomerang" or "none".
+    Raises:
+        ValueError: the film would have fewer than two positions.
+    """
+    frames = None if duration_s is None else round(duration_s * fps)
+    if frames is None:
+        count = 75
+    else:
+        count = frames // 2 + 1 if loop == "boomerang" else frames
+    if count < 2:
+        raise ValueError(f"a film of {duration_s:g} s at {float(fps):g} frames a second has "
+                         "no motion.\n  Give --duration or --fps a larger number.")
+    return count, len(film_order(count, loop))
+
+
+def film_order(count, loop):
+    """Return which position of the path each frame shows."""
+    there = list(range(count))
+    return there + there[-2:0:-1] if loop == "boomerang" else there
+
+
+def film_frames(scene, path, count, size, loop="boomerang", easing="linear", workers=None):
+    """Yield the frames of a film in order while the next ones are being rendered.
+
+    Args:
+        scene: Scene or StereoScene, inpainted.
+        path: CameraPath in the scene's pixels.
+        count: positions on the path.
+        size: (height, width) of a frame (of one eye's picture), px.
+        loop, easing: see `film_order` and `utils.camera.path_times`.
+        workers: rendering threads; by default one per core.
+    Yields:
+        frame (H, W, 3) uint8, holes (H, W) bool: where nothing was known before the last filling.
+    """
+    times = path_times(count, easing)
+    workers = workers or render_threads(scene.device)
+
+    def render(position):
+        pose = path.pose(times[position])
+        return scene.render(pose.shift, path.view_focal_px(pose, size), size)
+
+    order = film_order(count, loop)
+    cache = OrderedDict()  # what was rendered last is what the way back needs first
+    with ThreadPoolExecutor(workers, thread_name_prefix="render") as pool:
+        pending, upcoming = deque(), iter(order)
+        try:
+            for index, position in enumerate(order):
+                while len(pending) <= workers and (ahead := next(upcoming, None)) is not None:
+                    pending.append(cache.get(ahead) or pool.submit(render, ahead))
+                result = pending.popleft()
+                result = result if isinstance(result, tuple) else result.result()
+                yield result
+                if index < count and loop == "boomerang":
+                    cache[position] = result
+                    if len(cache) * sum(part.nbytes for part in result) > CACHE_BYTES:
+                        cache.popitem(last=False)
+        finally:
+            for future in pending:
+                if not isinstance(future, tuple):
+                    future.cancel()

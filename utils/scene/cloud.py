@@ -1,0 +1,272 @@
+"""One photo as a point cloud: lift it, inpaint what a moved camera uncovers, render views."""
+
+import torch
+import torch.nn.functional as F
+
+import kernels
+from models.pointcloud_inpainting import Inpainting
+from utils.camera import AutoZoom, CropWindow, find_zoom_window, unproject
+from utils.filters import binary_median
+from utils.scene.edges import surface_mask
+from utils.scene.filling import fill_from_far
+from utils.scene.inpainting import features_to_render, network_arguments
+from utils.scene.matte import Matte
+
+# Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
+# nothing moves by a pixel, and single precision would place points badly (SPEC 12, G8).
+DISPARITY_FLOOR = 0.005
+# Inpainting works on at most this many pixels; a larger photo is inpainted at reduced size, which
+# bounds time and memory, and stays near the 1024 x 768 that the networks were trained for.
+INPAINT_PIXELS = 1_000_000
+# Inpainted points nearer than the photo's by this share of the largest disparity are dropped; less
+# is the roughness of inpainted depth.
+HIDING = 0.05
+# The automatic zoom compares its candidates on views of this long side, px.
+ZOOM_SEARCH_SIDE = 160
+
+
+def scale_disparity(disparity, baseline):
+    """Turn any disparity or inverse depth into the scene's: the nearest point at `baseline`.
+
+    A negative minimum is subtracted first, as relative disparity has no zero of its own.
+
+    Args:
+        disparity: (1, 1, H, W), larger = nearer, finite.
+        baseline: the disparity that the nearest point gets.
+    Returns:
+        (1, 1, H, W) in [DISPARITY_FLOOR * baseline, baseline].
+    """
+    disparity = disparity - disparity.amin().clamp(max=0)
+    peak = disparity.amax()
+    if peak <= 0:  # flat: everything at the nearest depth
+        return torch.full_like(disparity, baseline)
+    return (disparity / peak).clamp(min=DISPARITY_FLOOR) * baseline
+
+
+class Scene:
+    """The coloured point cloud of one photo, growing by what is inpainted.
+
+    On a CUDA device everything stays there; for any other device the cloud lives on the CPU.
+
+    Args:
+        image: (1, 3, H, W) RGB in [0, 1].
+        disparity: (1, 1, H, W) px, larger = nearer, positive (see `scale_disparity`).
+        focal_px: focal length of the photo, px.
+        baseline: depth = focal_px * baseline / disparity.
+        aim: (u, v) px of the photo that the middle of a view shows before the camera moves; the
+            photo's centre by default. Points are sheared for it: their x and y, and every `shift`,
+            are relative to the line from the camera through that pixel.
+    Raises:
+        ValueError: shapes do not fit together, or disparity is not finite and positive.
+    """
+
+    def __init__(self, image, disparity, focal_px, baseline, aim=None):
+        """Lift every pixel that lies on a surface."""
+        if image.ndim != 4 or image.shape[:2] != (1, 3):
+            raise ValueError(f"image must be (1, 3, H, W), got {tuple(image.shape)}.")
+        if disparity.shape != (1, 1, *image.shape[2:]):
+            raise ValueError(f"disparity must be (1, 1, {image.shape[2]}, {image.shape[3]}) like "
+                             f"the image, got {tuple(disparity.shape)}.")
+        if not (torch.isfinite(disparity).all() and (disparity > 0).all()):
+            raise ValueError("disparity must be finite and positive; see scale_disparity().")
+        self.device = image.device if image.is_cuda else torch.device("cpu")
+        self.image = image.to(self.device, torch.float32)
+        self.disparity = disparity.to(self.device, torch.float32)
+        self.focal_px, self.baseline = float(focal_px), float(baseline)
+        across, down = aim or (image.shape[3] / 2, image.shape[2] / 2)
+        self.shear = ((across - image.shape[3] / 2) / self.focal_px,
+                      (down - image.shape[2] / 2) / self.focal_px, 0.0)  # of x, y and z by z
+        self._points, self._colors, self._spacing = [], [], []
+        self._cloud = None
+        points = unproject(self.depth, self.focal_px)
+        self._append(points, self.image, self.depth / self.focal_px,
+                     surface_mask(self.disparity, self.image))
+        self.photo_points = self._points[0].shape[1]  # they come first in the cloud
+
+    @property
+    def size(self):
+        """(height, width) of the photo, px."""
+        return tuple(self.image.shape[2:])
+
+    @property
+    def depth(self):
+        """(1, 1, H, W) depth of the photo, unit of the baseline."""
+        return self.focal_px * self.baseline / self.disparity
+
+    def cloud(self):
+        """Return points (3, N) float32, colours (N, 3) uint8 and spacing (N,) float32.
+
+        The spacing of a point is its distance to its neighbours where it was lifted.
+        """
+        if self._cloud is None:
+            points, colors, spacing = (
+                torch.cat(parts, dim=dim).contiguous()
+                for parts, dim in ((self._points, 1), (self._colors, 0), (self._spacing, 0)))
+            self._points, self._colors, self._spacing = [points], [colors], [spacing]
+            self._cloud = points, colors, spacing
+            if self.device.type == "cpu":
+                self._cloud = tuple(tensor.numpy() for tensor in self._cloud)
+        return self._cloud
+
+    def matte(self):
+        """Return what renders this scene in white, where it is invented, and black."""
+        return Matte(self)
+
+    def _append(self, points, image, spacing, keep):
+        """Add the pixels where `keep` (1, 1, H, W) is true to the cloud."""
+        index = keep.view(-1).nonzero().view(-1)
+        points = points[0, :, index]
+        if any(self.shear):
+            points = points - points.new_tensor(self.shear).view(3, 1) * points[2]
+        self._points.append(points)
+        self._colors.append((image[0].flatten(1)[:, index].T * 255).round().clamp(0, 255).byte())
+        self._spacing.append(spacing.view(-1)[index])
+        self._cloud = None
+
+    def render(self, shift, focal_px=None, size=None, fill=True, colors=None):
+        """Render the view of a moved camera.
+
+        Args:
+            shift: (3,) added to every point.
+            focal_px: focal length of the view, px; by default the photo's, scaled to `size`.
+            size: (height, width) of the view, px; the photo's by default.
+            fill: fill the holes that are left from the farther side.
+            colors: of the points instead of their own, as `cloud` has them.
+        Returns:
+            frame (H, W, 3) uint8; holes (H, W) bool, where no point landed before filling.
+        """
+        size = tuple(size or self.size)
+        focal_px = focal_px or self.focal_px * size[1] / self.size[1]
+        points, own, spacing = self.cloud()
+        colors = own if colors is None else colors
+        frame, holes = kernels.render_frame(points, colors, shift, size, focal_px,
+                                            self.focal_px * self.baseline, spacing, fill)
+        if self.device.type == "cuda":
+            frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
+        return frame, holes
+
+    @torch.inference_mode()
+    def inpaint(self, network, shift, focal_px=None, disparity_network=None):
+        """Add what the camera at `shift` uncovers to the cloud.
+
+        Args:
+            network: an inpainting network in eval mode; None fills by rule, from the
+                farther side.
+            shift: (3,) added to every point.
+            focal_px: focal length of that view, px of the photo; the photo's by default.
+            disparity_network: takes the disparity from a second network.
+        Returns:
+            int: how many points were added.
+        """
+        focal_px = focal_px or self.focal_px
+        shift = [value + slope * shift[2] for value, slope in zip(shift, self.shear, strict=True)]
+        image, disparity = self._working_copy()
+        scale = image.shape[3] / self.size[1]
+        # Disparity stays that of the whole photo, and so must depth, as focal lengths shrink.
+        view = _View(image, disparity, shift, self.focal_px * scale, focal_px * scale,
+                     self.baseline / scale)
+        filled = view.fill_by_rule() if network is None else view.inpaint(network)
+        if disparity_network is not None:
+            filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
+        return self._lift(view, filled)
+
+    def _working_copy(self):
+        """Return image and disparity at the size at which inpainting works."""
+        height, width = self.size
+        scale = min(1.0, (INPAINT_PIXELS / (height * width)) ** 0.5)
+        if scale == 1:
+            return self.image, self.disparity
+        size = [max(1, round(side * scale)) for side in self.size]
+        # Averaging disparity over an edge would invent surfaces between near and far.
+        return (F.interpolate(self.image, size, mode="area"),
+                F.interpolate(self.disparity, size, mode="nearest-exact"))
+
+    def _lift(self, view, filled):
+        """Append the inpainted pixels of a view as points of the scene."""
+        floor = DISPARITY_FLOOR * float(self.disparity.amax())
+        disparity = filled.disparity.clamp(min=floor)
+        # Disparity is carried from the photo's camera; the moved camera stands nearer by shift z.
+        depth = view.photo_focal_px * view.baseline / disparity + view.shift[2]
+        keep = (filled.mask == 0) & surface_mask(disparity) & (depth > 0)
+        points = unproject(depth, view.focal_px) - depth.new_tensor(view.shift).view(1, 3, 1)
+        keep &= ~self._hides_photo(points[0]).view(keep.shape)
+        self._append(points, filled.image, depth / view.focal_px, keep)
+        return int(keep.sum())
+
+    def _hides_photo(self, points):
+        """Say of (3, N) points whether they stand well in front of what the photo shows there.
+
+        Nothing can be there, or the photo would show it.
+        """
+        height, width = self.size
+        x, y, z = points
+        column = (x * self.focal_px / z + (width - 1) / 2).round()
+        row = (y * self.focal_px / z + (height - 1) / 2).round()
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (z > 0)
+        pixel = torch.where(inside, row * width + column, 0).long()
+        seen = self.disparity.view(-1)[pixel]
+        return inside & (self.focal_px * self.baseline / z > seen + HIDING * self.disparity.amax())
+
+
+class _View:
+    """A photo's cloud seen by a moved camera, with holes, at the working size of inpainting."""
+
+    def __init__(self, image, disparity, shift, photo_focal_px, focal_px, baseline):
+        self.image, self.disparity = image, disparity
+        self.shift = tuple(float(value) for value in shift)
+        self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
+        depth = photo_focal_px * baseline / disparity
+        points = unproject(depth, photo_focal_px) + depth.new_tensor(self.shift).view(1, 3, 1)
+        self.keep = surface_mask(disparity, image).view(-1).nonzero().view(-1)
+        self.points = points[:, :, self.keep].contiguous()
+
+    def render(self, features):
+        """Splat (1, C, H, W) features; return the view and its mask of known pixels."""
+        features = features.flatten(2)[:, :, self.keep].contiguous()
+        view, coverage = kernels.render_pointcloud(
+            self.points, features, tuple(self.image.shape[2:]), self.focal_px, self.baseline)
+        known = (coverage > 0).float()
+        # Single splats in the middle of a hole are no knowledge worth keeping.
+        known = known * binary_median(known, 5)
+        return view * known, known
+
+    def fill_by_rule(self):
+        """Continue colour and disparity from the farther side of each hole."""
+        view, known = self.render(torch.cat([self.image, self.disparity], dim=1))
+        view = fill_from_far(view, known)
+        return Inpainting(view[:, :3], view[:, 3:], known)
+
+    def inpaint(self, network):
+        """Render image, disparity and the network's context, and let it fill the holes."""
+        device = next(network.parameters()).device
+        features, statistics = features_to_render(network, self.image.to(device),
+                                                  self.disparity.to(device))
+        view, known = self.render(features.to(self.points.device))
+        view, known = view.to(device), known.to(device)
+        filled = network(*network_arguments(network, view, known, statistics))
+        return type(filled)(*(part.to(self.points.device) for part in filled))
+
+
+def find_scene_zoom(scene, start, shift_share=100 / 1024, zoom=1.25):
+    """Run the automatic zoom on a small copy of the scene's depth.
+
+    Args:
+        scene: Scene.
+        start: CropWindow in the scene's pixels.
+        shift_share: how far the centre may move, as a share of the long side.
+        zoom: size of the start window over that of the end window.
+    Returns:
+        AutoZoom with window and candidate centres in the scene's pixels.
+    """
+    scale = min(1.0, ZOOM_SEARCH_SIDE / max(scene.size))
+    size = [max(1, round(side * scale)) for side in scene.size]
+    disparity = F.interpolate(scene.disparity, size, mode="nearest-exact")
+    scale_v, scale_u = (small / side for small, side in zip(size, scene.size, strict=True))
+    focal_px = scene.focal_px * scale_u
+    found = find_zoom_window(
+        focal_px * scene.baseline / disparity, focal_px, scene.baseline,
+        start.scaled(scale_u, scale_v), shift_share * max(size), zoom,
+        mask=surface_mask(disparity))
+    center_u, center_v = found.window.center_u / scale_u, found.window.center_v / scale_v
+    window = CropWindow(center_u, center_v, int(start.width / zoom), int(start.height / zoom))
+    return AutoZoom(window, found.centers / (scale_u, scale_v), found.covered)

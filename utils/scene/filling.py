@@ -1,0 +1,156 @@
+"""Filling by rule: continue the far surface behind a hole, without a network."""
+
+
+import numpy as np
+import torch
+
+from kernels.jit import jit
+from kernels.threads import run_all, thread_count
+
+# Sixteen lines through a pixel, half a turn in equal steps: (dy, dx) of unit length.
+_ANGLES = np.arange(16) * np.pi / 16
+DIRECTIONS = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], axis=1).astype(np.float32)
+# How many times longer a line may be if it ends on a surface that is farther by the whole range.
+# Chosen on the stereo pairs of benchmarks/inpainting.py; anything from 1.5 to 4 does as well.
+FAR_PREFERENCE = np.float32(3)
+# A surface that is mirrored into a hole ends where it comes nearer by this share of the range.
+SAME_SURFACE = np.float32(0.03)
+# A line that ends nearer than the best one by this share of the range has no say in the mean, or
+# the object's colour would leak into the hole. Without this limit the figures are a little better.
+ALIKE = np.float32(0.1)
+
+
+def fill_from_far(view, known):
+    """Fill holes from the farther of the surfaces around them.
+
+    Through every hole pixel go sixteen lines, each ending at the first known pixel on both sides.
+    A line offers its farther end. A line is good if it is short and ends far away, so that the
+    object in front is not smeared into a hole that it nearly encloses; the pixel gets the mean of
+    the ends that are about as far as the best one, the better a line the greater its weight.
+    (`kernels.fill_disocclusion` takes the shortest line and asks then which end is farther.)
+
+    Args:
+        view: (1, 4, H, W) RGB and disparity, any values in holes.
+        known: (1, 1, H, W), 1 = known, 0 = hole.
+    Returns:
+        (1, 4, H, W); holes that no line leads out of keep their values.
+    """
+    return far_guesses(view, known)[:, -1]
+
+
+def far_guesses(view, known):
+    """Fill holes in three ways, for a network to choose from.
+
+    The first copies the end of the best line, which is sharp but makes streaks. The second mirrors
+    the surface at that end into the hole, which keeps its texture. The third is `fill_from_far`:
+    smooth, and right on average.
+
+    Args:
+        view: (B, 4, H, W) RGB and disparity, any values in holes.
+        known: (B, 1, H, W), 1 = known, 0 = hole.
+    Returns:
+        (B, 3, 4, H, W) float32; holes that no line leads out of keep their values.
+    """
+    guesses = [_guess(*sample) for sample in zip(view, known, strict=True)]
+    return torch.stack(guesses).to(view.device)
+
+
+def _guess(view, known):
+    values = np.ascontiguousarray(view.detach().permute(1, 2, 0).float().cpu().numpy())
+    mask = np.ascontiguousarray(known[0].cpu().numpy() > 0)
+    filled = np.repeat(values[None], 3, axis=0)
+    holes = np.argwhere(~mask).astype(np.int32)
+    if mask.any() and len(holes):
+        span = np.float32(max(values[..., 3][mask].max() - values[..., 3][mask].min(), 1e-6))
+        parts = np.array_split(holes, 8 * thread_count())
+        run_all(_fill, [(values, mask, part, DIRECTIONS, span, filled) for part in parts])
+    return torch.from_numpy(filled).permute(0, 3, 1, 2).contiguous()
+
+
+@jit
+def _reach(mask, y, x, dy, dx):
+    """Steps from (y, x) to the first known pixel, or 0 if the frame ends before."""
+    height, width = mask.shape
+    steps = 0
+    while True:
+        steps += 1
+        row, column = int(round(y + dy * steps)), int(round(x + dx * steps))
+        if row < 0 or row >= height or column < 0 or column >= width:
+            return 0
+        if mask[row, column]:
+            return steps
+
+
+@jit
+def _mirrored(values, mask, y, x, dy, dx, steps, nearest):
+    """Steps from (y, x) to what lies as far beyond the hole's edge as (y, x) lies before it.
+
+    Where the surface ends earlier, because of another hole, the frame or a disparity above
+    `nearest`, the way goes back and forth on what there is of it.
+    """
+    height, width = mask.shape
+    run = 0
+    while run < steps:
+        row, column = int(round(y + dy * (steps + run))), int(round(x + dx * (steps + run)))
+        if row < 0 or row >= height or column < 0 or column >= width:
+            break
+        if not mask[row, column] or values[row, column, 3] > nearest:
+            break
+        run += 1
+    if run < 2:
+        return steps
+    place = (steps - 1) % (2 * (run - 1))
+    return steps + min(place, 2 * (run - 1) - place)
+
+
+@jit
+def _fill(values, mask, holes, directions, span, filled):
+    """Write the pixels `holes` (K, 2) of `filled` (3, H, W, 4); see far_guesses."""
+    count = directions.shape[0]
+    end_disparity, cost = np.empty(count, np.float32), np.empty(count, np.float32)
+    end_steps = np.empty(count, np.int32)
+    for index in range(holes.shape[0]):
+        y, x = holes[index]
+        farthest = np.float32(np.inf)
+        for line in range(count):
+            dy, dx = directions[line]
+            ahead, behind = _reach(mask, y, x, dy, dx), _reach(mask, y, x, -dy, -dx)
+            end_steps[line] = 0
+            for steps in (ahead, -behind):
+                if steps == 0:
+                    continue
+                disparity = values[int(round(y + dy * steps)), int(round(x + dx * steps)), 3]
+                if end_steps[line] == 0 or disparity < end_disparity[line]:
+                    end_disparity[line], end_steps[line] = disparity, steps
+            if end_steps[line] != 0:
+                # A line with one end is as long as if the hole went on as far behind the frame.
+                both = ahead > 0 and behind > 0
+                cost[line] = ahead + behind if both else 2 * (ahead + behind)
+                farthest = min(farthest, end_disparity[line])
+        best = -1
+        for line in range(count):
+            if end_steps[line] != 0:
+                cost[line] *= 1 + FAR_PREFERENCE * (end_disparity[line] - farthest) / span
+                if best < 0 or cost[line] < cost[best]:
+                    best = line
+        if best < 0:
+            continue
+        side = 1 if end_steps[best] > 0 else -1
+        dy, dx = side * directions[best]
+        steps = abs(end_steps[best])
+        filled[0, y, x] = values[int(round(y + dy * steps)), int(round(x + dx * steps))]
+        nearest = end_disparity[best] + SAME_SURFACE * span
+        beyond = _mirrored(values, mask, y, x, dy, dx, steps, nearest)
+        filled[1, y, x] = values[int(round(y + dy * beyond)), int(round(x + dx * beyond))]
+        filled[2, y, x] = 0
+        total = np.float32(0)
+        for line in range(count):
+            alike = end_disparity[line] <= end_disparity[best] + ALIKE * span
+            if end_steps[line] != 0 and alike:
+                dy, dx = directions[line]
+                steps = end_steps[line]
+                weight = (cost[best] / cost[line]) ** 4
+                filled[2, y, x] += (
+                    weight * values[int(round(y + dy * steps)), int(round(x + dx * steps))])
+                total += weight
+        filled[2, y, x] /= total

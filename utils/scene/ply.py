@@ -1,0 +1,52 @@
+"""Point clouds out: a scene as a coloured PLY file that other programs open.
+
+Their convention is not the camera's: x right, y up, z towards the viewer (as in OpenGL, glTF and
+MeshLab). The photo was taken from the origin, looking along -z, and the nearest point of the
+photo is one unit away.
+"""
+
+import numpy as np
+
+from utils.files import complete_or_absent, naming_write_errors
+
+VERTEX = np.dtype([("position", "<f4", 3), ("color", "u1", 3)])
+CHUNK = 2**20  # points converted at once
+
+
+def write_ply(path, scene):
+    """Write the points of a scene, photo's first and inpainted ones after, as binary PLY.
+
+    Args:
+        path: file to write, complete or not at all; its folder is made.
+        scene: utils.scene.cloud.Scene.
+    Returns:
+        int: how many points.
+    Raises:
+        OSError: it cannot be written.
+    Source: G. Turk, The PLY polygon file format, 1994.
+    """
+    points, colors, _ = (np.asarray(part.cpu() if hasattr(part, "cpu") else part)
+                         for part in scene.cloud())
+    unit = float(scene.depth.amin())
+    height, width = scene.size
+    count = points.shape[1]
+    header = (
+        "ply\nformat binary_little_endian 1.0\n"
+        "comment 3D Ken Burns: x right, y up, z towards the viewer; the camera is the origin\n"
+        f"comment photo {width}x{height} px, focal length {scene.focal_px:g} px\n"
+        f"element vertex {count}\n"
+        + "".join(f"property float {axis}\n" for axis in "xyz")
+        + "".join(f"property uchar {channel}\n" for channel in ("red", "green", "blue"))
+        + "end_header\n")
+    with naming_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with complete_or_absent(path) as temporary, temporary.open("wb") as file:
+            file.write(header.encode("ascii"))
+            for begin in range(0, count, CHUNK):
+                part = slice(begin, begin + CHUNK)
+                vertices = np.empty(points[0, part].shape, VERTEX)
+                straight = points[:, part] + np.outer(scene.shear, points[2, part])
+                vertices["position"] = straight.T * (1 / unit, -1 / unit, -1 / unit)
+                vertices["color"] = colors[part]
+                file.write(vertices.tobytes())
+    return count

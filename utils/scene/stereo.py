@@ -1,0 +1,120 @@
+"""Two eyes: the same scene from a pair of cameras, side by side or as a red-cyan anaglyph.
+
+Both cameras look straight ahead and their pictures are shifted against each other, so that one
+plane of the scene has no parallax: it lies in the screen. (Cameras turned towards each other would
+misalign rows.) The plane stays where it is in the scene while the camera moves, and the distance
+of the eyes is proportional to that of the plane: a point at distance z has the parallax
+2 * shift * (plane / z - 1).
+"""
+
+import copy
+
+import cv2
+import numpy as np
+import torch
+
+LAYOUTS = ("sbs", "anaglyph")
+# Parallax between the nearest and the farthest surface, as a share of the picture's width, where
+# the camera is nearest. 2 to 3 % is comfortable on a desk, in a living room and in a headset, and
+# what lies behind the screen (1.7 %) keeps eyes parallel on screens up to 3.8 m wide.
+PARALLAX_SHARE = 0.025
+IN_FRONT = 1 / 3  # of it is in front of the screen
+# Half the shift of the pictures is at most this share: a shallow scene stays a little flat.
+MOST_SHIFT = 0.02
+# Nearest and farthest are quantiles: a few stray pixels shall not flatten the rest.
+NEAREST, FARTHEST = 0.99, 0.01
+
+# Left and right eye's linear RGB to what red-cyan glasses on an sRGB screen bring nearest to it, by
+# least squares: E. Dubois, A projection method to generate anaglyph stereo images, ICASSP 2001, the
+# matrix for a CRT as printed in Sanders and McAllister, Producing anaglyphs from synthetic images,
+# SPIE 5006, 2003 (matrix B, rows scaled to white).
+DUBOIS = np.array([
+    [0.4561, 0.500484, 0.176381, -0.0434706, -0.0879388, -0.00155529],
+    [-0.0400822, -0.0378246, -0.0157589, 0.378476, 0.73364, -0.0184503],
+    [-0.0152161, -0.0205971, -0.00546856, -0.0721527, -0.112961, 1.2264],
+], np.float32)
+
+
+class StereoScene:
+    """A scene seen with two eyes; renders and inpaints like a `Scene`.
+
+    Args:
+        scene: utils.scene.cloud.Scene.
+        path: CameraPath in it; the nearest end decides plane and distance of the eyes.
+        layout: "sbs" (left eye left, each in full width) or "anaglyph" (red left, cyan right).
+    """
+
+    def __init__(self, scene, path, layout):
+        """Choose the plane without parallax and the shift of the pictures."""
+        self.scene, self.device = scene, scene.device
+        self.merge = side_by_side if layout == "sbs" else anaglyph
+        inverse = 1 / scene.depth.flatten()
+        inverse = inverse[:: max(1, len(inverse) // 1_000_000)]  # quantile() takes 16 million
+        ends = torch.tensor([NEAREST, FARTHEST], device=inverse.device)
+        near, far = (1 / inverse.quantile(ends)).tolist()
+        moved = min(path.pose(t).shift[2] for t in (0, 1))
+        near = max(near, path.nearest_depth)  # what is nearer than the path's subject passes by
+        near, far = 1 / (near + moved), 1 / (max(near, far) + moved)
+        plane = near - IN_FRONT * (near - far)
+        self.plane_depth = 1 / plane - moved  # from the photo's camera, unit of the baseline
+        self.shift_share = min(PARALLAX_SHARE / 2 * plane / max(near - far, 1e-9), MOST_SHIFT)
+        self.crop_width = path.crop[1]
+
+    def render(self, shift, focal_px, size, fill=True):
+        """Render both eyes of (height, width) `size`; see `Scene.render`.
+
+        Returns:
+            frame (H, W or 2W, 3) uint8; holes of that size, bool.
+        """
+        height, width = size
+        pixels = max(1, int(self.shift_share * width))
+        half = pixels * (self.plane_depth + shift[2]) / focal_px
+        eyes = []
+        for side in (-1, 1):
+            moved = (shift[0] - side * half, *shift[1:])
+            eye = self.scene.render(moved, focal_px, (height, width + 2 * pixels), fill)
+            first = pixels - side * pixels  # the right eye's picture moves right
+            eyes.append([part[:, first : first + width] for part in eye])
+        (left, left_holes), (right, right_holes) = eyes
+        holes = (np.hstack if self.merge is side_by_side else np.logical_or.reduce)(
+            (left_holes, right_holes))
+        return self.merge(left, right), holes
+
+    def matte(self):
+        """Return what renders this scene in white, where either eye's view is invented."""
+        matte = copy.copy(self)
+        matte.scene = self.scene.matte()
+        if self.merge is anaglyph:
+            matte.merge = np.maximum
+        return matte
+
+    def inpaint(self, network, shift, focal_px, disparity_network=None):
+        """Add what either eye uncovers; see `Scene.inpaint`."""
+        half = self.shift_share * self.crop_width * (self.plane_depth + shift[2]) / focal_px
+        return sum(self.scene.inpaint(network, (shift[0] + eye, *shift[1:]), focal_px,
+                                      disparity_network) for eye in (half, -half))
+
+
+def side_by_side(left, right):
+    """Put the eyes' pictures (H, W, 3) next to each other."""
+    return np.hstack((left, right))
+
+
+def anaglyph(left, right):
+    """Merge the eyes' pictures (H, W, 3) uint8 for red-cyan glasses, red on the left eye."""
+    linear = _LINEAR[np.dstack((left, right))]
+    merged = cv2.transform(linear, DUBOIS)
+    return _GAMMA[(merged.clip(0, 1) * (len(_GAMMA) - 1) + 0.5).astype(np.uint16)]
+
+
+def _from_srgb(value):
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def _to_srgb(value):
+    return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
+
+
+# sRGB, IEC 61966-2-1: 8 bit to linear, and back from 14 bit.
+_LINEAR = _from_srgb(np.arange(256) / 255).astype(np.float32)
+_GAMMA = np.rint(255 * _to_srgb(np.arange(2**14) / (2**14 - 1))).astype(np.uint8)

@@ -1,0 +1,324 @@
+"""RGB-D data sets said as dicts: checking them, finding their files, reading one photo or scene."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from utils.depth.map_files import read_depth
+from utils.film.photos import read_image
+
+OPTIONAL = {
+    "weight": 1.0,  # how often a photo of this set is drawn, relative to the other sets
+    "depth_unit": 1.0,  # one stored unit of depth, in the unit of the baseline (mm to m: 0.001)
+    "depth_folder": "depth",  # where the maps lie under `path`
+    "depth_key": None,  # name of the array inside HDF5, MATLAB or NPZ files, if not the usual one
+    "disparity": None,  # `disparity/` replaces depth: "px", or "relative" (unknown scale and
+    # shift); "none" = neither, photos for the mask loss
+    "focal_unit": "px",  # "px" of the stored photo, or "long side" (0.5 = half the longer side)
+    "confidence": "confidence",  # folder of 8-bit maps, 255 = trusted, if there is one
+    "confidence_min": 0.25,  # pixels trusted less than this are left out
+    "masks": "masks",  # folder of instance maps for --mask-loss: 0 = background, 1.. = objects
+    "generate": None,  # number of synthetic scenes to make at `path` if nothing is there yet
+}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
+DEPTH_SUFFIXES = (".png", ".h5", ".hdf5", ".exr", ".mat", ".npy", ".npz", ".pfm", ".tif", ".tiff")
+FAR_SHARE = 0.05  # a relative disparity of 0 is lifted to this share of the nearest one
+
+
+def check_data_set(data_set):
+    """Return a copy of the dict with every optional key filled in.
+
+    Raises:
+        ValueError: a key is unknown, missing or holds what it cannot hold; the message names it.
+    """
+    name = data_set.get("name", "without a name")
+    unknown = set(data_set) - set(OPTIONAL) - {"name", "path", "param"}
+    if unknown:
+        raise ValueError(
+            f"data set {name!r}: unknown key {sorted(unknown)[0]!r}.\n"
+            f"  Known keys: name, path, param, {', '.join(OPTIONAL)}."
+        )
+    for key in ("name", "path", "param"):
+        if key not in data_set:
+            raise ValueError(f"data set {name!r}: the key {key!r} is missing.")
+    for key in ("name", "path", "depth_folder", "confidence", "masks"):
+        value = data_set.get(key, "")
+        if not isinstance(value, str | os.PathLike):
+            raise ValueError(f"data set {name!r}: {key!r} must be text, found {value!r}.")
+    param = data_set["param"] if isinstance(data_set["param"], dict) else {}
+    for key in ("baseline", "focal"):
+        value = param.get(key)
+        if not isinstance(value, int | float) or not value > 0:
+            raise ValueError(
+                f"data set {name!r}: param must hold {key!r}, a number above 0, found {value!r}.\n"
+                '  Write "param": {"baseline": 120, "focal": 512}.'
+            )
+    full = OPTIONAL | data_set
+    check_choice(full, "disparity", (None, "px", "relative", "none"))
+    check_choice(full, "focal_unit", ("px", "long side"))
+    for key in ("weight", "depth_unit"):
+        if not isinstance(full[key], int | float) or not full[key] > 0:
+            raise ValueError(f"data set {name!r}: {key!r} must be above 0, found {full[key]!r}.")
+    return full
+
+
+def check_choice(data_set, key, choices):
+    """Raise ValueError unless `data_set[key]` is one of `choices`."""
+    if data_set[key] not in choices:
+        raise ValueError(
+            f"data set {data_set['name']!r}: {key!r} must be one of "
+            f"{', '.join(map(repr, choices))}, found {data_set[key]!r}."
+        )
+
+
+def open_data_set(data_set, masks=False):
+    """Open one data set dict: synthetic scenes, folders of photos and maps, or NYU's one file.
+
+    Args:
+        data_set: the dict.
+        masks: whether instance maps are needed; where there are none they are detected.
+
+    Returns:
+        SceneShards, PhotoFolders or LabelledFile; all have len(), `label(item)`, `views(item)`.
+    Raises:
+        ValueError: the dict is wrong (`check_data_set`) or nothing usable lies at its path.
+    """
+    data_set = check_data_set(data_set)
+    path = Path(data_set["path"])
+    if not path.exists():
+        raise ValueError(
+            f"data set {data_set['name']!r}: {path} does not exist.\n"
+            "  Correct its 'path'; a relative one counts from where train.py was started."
+        )
+    if path.is_file():
+        return LabelledFile(data_set)
+    return SceneShards(data_set) if any(path.glob("*.h5")) else PhotoFolders(data_set, masks)
+
+
+class PhotoFolders:
+    """Photos in `images/` and maps of the same stem in `depth/` (or `disparity/`)."""
+
+    def __init__(self, data_set, masks=False):
+        """Pair the files; ValueError if there is no pair."""
+        self.data_set = data_set
+        self.root = Path(data_set["path"])
+        folders = {"image": "images"}
+        if data_set["disparity"] != "none":
+            folders["geometry"] = "disparity" if data_set["disparity"] else data_set["depth_folder"]
+        if self._has("confidence"):
+            folders["confidence"] = data_set["confidence"]
+        if masks:
+            folders["masks"] = data_set["masks"] if self._has("masks") else self._detected_masks()
+        found = {
+            key: self._files(folder, IMAGE_SUFFIXES if key == "image" else DEPTH_SUFFIXES)
+            for key, folder in folders.items()
+        }
+        stems = sorted(set.intersection(*(set(files) for files in found.values())))
+        if not stems:
+            counts = ", ".join(f"{len(found[key])} files in {f}/" for key, f in folders.items())
+            raise ValueError(
+                f"data set {data_set['name']!r}: no stem that is in every folder under "
+                f"{self.root}: {counts}.\n  Put images/NAME.jpg beside "
+                f"{folders.get('geometry', 'masks')}/NAME.png."
+            )
+        self.items = [{key: files[stem] for key, files in found.items()} for stem in stems]
+
+    def _has(self, key):
+        """Whether the folder of an optional map exists; it must if it was named otherwise."""
+        there = (self.root / self.data_set[key]).is_dir()
+        if not there and self.data_set[key] != OPTIONAL[key]:
+            raise ValueError(
+                f"data set {self.data_set['name']!r}: {self.root / self.data_set[key]} does not "
+                f"exist.\n  Correct its {key!r}."
+            )
+        return there
+
+    def _detected_masks(self):
+        """Folder of the instance maps that a detector makes."""
+        from utils.training.masks import ensure_masks
+
+        photos = self._files("images", IMAGE_SUFFIXES)
+        return ensure_masks(self.data_set["name"], self.root, photos)
+
+    def _files(self, folder, suffixes):
+        """Map of stem (with subfolders) to path."""
+        root = self.root / folder
+        files = (p for p in sorted(root.rglob("*")) if p.suffix.lower() in suffixes)
+        return {str(p.relative_to(root).with_suffix("")): p for p in files}
+
+    def __len__(self):
+        """How many there are to draw."""
+        return len(self.items)
+
+    def label(self, item):
+        """What to call this item in a message."""
+        return f"data set {self.data_set['name']!r}: {self.items[item]['image']}"
+
+    def views(self, item):
+        """The one view of a photo, as a list of one dict of arrays."""
+        return [self._read(self.items[item])]
+
+    def _read(self, files):
+        data_set = self.data_set
+        image = self._open(files["image"], lambda path: read_image(path).pixels)
+        view = {"image": image, "stored": np.zeros(image.shape[:2], np.uint16)}
+        if "geometry" in files:
+            geometry = self._open(files["geometry"], self._read_map)
+            view["stored"] = compact(geometry)
+            self._check_size(files["geometry"], geometry, image, exact=not data_set["disparity"])
+        for key in ("confidence", "masks"):
+            if key in files:
+                view[key] = self._open(files[key], read_depth).astype(np.uint8)
+                self._check_size(files[key], view[key], image, exact=False)
+        scale = max(image.shape[:2]) if data_set["focal_unit"] == "long side" else 1.0
+        view["focal_px"] = data_set["param"]["focal"] * scale
+        view["baseline"] = data_set["param"]["baseline"]
+        view["kind"] = data_set["disparity"] or "depth"
+        view["unit"] = data_set["depth_unit"]
+        return view
+
+    def _read_map(self, path):
+        key = self.data_set["depth_key"]
+        return read_depth(path, key) if key else read_depth(path)
+
+    def _open(self, path, reader):
+        try:
+            return reader(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"data set {self.data_set['name']!r}: {path} cannot be read: {error}\n"
+                "  Replace or remove this file."
+            ) from error
+
+    def _check_size(self, path, array, image, exact):
+        """Maps of depth must be as large as the photo, others may be smaller in proportion."""
+        (height, width), (rows, columns) = image.shape[:2], array.shape[:2]
+        scale = max(rows, columns) / max(height, width)
+        off = max(abs(rows - height * scale), abs(columns - width * scale))
+        if (rows, columns) != (height, width) and (exact or off > 1):
+            raise ValueError(
+                f"data set {self.data_set['name']!r}: {path} is {columns}x{rows}, its photo is "
+                f"{width}x{height}.\n  Store both at one size, or remove the pair."
+            )
+
+
+class SceneShards:
+    """Synthetic scenes in HDF5 shards: several views of each, exact depth, instance maps."""
+
+    def __init__(self, data_set):
+        """Count the scenes of every shard; ValueError if a file is no shard of ours."""
+        from utils.synthetic import open_shards
+
+        self.data_set = data_set
+        try:
+            self.shards = open_shards(data_set["path"])
+        except ValueError as error:
+            raise ValueError(f"data set {data_set['name']!r}: {error}") from error
+
+    def __len__(self):
+        """How many there are to draw."""
+        return len(self.shards)
+
+    def label(self, item):
+        """What to call this item in a message."""
+        return f"data set {self.data_set['name']!r}: scene {item} in {self.data_set['path']}"
+
+    def views(self, item):
+        """All views of a scene, as dicts of arrays; `shift` (3,) is where the camera stands."""
+        try:
+            scene = self.shards[item]
+        except OSError as error:
+            raise ValueError(
+                f"{self.label(item)} cannot be read: {error}\n  Remove its shard and make it anew."
+            ) from error
+        camera = {"kind": "depth", "unit": 1.0}
+        camera |= {key: scene[key] for key in ("focal_px", "baseline")}
+        arrays = (scene[key] for key in ("image", "depth", "instances", "shift"))
+        return [
+            {"image": image, "stored": depth, "masks": instances, "shift": shift} | camera
+            for image, depth, instances, shift in zip(*arrays, strict=True)
+        ]
+
+
+class LabelledFile:
+    """The labelled file of NYU Depth v2 (MATLAB v7.3): `images`, `depths` in m, `instances`."""
+
+    def __init__(self, data_set):
+        """Count the photos; ValueError if the file is another one."""
+        self.data_set, self.file, self.process = data_set, None, None
+        try:
+            self.length = len(self._open()["images"])
+            if len(self._open()["depths"]) != self.length:
+                raise ValueError("images and depths differ in number")
+        except (OSError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"data set {data_set['name']!r}: {data_set['path']} is no labelled file of "
+                f"NYU Depth v2: {error}\n  Pass nyu_depth_v2_labeled.mat, or a folder."
+            ) from error
+
+    def _open(self):
+        """The file, opened anew in every process: handles do not survive a fork."""
+        import h5py
+
+        if self.process != os.getpid():
+            self.file, self.process = h5py.File(self.data_set["path"]), os.getpid()
+        return self.file
+
+    def __getstate__(self):
+        """Everything but the open file."""
+        return self.__dict__ | {"file": None, "process": None}
+
+    def __len__(self):
+        """How many there are to draw."""
+        return self.length
+
+    def label(self, item):
+        """What to call this item in a message."""
+        return f"data set {self.data_set['name']!r}: photo {item} in {self.data_set['path']}"
+
+    def views(self, item):
+        """The one view of a photo, as a list of one dict of arrays. MATLAB stores columns first."""
+        file = self._open()
+        view = {
+            "image": np.ascontiguousarray(file["images"][item].transpose(2, 1, 0)),
+            "stored": np.ascontiguousarray(file["depths"][item].T, np.float32),
+            "kind": "depth",
+            "unit": self.data_set["depth_unit"],
+        }
+        if "instances" in file:
+            view["masks"] = np.ascontiguousarray(file["instances"][item].T.astype(np.uint8))
+        scale = max(view["image"].shape[:2]) if self.data_set["focal_unit"] != "px" else 1.0
+        param = self.data_set["param"]
+        return [view | {"focal_px": param["focal"] * scale, "baseline": param["baseline"]}]
+
+
+def compact(stored):
+    """The same numbers as uint16 where they are whole and fit, so that more photos stay in RAM."""
+    whole = stored.astype(np.uint16) if np.isfinite(stored).all() else None
+    return whole if whole is not None and np.array_equal(whole, stored) else stored
+
+
+def disparity_of(view):
+    """Disparity in px of the stored photo, and which pixels are known, from a view as stored.
+
+    Args:
+        view: dict with `stored` (h, w), `kind` ("depth", "px" or "relative"), `unit`, `focal_px`,
+            `baseline` and perhaps `confidence`.
+    Returns:
+        disparity (h, w) float32, 0 where unknown; known (h, w) float32 of 0/1. Zero, negative, NaN
+        and infinite measurements are unknown. A relative map is spread over 5..100 % of `baseline`,
+        so that it stands for a scene from depth `focal_px` to twenty times as far.
+    """
+    stored = view["stored"].astype(np.float32)
+    if view["kind"] == "relative":
+        known = np.isfinite(stored)
+        low, high = (stored[known].min(), stored[known].max()) if known.any() else (0, 1)
+        share = (stored - low) / max(float(high - low), 1e-6)
+        disparity = view["baseline"] * (FAR_SHARE + (1 - FAR_SHARE) * share)
+    else:
+        known = np.isfinite(stored) & (stored > 0)
+        disparity = np.where(known, stored, 1.0)
+        if view["kind"] == "depth":
+            disparity = view["focal_px"] * view["baseline"] / (disparity * view["unit"])
+    return np.where(known, disparity, 0).astype(np.float32), known.astype(np.float32)

@@ -1,0 +1,289 @@
+"""How the inpainting network is trained: with truth behind things, or against a discriminator."""
+
+import logging
+from typing import NamedTuple
+
+import torch
+
+import kernels
+from models import BUNDLED
+from models.blocks import Statistics
+from models.compact_inpainting import CompactInpaint
+from models.features import EncoderFeatures
+from utils.camera import CameraPath, CropWindow, nearest_depth, unproject
+from utils.filters import binary_median
+from utils.scene.cloud import DISPARITY_FLOOR
+from utils.scene.edges import surface_mask
+from utils.scene.filling import fill_from_far
+from utils.scene.inpainting import features_to_render, network_arguments
+from utils.training import losses, metrics
+from utils.training.estimation import MeanFigures, initialise, start_from
+from utils.training.refinement import LIFT, PEAK, fill_unknown
+from utils.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+SIZES = {"compact": ((16, 32, 64, 128), 16), "paper": ((32, 64, 128, 256), 64)}
+COMPACT_WIDTHS = (32, 48, 80, 128)
+ENCODER_PATH = BUNDLED / "disparity-estimation.safetensors"
+# The compact network differs from its rules in little, and style alone would make it paint what
+# looks busy; its disparity is to be right rather than of the right slope.
+COMPACT_WEIGHTS = losses.WEIGHTS | {"style": 15, "ord": 0.02, "grad": 2}
+SIDE_WEIGHT = 10  # of all terms that hold the generator to what it was shown (SPEC 9.6)
+
+
+class Lifted(NamedTuple):
+    """A batch of photos as point clouds in the unit of a scene of kbe.py: nearest point at PEAK."""
+
+    image: torch.Tensor  # (B, 3, H, W)
+    disparity: torch.Tensor  # (B, 1, H, W), gaps filled
+    points: torch.Tensor  # (B, 3, H * W)
+    keep: torch.Tensor  # (B, 1, H, W) bool: pixels that make a point
+    focal_px: torch.Tensor  # (B,)
+    unit: torch.Tensor  # (B,): depth here = depth in the data's unit * unit
+
+
+class Task(NamedTuple):
+    """What the network is shown, zero in holes, and what is true there."""
+
+    view: torch.Tensor  # (B, 4 + C, H, W): image, disparity, context
+    mask: torch.Tensor  # (B, 1, H, W), 1 = known, 0 = hole
+    statistics: Statistics | None  # by which the view is normalised
+    arguments: tuple  # what the network is called with
+    image: torch.Tensor  # (B, 3, H, W), true
+    disparity: torch.Tensor  # (B, 1, H, W), true, as the photo's camera sees it
+    known: torch.Tensor  # (B, 1, H, W): where the true disparity is known
+
+
+def lift(batch):
+    """Lift a batch as `utils.scene.cloud.Scene` would."""
+    disparity, mask = batch["disparity"], batch["mask"]
+    peak = disparity.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+    disparity = (fill_unknown(disparity, mask) * PEAK / peak).clamp(min=DISPARITY_FLOOR * PEAK)
+    depth = batch["focal_px"].view(-1, 1, 1, 1) * PEAK / disparity
+    return Lifted(
+        batch["image"], disparity, unproject(depth, batch["focal_px"]),
+        (mask > 0) & surface_mask(disparity), batch["focal_px"],
+        peak.flatten() / batch["baseline"],
+    )
+
+
+def render_moved(lifted, features, shift):
+    """Splat features from a moved camera; gradients reach the features.
+
+    Args:
+        lifted: Lifted.
+        features: (B, C, H, W).
+        shift: (B, 3) added to every point.
+    Returns:
+        view (B, C, H, W) and mask (B, 1, H, W) of known pixels, specks in holes removed.
+    """
+    points = lifted.points + shift[:, :, None]
+    points = torch.where(lifted.keep.flatten(2), points, -1.0)  # behind the camera: dropped
+    view, coverage = kernels.render_pointcloud(
+        points, features.float().flatten(2), tuple(features.shape[-2:]), lifted.focal_px, PEAK
+    )
+    mask = (coverage > 0).float()
+    mask = mask * binary_median(mask, 5)
+    return view * mask, mask
+
+
+def hidden_mask(lifted, shift):
+    """Which pixels of the photo stay visible from a moved camera: (B, 1, H, W) of 0/1."""
+    points = lifted.points + shift[:, :, None]
+    points = torch.where(lifted.keep.flatten(2), points, -1.0)
+    size = tuple(lifted.image.shape[-2:])
+    return binary_median(kernels.disocclusion_mask(points, size, lifted.focal_px, PEAK), 5)
+
+
+def random_windows(size, uniform):
+    """Start and end window of a random camera move (SPEC 9.1).
+
+    Args:
+        size: (height, width), px.
+        uniform: eight numbers in [0, 1).
+    """
+    height, width = size
+    draws = iter(uniform)
+
+    def between(low, high):
+        return low + (high - low) * next(draws)
+
+    def window(u, v):
+        across = between(0.6, max(0.6, 2 / width * min(width - u, u)))
+        down = between(0.6, max(0.6, 2 / height * min(height - v, v)))
+        share = min(across, down)
+        return CropWindow(u, v, width * share, height * share)
+
+    start = window(width * between(0.3, 0.7), height * between(0.3, 0.7))
+    near_u = (max(0.3, 0.85 * start.center_u / width), min(0.7, 1.15 * start.center_u / width))
+    near_v = (max(0.3, 0.85 * start.center_v / height), min(0.7, 1.15 * start.center_v / height))
+    return start, window(width * between(*near_u), height * between(*near_v))
+
+
+def random_shifts(lifted, uniform):
+    """Where a random camera move ends, (B, 3), one per sample."""
+    size = tuple(lifted.image.shape[-2:])
+    depth = lifted.points[:, 2].view(-1, 1, *size)
+    shifts = []
+    cameras = zip(depth, uniform[:, 6:14].tolist(), lifted.focal_px.tolist(), strict=True)
+    for one, numbers, focal_px in cameras:
+        path = CameraPath(*random_windows(size, numbers), size, nearest_depth(one), focal_px)
+        shifts.append(path.pose(1.0).shift)
+    return depth.new_tensor(shifts)
+
+
+def make_task(network, batch):
+    """Turn samples into inpainting tasks.
+
+    Where a second view of the scene exists the photo is rendered from there, and that view is true.
+    Elsewhere the photo keeps its place and loses the pixels that a camera move would hide.
+
+    Args:
+        network: the bare network; if its context is rendered along, gradients reach it.
+        batch: see `data_loader.Samples`, with second views.
+    """
+    lifted = lift(batch)
+    second = batch["has_second"].view(-1, 1, 1, 1) > 0
+    features, statistics = features_to_render(network, lifted.image, lifted.disparity)
+    mask = hidden_mask(lifted, random_shifts(lifted, batch["uniform"]))
+    view, true_disparity, known = features * mask, lifted.disparity, batch["mask"]
+    if second.any():
+        shift = batch["second_shift"] * lifted.unit[:, None]
+        moved, moved_mask = render_moved(lifted, features, shift)
+        seen, seen_known = disparity_seen_from_photo(lifted, batch, shift)
+        view, mask = torch.where(second, moved, view), torch.where(second, moved_mask, mask)
+        true_disparity = torch.where(second, seen, true_disparity)
+        known = torch.where(second, seen_known, known)
+    true_image = torch.where(second, batch["second_image"], batch["image"])
+    arguments = network_arguments(network, view, mask, statistics)
+    return Task(view, mask, statistics, arguments, true_image, true_disparity, known)
+
+
+def disparity_seen_from_photo(lifted, batch, shift):
+    """Disparity that the photo's camera gives to what the second one sees, and where it is known.
+
+    The cloud carries disparity along from the photo's camera, so the network learns to continue
+    that one; `Scene` converts it when it lifts.
+    """
+    scaled = lifted.focal_px * PEAK
+    second = batch["second_disparity"]
+    per_unit = (lifted.focal_px * batch["baseline"] * lifted.unit).view(-1, 1, 1, 1)
+    depth = per_unit / second.clamp(min=1e-6) - shift[:, 2].view(-1, 1, 1, 1)
+    known = batch["second_mask"] * (depth > 0)
+    disparity = scaled.view(-1, 1, 1, 1) / depth.clamp(min=1e-6)
+    return disparity.clamp(min=DISPARITY_FLOOR * PEAK, max=4 * PEAK), known
+
+
+def perceptual_features(device):
+    """Feature network for perceptual and style terms; the log says which.
+
+    Returns:
+        callable image (B, 3, H, W) RGB in [0, 1] -> list of feature maps.
+    """
+    from utils.weights import loading as checkpoints
+
+    if checkpoints.VGG16_PATH.exists():
+        log.info("perceptual terms by VGG-16, %s", checkpoints.VGG16_PATH)
+        return checkpoints.load_network(checkpoints.VGG16_PATH, "features", device)
+    log.info("perceptual terms by the encoder of %s: VGG-16 is not at %s; ./download_models.sh "
+             "gets it", ENCODER_PATH, checkpoints.VGG16_PATH)
+    return EncoderFeatures(checkpoints.load_network(ENCODER_PATH, "estimation", device).encoder)
+
+
+class InpaintingTrainer(Trainer):
+    """Trains inpainting of colour and disparity with the truth in holes (SPEC 9.5)."""
+
+    kind = "inpaint"
+    tag = "Inpaint"
+    second_view = True
+
+    def build(self):
+        """CompactInpaint, Inpaint or PartialInpaint."""
+        return {self.kind: (self._generator(), self.settings.lr_inpaint)}
+
+    def _generator(self):
+        from models.partial_inpainting import PartialInpaint
+        from models.pointcloud_inpainting import Inpaint
+
+        settings = self.settings
+        self.features = perceptual_features(self.device)
+        widths, channels = SIZES[settings.network]
+        if settings.partial_conv:
+            network = PartialInpaint(widths, context_channels=channels)
+        elif settings.network == "compact":
+            network = CompactInpaint(COMPACT_WIDTHS)
+        else:
+            network = Inpaint(widths, context_channels=channels)
+        if settings.network == "paper":
+            initialise(network, 0.01)
+        if settings.model_path and not settings.resume:
+            start_from(network, settings.model_path)
+        return network
+
+    def losses(self, batch):
+        """Colour terms of Liu et al. (2018), `ord` and `grad` of disparity, also in the holes."""
+        part = self.parts[self.kind]
+        compact = isinstance(part.network, CompactInpaint)
+        task = make_task(part.network, batch)
+        filled = part.wrapped(*task.arguments)
+        terms = losses.inpainting_loss(
+            filled.image, task.image, task.mask, features=self.features,
+            keeps_known=compact,
+        )
+        terms["ord"] = losses.ord_loss(filled.disparity, task.disparity, task.known)
+        terms["grad"] = losses.gradient_loss(
+            filled.disparity + LIFT, task.disparity + LIFT, task.known
+        )
+        weights = COMPACT_WEIGHTS if compact else losses.WEIGHTS
+        return {name: weights[name] * value for name, value in terms.items()}
+
+    def validate(self):
+        """PSNR and disparity error over holes, beside filling by rule."""
+        ours, theirs = MeanFigures(), MeanFigures()
+        for batch in self.data.validation(self.device):
+            network = self.parts[self.kind].best
+            task = make_task(network, batch)
+            filled = network(*task.arguments)
+            ours.add(hole_figures(filled.image, filled.disparity, task), batch)
+            image, disparity = restore(task)
+            by_rule = fill_from_far(torch.cat([image, disparity], dim=1), task.mask)
+            theirs.add(hole_figures(by_rule[:, :3], by_rule[:, 3:], task), batch, " of rule")
+        return ours.means() | theirs.means()
+
+    def examples(self, batch):
+        """View with holes, truth, inpainted; the same of disparity."""
+        with torch.no_grad():
+            network = self.parts[self.kind].best
+            task = make_task(network, batch)
+            filled = network(*task.arguments)
+        image, disparity = restore(task)
+        return [image, task.image, filled.image, disparity, task.disparity, filled.disparity]
+
+
+def restore(task):
+    """Image and disparity of a task's view in their own units, zero in holes."""
+    statistics = task.statistics
+    if statistics is None:
+        return task.view[:, :3], task.view[:, 3:4]
+    image = task.view[:, :3] * statistics.image_std + statistics.image_mean
+    disparity = task.view[:, 3:4] * statistics.disparity_std + statistics.disparity_mean
+    return image * task.mask, disparity * task.mask
+
+
+def hole_figures(image, disparity, task):
+    """List of dicts, one per sample with holes: psnr (dB) and mean disparity error in holes."""
+    rows = []
+    for number in range(len(image)):
+        hole = 1 - task.mask[number : number + 1]
+        if hole.sum() < 16:
+            continue
+        one = slice(number, number + 1)
+        error = (disparity[one] - task.disparity[one]).abs() * hole * task.known[one]
+        rows.append({
+            "psnr_holes": metrics.psnr(image[one].clamp(0, 1), task.image[one], hole),
+            "disparity_error_holes": float(
+                error.sum() / (hole * task.known[one]).sum().clamp(min=1)
+            ),
+        })
+    return rows

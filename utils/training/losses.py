@@ -1,0 +1,443 @@
+"""What the networks are trained on: every loss term of the reference, and scale-free depth losses.
+
+Maps are (B, 1, H, W), images (B, 3, H, W) RGB in [0, 1]. A mask is 0 where the target is unknown
+and may be soft; whatever the target holds there (NaN, infinity) does no harm. Everything is
+differentiable, computed in float32 also under autocast, and zero where nothing is valid. A sum of
+terms comes back as a dict of named scalars; `weighted_sum` adds them up.
+
+The reference's formulas differ in places where they are wrong; the arguments `pairs`, `signed` and
+`tolerance` switch back to them, for comparison only.
+"""
+
+import functools
+
+import torch
+from torch.nn import functional as F
+
+from utils.filters import gaussian_blur, sobel_magnitude
+from utils.training.metrics import fit_scale_shift
+
+WEIGHTS = {
+    "hole": 6, "valid": 1, "prc": 0.05, "tv": 0.1, "style": 120, "color": 0,
+    "grad": 10, "ord": 1e-4, "mask": 1e-4, "valid_depth": 1, "joint_edge": 1,
+}  # fmt: skip
+
+
+def in_float32(function):
+    """Decorate a loss: tensors arrive as float32 (masks too) and autocast is off inside."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        def single(x):
+            return x.float() if torch.is_tensor(x) else x
+
+        tensors = (x for x in (*args, *kwargs.values()) if torch.is_tensor(x))
+        device = next(tensors).device.type
+        with torch.autocast(device, enabled=False):
+            return function(*map(single, args), **{k: single(v) for k, v in kwargs.items()})
+
+    return wrapper
+
+
+def weighted_sum(terms, weights=WEIGHTS):
+    """Add up named terms.
+
+    Args:
+        terms: dict of scalars.
+        weights: dict that has a factor for each of those names.
+    """
+    return sum(weights[name] * value for name, value in terms.items())
+
+
+def _share(total, count):
+    """total / count, and 0 (total is 0 as well) where nothing counts."""
+    return total / torch.where(count > 0, count, 1)
+
+
+# --- disparity against disparity of the same scale -----------------------------------------------
+@in_float32
+def ord_loss(disparity, target, mask, kind="l1", share=0.25):
+    """Pointwise loss over N = sum of mask.
+
+    Args:
+        disparity, target, mask: (B, 1, H, W).
+        kind: "l1": mean absolute error. "rmse": variance of the error (no root, as the reference).
+            "logrmse": mean square of R = log10 ratio, minus `share` times its squared mean
+            (Eigen et al. 2014).
+        share: of the squared mean that is forgiven, in [0, 1]; 1 ignores a global factor. The
+            reference uses (0.5 mean)^2, that is 0.25; Eigen et al. use 0.5.
+    Raises:
+        ValueError: unknown kind.
+    """
+    d, t, count = disparity * mask, torch.where(mask > 0, target, 0) * mask, mask.sum()
+    if kind == "l1":
+        return _share((d - t).abs().sum(), count)
+    if kind == "rmse":
+        residual, share = (disparity - torch.where(mask > 0, target, 0)) * mask, 1
+    elif kind == "logrmse":
+        # The floor keeps a negative prediction from giving NaN; positive ones pass unchanged.
+        residual = torch.log10(d.clamp(min=0) + 1e-7) - torch.log10(t + 1e-7)
+    else:
+        raise ValueError(f"unknown kind of ord loss {kind!r}: use 'l1', 'rmse' or 'logrmse'")
+    return _share(residual.square().sum(), count) - share * _share(residual.sum(), count) ** 2
+
+
+def derivative(x, step, axis, normalized=False):
+    """Difference to the pixel `step` before, zero in the first `step` rows or columns.
+
+    Args:
+        x: (..., H, W).
+        step: distance in px.
+        axis: -2 down the rows ("vertical"), -1 along them ("horizontal").
+        normalized: divide by the sum of both magnitudes + 1e-7, so that scale does not matter.
+    Returns:
+        as x.
+    """
+    size = x.shape[axis]
+    if step >= size:
+        return torch.zeros_like(x)
+    later, earlier = x.narrow(axis, step, size - step), x.narrow(axis, 0, size - step)
+    slope = later - earlier
+    if normalized:
+        slope = slope / (later.abs() + earlier.abs() + 1e-7)
+    return F.pad(slope, (0, 0, step, 0) if axis == -2 else (step, 0))
+
+
+def _both(mask, step, axis):
+    """The mask where the pixel `step` before counts as well, else 0: no slope across a gap."""
+    earlier = torch.roll(mask, step, axis)
+    earlier.narrow(axis, 0, min(step, mask.shape[axis])).zero_()
+    return torch.minimum(mask, earlier)
+
+
+@in_float32
+def gradient_loss(disparity, target, mask, scales=(1, 2, 4, 8), pairs=True):
+    """Squared error of normalized derivatives, summed over scales and both directions, over N.
+
+    Args:
+        disparity, target, mask: (B, 1, H, W).
+        scales: distances in px over which slopes are taken.
+        pairs: a slope counts only if both of its pixels are known. False: the reference's habit of
+            asking the later one alone, which learns slopes into unknown depth.
+    """
+    loss, count = 0, mask.sum()
+    target = torch.where(mask > 0, target, 0) if pairs else target
+    for step in scales:
+        for axis in (-2, -1):
+            weight = _both(mask, step, axis) if pairs else mask
+            ours, theirs = (derivative(x, step, axis, True) for x in (disparity, target))
+            loss = loss + _share((ours * weight - theirs * weight).square().sum(), count)
+    return loss
+
+
+@in_float32
+def masked_gradient_loss(disparity, masks, scales=(1,), slack=0.5, signed=False):
+    """Keep disparity smooth inside masks: slopes beyond `slack` cost their excess, over N.
+
+    Args:
+        disparity: (1 or B, 1, H, W).
+        masks: (B, 1, H, W), or K instances of one image; soft masks count by their value.
+        scales: distances in px over which slopes are taken.
+        slack: slope in disparity units that costs nothing.
+        signed: the reference instead pulls every slope, also across the mask's border, towards
+            +slack: sum |g m - slack m|.
+    """
+    loss, count = 0, masks.sum()
+    for step in scales:
+        for axis in (-2, -1):
+            slope = derivative(disparity, step, axis)
+            if signed:
+                cost = (slope * masks - slack * masks).abs()
+            else:
+                cost = F.relu(slope.abs() - slack) * _both(masks, step, axis)
+            loss = loss + _share(cost.sum(), count)
+    return loss
+
+
+# --- disparity of unknown scale and shift --------------------------------------------------------
+@in_float32
+def scale_invariant_loss(
+    prediction, target, mask, confidence=None, robust=True, trim=0.2, scales=4
+):
+    """Loss against relative disparity: whatever the scale and shift of either side.
+
+    Ranftl et al., "Towards robust monocular depth estimation", 2020 (MiDaS), eq. 5-11, with a
+    weight per pixel. Robust: both sides minus their median, over their mean deviation; mean
+    absolute error, the largest residuals left out. Otherwise: target standardised, prediction
+    aligned to it by least squares; mean squared error. An image counts as one whatever its size.
+
+    Args:
+        prediction, target: (B, 1, H, W), larger = nearer.
+        mask: (B, 1, H, W), 0 = unknown.
+        confidence: (B, 1, H, W) in [0, 1] or None; how far a target is to be trusted.
+        robust: see above.
+        trim: share of the valid pixels of an image left out (robust only); 0 for exact targets.
+        scales: how many resolutions, each half the last, the gradient term compares.
+    Returns:
+        dict: "data", "gradient" (see `gradient_matching_loss`).
+    """
+    weight = mask if confidence is None else mask * confidence
+    target = torch.where(weight > 0, target, 0)
+    fit = normalize_robust if robust else _standardise
+    target = fit(target, weight)
+    prediction = fit(prediction, weight) if robust else align_upright(prediction, target, weight)
+    error = (prediction - target).abs() if robust else (prediction - target).square()
+    kept = weight * _untrimmed(error, weight, trim if robust else 0)
+    return {
+        "data": _mean_over_images(error, kept),
+        "gradient": gradient_matching_loss(prediction, target, weight, scales=scales),
+    }
+
+
+@in_float32
+def gradient_matching_loss(prediction, target, mask, scales=4):
+    """Mean |slope of (prediction - target)|, both directions, summed over resolutions.
+
+    Li and Snavely 2018, as in MiDaS: resolutions by taking every 2^k-th pixel. A slope counts by
+    the smaller weight of its two pixels.
+
+    Args:
+        prediction, target: (B, 1, H, W), already aligned or in the same unit.
+        mask: (B, 1, H, W) >= 0, 0 = unknown.
+        scales: number of resolutions.
+    """
+    residual, loss = prediction - torch.where(mask > 0, target, 0), 0
+    for k in range(scales):
+        r, m = (x[..., :: 2**k, :: 2**k] for x in (residual, mask))
+        for axis in (-2, -1):
+            loss = loss + _mean_over_images(derivative(r, 1, axis).abs(), _both(m, 1, axis))
+    return loss
+
+
+@in_float32
+def ranking_loss(prediction, target, mask, pairs=4096, threshold=0.03, generator=None):
+    """Ordered pairs should be ordered: Chen et al., "Single-image depth perception in the wild".
+
+    log(1 + exp(-l (p1 - p2))) for pairs of order l = +1 or -1 in the target, (p1 - p2)^2 for those
+    that are about equal; p is the prediction brought to median 0 and mean deviation 1.
+
+    Args:
+        prediction, target, mask: (B, 1, H, W), larger = nearer.
+        pairs: drawn per image; those with an unknown end do not count.
+        threshold: order is clear if values differ by more than this share of the smaller one.
+        generator: torch.Generator on the device of `prediction`, or None.
+    """
+    size, shape = prediction[0].numel(), (len(prediction), pairs)
+    ends = [
+        torch.randint(size, shape, generator=generator, device=prediction.device) for _ in "ab"
+    ]
+    values = normalize_robust(prediction, mask), torch.where(mask > 0, target, 0), mask
+    (p1, p2), (t1, t2), (m1, m2) = ([x.flatten(1).gather(1, e) for e in ends] for x in values)
+    clear = (t1 - t2).abs() > threshold * torch.minimum(t1.abs(), t2.abs())
+    order = torch.sign(t1 - t2)
+    cost = torch.where(clear, F.softplus(-order * (p1 - p2)), (p1 - p2).square())
+    return _mean_over_images(cost, torch.minimum(m1, m2))
+
+
+def normalize_robust(x, weight):
+    """x minus its median, over its mean absolute deviation, per image over pixels with weight.
+
+    A constant image, or one without weight, is only shifted.
+
+    Args:
+        x, weight: (B, 1, H, W).
+    """
+    known = weight > 0
+    median = torch.where(known, x, torch.nan).flatten(1).nanmedian(1).values[:, None, None, None]
+    median = torch.where(known.any(-1, True).any(-2, True), median, 0)
+    deviation = _image_mean((x - median).abs(), weight)
+    flat = deviation <= 1e-6 * median.abs() + 1e-12
+    return (x - median) / torch.where(flat, 1, deviation)
+
+
+def align_upright(prediction, target, weight):
+    """Least-squares scale and shift per image, but never with a negative scale.
+
+    Least squares would turn an inside-out prediction over, and training would settle there. Where
+    both sides disagree in sign the scale is the ratio of their spreads instead, so that the loss
+    has a slope towards agreement.
+
+    Args:
+        prediction, target, weight: (B, 1, H, W).
+    """
+    scale, shift = fit_scale_shift(prediction, target, weight)
+    middle = _image_mean(prediction, weight)
+    spread = _image_mean((prediction - middle).square(), weight)
+    goal = _image_mean((target - _image_mean(target, weight)).square(), weight)
+    ratio = (goal / torch.where(spread > 0, spread, 1) + 1e-12).sqrt()
+    turned = _image_mean(target, weight) + ratio * (prediction - middle)
+    return torch.where(scale < 0, turned, scale * prediction + shift)
+
+
+def _standardise(x, weight):
+    """Mean 0 and standard deviation 1 per image; a constant is only shifted."""
+    centred = x - _image_mean(x, weight)
+    variance = _image_mean(centred.square(), weight)
+    return centred / torch.where(variance > 1e-12, variance, 1).sqrt()
+
+
+def _untrimmed(error, weight, trim):
+    """1 for the smallest share 1 - trim of the weighted pixels of each image, else 0."""
+    if trim == 0:
+        return 1.0
+    flat = torch.where(weight > 0, error.detach(), torch.inf).flatten(1).sort(1).values
+    last = ((weight > 0).flatten(1).sum(1, True) * (1 - trim)).ceil().long() - 1
+    return (error.detach() <= flat.gather(1, last.clamp(min=0))[:, :, None, None]).float()
+
+
+def _image_mean(x, weight):
+    """Weighted mean per image, (B, 1, 1, 1); 0 without weight."""
+    dims = (1, 2, 3)
+    return _share((x * weight).sum(dims, keepdim=True), weight.sum(dims, keepdim=True))
+
+
+def _mean_over_images(cost, weight):
+    """Weighted mean per image, then over the images that have any weight."""
+    total, count = ((x * weight).flatten(1).sum(1) for x in (cost, 1))
+    return _share(_share(total, count).sum(), (count > 0).sum())
+
+
+# --- inpainting ----------------------------------------------------------------------------------
+def gram(features):
+    """Correlations of channels: F F^T / (C H W).
+
+    Args:
+        features: (B, C, H, W).
+    Returns:
+        (B, C, C).
+    """
+    flat = features.float().flatten(2)
+    with torch.autocast(flat.device.type, enabled=False):
+        return flat @ flat.transpose(1, 2) / flat[0].numel()
+
+
+@in_float32
+def total_variation(image):
+    """Mean absolute difference of horizontal neighbours plus that of vertical ones."""
+    return image.diff(dim=-1).abs().mean() + image.diff(dim=-2).abs().mean()
+
+
+def inpainting_loss(
+    output, truth, mask, known=None, features=None, kbe_only=False, keeps_known=False
+):
+    """Terms of Liu et al., "Image inpainting for irregular holes", 2018, for one picture.
+
+    Args:
+        output, truth: (B, 3 or 1, H, W).
+        mask: (B, 1, H, W), 1 = known, 0 = hole.
+        known: what the network was given, default truth * mask.
+        features: callable image -> sequence of feature maps (see models.features) that takes RGB in
+            [0, 1], or None: no perceptual and no style term then.
+        kbe_only: only "color" and, with features, "prc".
+        keeps_known: the output is what was given wherever that is known, so that comparing the
+            features of output and of composed picture would do the same twice.
+    Returns:
+        dict: "hole", "valid", "tv" and, with features, "prc" and "style".
+    """
+    output, truth, mask = output.float(), truth.float(), mask.float()
+    known = truth * mask if known is None else known.float()
+    composed = mask * known + (1 - mask) * output
+    judged = [composed] if keeps_known else [output, composed]
+    terms = _feature_terms(judged, truth, features) if features is not None else {}
+    error = (output - truth).abs()
+    if kbe_only:
+        terms.pop("style", None)
+        return terms | {"color": error.mean()}
+    return terms | {
+        "hole": ((1 - mask) * error).mean(),
+        "valid": (mask * error).mean(),
+        "tv": total_variation(composed),
+    }
+
+
+def _feature_terms(judged, truth, features):
+    """Perceptual and style distance of some pictures to the truth, summed over the pictures."""
+    *ours, theirs = (features(x.expand(-1, 3, -1, -1)) for x in (*judged, truth))
+    prc = style = 0
+    for *candidates, target in zip(*ours, theirs, strict=True):
+        for candidate in candidates:
+            prc = prc + (candidate.float() - target.float()).abs().mean()
+            style = style + (gram(candidate) - gram(target)).abs().mean()
+    return {"prc": prc, "style": style}
+
+
+@in_float32
+def adversarial_side_loss(
+    output, known, mask, disparity=None, target=None, signed=False, tolerance=1e-4
+):
+    """Terms that hold an adversarially trained generator to what it was shown.
+
+    Args:
+        output: (B, 3, H, W) inpainted picture.
+        known: (B, 3, H, W) what was rendered, any value in holes.
+        mask: (B, 1, H, W), 1 = known, 0 = hole.
+        disparity: (B, 1, H, W) inpainted, or None.
+        target: (B, 1, H, W) rendered disparity, any value in holes.
+        signed: see `masked_gradient_loss`.
+        tolerance: see `hole_surroundings`.
+    Returns:
+        dict: "valid", "tv" and, with disparity, "mask" (smooth disparity in and around holes,
+        except at edges of the picture) and "valid_depth".
+    """
+    composed = mask * known + (1 - mask) * output
+    terms = {
+        "valid": (mask * (output - known)).abs().mean(),
+        "tv": total_variation(composed),
+    }
+    if disparity is not None:
+        around = hole_surroundings(mask, tolerance) * (1 - near_edges(output))
+        smooth = masked_gradient_loss(disparity, around, (1,), 0.5, signed)
+        terms |= {"mask": smooth, "valid_depth": (mask * (disparity - target)).abs().mean()}
+    return terms
+
+
+def hole_surroundings(mask, tolerance=1e-4):
+    """Holes and six pixels around them: where a 13x13 Gaussian of the mask falls below 1.
+
+    Args:
+        mask: (B, 1, H, W), 1 = known; H and W > 6.
+        tolerance: below 1 - tolerance, since the kernel's sum is 1 only up to rounding. With 0, as
+            in the reference, rounding decides over every fully known pixel.
+    Returns:
+        (B, 1, H, W) of 0 and 1.
+    """
+    return (gaussian_blur(mask, 13, 1.5) < 1 - tolerance).float()
+
+
+def near_edges(image, threshold=0.1):
+    """Edges of a picture, three pixels wider on each side: (B, 1, H, W) of 0 and 1, no gradient."""
+    edges = (sobel_magnitude(_grey(image.detach())) > threshold).float()
+    return (gaussian_blur(edges, 7, 1.0) > 0).float()
+
+
+@in_float32
+def joint_edge_loss(image, disparity, mask, sharpness=None):
+    """Share of the masked pixels where the picture has an edge and disparity has none.
+
+    Args:
+        image: (B, 3, H, W).
+        disparity: (B, 1, H, W).
+        mask: (B, 1, H, W).
+        sharpness: None compares with hard thresholds (0.1 and 0.3), as the reference, without a
+            gradient; a number replaces the disparity's threshold by a sigmoid of that steepness.
+    """
+    wanted = (sobel_magnitude(_grey(image)) > 0.1).float() * mask
+    excess = sobel_magnitude(disparity) - 0.3
+    present = (excess > 0).float() if sharpness is None else torch.sigmoid(sharpness * excess)
+    return _share((wanted * (1 - present)).sum(), mask.sum())
+
+
+def _grey(image):
+    return (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+# --- adversarial ---------------------------------------------------------------------------------
+def adversarial_loss(outputs, real):
+    """Least squares against all ones (real) or all zeros (fake), averaged over the heads.
+
+    Args:
+        outputs: what a discriminator returns: one tensor or a sequence of them.
+        real: which of the two they should say.
+    """
+    heads = [outputs] if torch.is_tensor(outputs) else outputs
+    return sum((x.float() - float(real)).square().mean() for x in heads) / len(heads)

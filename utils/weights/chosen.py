@@ -1,0 +1,108 @@
+"""The networks of one run: which weights files, loaded once, and what is said about them."""
+
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+
+from models import FOLDER
+from utils.depth.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
+from utils.files import file_digest
+from utils.weights.loading import load_estimator, load_network
+
+# Per role: files in models/trained/ in the order in which they are taken (trained by the user, the
+# paper's, those of the first reimplementation), then the file that ships in models/bundled/.
+WEIGHTS = {
+    "estimation": (("disparity-3dkbe.tar", "network-disparity.pytorch",
+                    "disparity-estimation-no-mask.tar", "disparity-estimation-mask.tar"),
+                   "disparity-estimation.safetensors"),
+    "refinement": (("refine-3dkbe.tar", "network-refinement.pytorch", "disparity-refinement.tar"),
+                   "disparity-refinement.safetensors"),
+    "inpainting": (("inpaint-3dkbe.tar", "network-inpainting.pytorch", "inpainting-color.tar"),
+                   "inpainting.safetensors"),
+}
+FLAGS = {"estimation": "--estim-path", "refinement": "--refine-path",
+         "inpainting": "--inpaint-path"}
+
+
+def find_weights(role, given=None, models=FOLDER):
+    """Choose the weights file of a role.
+
+    Args:
+        role: "estimation", "refinement" or "inpainting".
+        given: what the user asked for; taken as it is.
+        models: the folder with trained/ and bundled/.
+    Returns:
+        Path, or None where nothing is given, downloaded, trained or bundled.
+    Raises:
+        ValueError: the given file does not exist.
+    """
+    if given is not None:
+        path = Path(given).expanduser()
+        if not path.exists():
+            raise ValueError(f"no weights at {path}.\n"
+                             f"  Run ./download_models.sh or pass {FLAGS[role]} FILE.")
+        return path
+    trained, bundled = WEIGHTS[role]
+    candidates = [models / "trained" / name for name in trained] + [models / "bundled" / bundled]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def is_gpu_full(error):
+    """Whether an error says that a GPU has no memory left: torch's (CUDA, Metal) or CuPy's."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
+class Networks:
+    """The networks that a run may need, each loaded when it is first asked for.
+
+    Args:
+        estimation, refinement, inpainting, inpaint_depth: weights files, None = none.
+        device: where they run.
+        trust: allow checkpoints that need unpickling.
+    """
+
+    def __init__(self, estimation=None, refinement=None, inpainting=None, inpaint_depth=None,
+                 device="cpu", trust=False):
+        """Remember the files; nothing is read yet."""
+        self.paths = {"estimation": estimation, "refinement": refinement,
+                      "inpainting": inpainting, "inpaint_depth": inpaint_depth}
+        self.device, self.trust = device, trust
+
+    @cached_property
+    def estimator(self):
+        """Function from photo (1, 3, H, W) to coarse relative disparity (1, 1, h, w)."""
+        path = self.paths["estimation"]
+        if is_hugging_face(path):
+            return HuggingFaceEstimator(str(path).removeprefix("hf:"), self.device)
+        return partial(estimate_disparity, load_estimator(path, self.device, self.trust))
+
+    @cached_property
+    def refiner(self):
+        """Network from photo and coarse disparity to fine disparity, or None."""
+        return self._load("refinement", "refinement")
+
+    @cached_property
+    def inpainter(self):
+        """Network that fills colour and disparity, or None: fill by rule."""
+        return self._load("inpainting", "inpainting")
+
+    @cached_property
+    def depth_inpainter(self):
+        """Second inpainting network, taken for the disparity only, or None."""
+        return self._load("inpaint_depth", "inpainting")
+
+    @cached_property
+    def on_cpu(self):
+        """The same networks on the CPU, for what a GPU has no room for."""
+        return Networks(**self.paths, device=torch.device("cpu"), trust=self.trust)
+
+    @cached_property
+    def digests(self):
+        """SHA-256 of every weights file, by role: what `--skip-existing` compares."""
+        return {role: file_digest(path) if Path(path).is_file() else str(path)
+                for role, path in self.paths.items() if path is not None}
+
+    def _load(self, key, role):
+        path = self.paths[key]
+        return path and load_network(path, role, self.device, self.trust)
