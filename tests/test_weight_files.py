@@ -183,3 +183,46 @@ def test_nan_in_the_weights_is_found(path, refine):
     state["moduleRefine.moduleMain.2.bias"][0] = float("nan")
     torch.save(state, path)
     refused(path, r"moduleRefine\.moduleMain\.2\.bias holds NaN")
+
+
+# -- names and nesting, as trainers write them --
+
+
+@pytest.mark.parametrize("prefix", [
+    "module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "module.module.", "model.",
+    "_orig_mod.module._orig_mod."])
+def test_prefixes_of_wrappers_go_in_any_order(prefix, path, refine):
+    torch.save({prefix + key: value for key, value in refine.state_dict().items()}, path)
+    assert same_weights(load_network(path, "refinement"), refine)
+
+
+@pytest.mark.parametrize("names", [
+    ["state_dict"], ["model"], ["params"], ["params_ema"], ["model", "state_dict"],
+    ["state_dict", "model_state_dict"]])
+def test_weights_lie_under_the_names_that_trainers_use(names, path, refine):
+    content = refine.state_dict()
+    for name in reversed(names):
+        content = {name: content, "epoch": 3, "optimizer": {"lr": 0.1}}
+    torch.save(content, path)
+    assert same_weights(load_network(path, "refinement"), refine)
+
+
+@pytest.mark.parametrize("plain, average", [("params", "params_ema"), ("model", "model_ema")])
+def test_of_weights_and_their_average_the_average_is_taken(plain, average, path, refine):
+    others = {key: value + 1 for key, value in refine.state_dict().items()}
+    torch.save({plain: others, average: refine.state_dict()}, path)
+    assert same_weights(load_network(path, "refinement"), refine)
+
+
+def test_a_file_of_torchs_averaged_model_loads(path, refine):
+    torch.save(torch.optim.swa_utils.AveragedModel(refine).state_dict(), path)
+    assert same_weights(load_network(path, "refinement"), refine)
+    torch.save({"n_averaged": torch.tensor(5)}, path)
+    refused(path, "holds no weights: found a dict of n_averaged")
+
+
+def test_a_dict_that_holds_itself_ends(path):
+    content = {}
+    content["model"] = content
+    torch.save(content, path)
+    refused(path, "holds no weights|cut short")

@@ -22,6 +22,12 @@ ZIP_MAGIC = b"PK\x03\x04"  # torch.save since 1.6
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before
 LONGEST_HEADER = 100_000_000  # bytes; what safetensors itself accepts
 LISTED = 3  # keys that an error message lists before it only counts
+# Under which names trainers keep the weights, best first: averages are what is meant to be used.
+NESTED = ("model_state_dict", "params_ema", "model_ema", "state_dict", "params", "model")
+DEEPEST = 4  # a pickle may hold a dict that holds itself
+# What compiling, training in parallel and trainers of their own put before every name.
+PREFIXES = re.compile(r"^(_orig_mod|module|model)\.")
+COUNTER = "n_averaged"  # how many steps torch's AveragedModel has averaged, beside the weights
 AGAIN = "Delete it and run ./download_models.sh again."
 
 
@@ -42,8 +48,8 @@ def read_checkpoint(path, trust=False, flag=None):
     """Read a weights file without running anything that is in it.
 
     Args:
-        path: .safetensors, or a torch file holding a state dict or {"model_state_dict": ...}.
-            The content decides, not the suffix.
+        path: .safetensors, or a torch file holding a state dict, also under one of NESTED. The
+            content decides, not the suffix.
         trust: also read a file of arbitrary Python objects, through dill. That runs its code.
         flag: the command line option that takes such a file, for the error message.
     Returns:
@@ -59,9 +65,10 @@ def read_checkpoint(path, trust=False, flag=None):
     if wrapped:
         said = content.get("metadata")
         metadata = said if isinstance(said, dict) else {}
-        content = content["model_state_dict"]
-    elif isinstance(content, torch.nn.Module):  # a whole pickled network, read under trust
+    if isinstance(content, torch.nn.Module):  # a whole pickled network, read under trust
         content = content.state_dict()
+    for _ in range(DEEPEST):
+        content = _inner_state(content)
     return Checkpoint(_clean_state(content, path), metadata, wrapped)
 
 
@@ -189,6 +196,12 @@ def _first_line(error):
 # -- from content to a state dict --
 
 
+def _inner_state(content):
+    """Return the dict under one of NESTED, or what was given if there is none."""
+    found = content if isinstance(content, dict) else {}
+    return next((found[key] for key in NESTED if isinstance(found.get(key), dict)), content)
+
+
 def _clean_state(content, path):
     """Check that the content is a state dict; spell its names, and store it, in one way."""
     if not _holds_tensors(content):
@@ -197,8 +210,9 @@ def _clean_state(content, path):
             found += f" of {list_some(content) or 'nothing'}"
         raise ValueError(
             f"{path} holds no weights: found {found}.\n"
-            "  Wanted a state dict, or one under 'model_state_dict'."
+            f"  Wanted a state dict, or one under {', '.join(map(repr, NESTED))}."
         )
+    content = {key: tensor for key, tensor in content.items() if key != COUNTER}
     state = {}
     for key, tensor in zip(_spell(content), content.values(), strict=True):
         state[key] = tensor.float() if tensor.is_floating_point() else tensor
@@ -208,7 +222,7 @@ def _clean_state(content, path):
 
 
 def _holds_tensors(content):
-    return isinstance(content, dict) and bool(content) and all(
+    return isinstance(content, dict) and bool(set(content) - {COUNTER}) and all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
     )
 
@@ -216,9 +230,8 @@ def _holds_tensors(content):
 def _spell(keys):
     """Return the names without wrappers' prefixes, `netImage` as `moduleImage`."""
     keys = list(keys)
-    for prefix in ("_orig_mod.", "module."):  # torch.compile, DataParallel
-        if all(key.startswith(prefix) for key in keys):
-            keys = [key.removeprefix(prefix) for key in keys]
+    while keys and all(map(PREFIXES.match, keys)) and len({key.split(".")[0] for key in keys}) == 1:
+        keys = [PREFIXES.sub("", key) for key in keys]
     # Newer code of the paper's author spells `net...`; a plain `net.` is our discriminators' own.
     return [re.sub(r"(^|\.)net(?=[A-Z])", r"\1module", key) for key in keys]
 
