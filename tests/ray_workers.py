@@ -1,4 +1,4 @@
-"""What tests/test_cluster.py lets Ray's workers do; workers import it by this name."""
+"""What tests/cli/test_cluster.py lets Ray's workers do; workers import it by this name."""
 
 import logging
 import os

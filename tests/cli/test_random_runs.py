@@ -1,8 +1,8 @@
 """Random settings and photos through the whole command line.
 
 Every film decodes and is what was promised; what is refused is refused before any work. Number n is
-always the same run: `pytest "tests/test_random_runs.py::test_a_random_run_keeps_its_promises[7]"`,
-or for any other number `python -m tests.test_random_runs 1234`.
+always the same run: `pytest tests/cli/test_random_runs.py -k "promises and 7"`, or for any number
+`python -m tests.cli.test_random_runs 1234`.
 """
 
 import contextlib

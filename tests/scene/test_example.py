@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-IMAGES = Path(__file__).resolve().parents[1] / "images"
+IMAGES = Path(__file__).resolve().parents[2] / "images"
 
 
 @pytest.fixture(scope="module")

@@ -540,5 +540,5 @@ def test_encoders_keep_to_their_memory(tmp_path):
                "                video.write(np.full((*size, 3), 9 * i, np.uint8))\n")
     environment = os.environ | {"LD_PRELOAD": str(checks), "GLIBC_TUNABLES": "glibc.malloc.check=3"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True,
-                          text=True, cwd=Path(__file__).parents[1], timeout=300)
+                          text=True, cwd=Path(__file__).parents[2], timeout=300)
     assert done.returncode == 0, done.stderr

@@ -21,7 +21,7 @@ from utils.cli.jobs import Job
 from utils.film.photos import write_image
 from utils.film.video import probe
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = SimpleNamespace(ray_cpus=1, ray_gpus=None)
 
 

@@ -20,7 +20,7 @@ import kbe
 from utils.film.photos import write_image
 from utils.film.video import probe
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--duration", "0.24"]  # six frames
 
 

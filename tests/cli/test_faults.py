@@ -22,7 +22,7 @@ import kbe
 from utils.film.photos import write_image
 from utils.film.video import probe
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # Every kind of result, and a film of six frames.
 EVERYTHING = ["--duration", "0.24", "--write-frames", "--save-disparity", "--preview", "--matte",
               "--export", "scene.ply"]
@@ -149,7 +149,7 @@ EVERY_WRITE = """
 import ctypes, json, sys
 from pathlib import Path
 import kbe
-from tests.test_faults import files
+from tests.cli.test_faults import files
 shim, out, arguments = ctypes.CDLL(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 shim.fail_at(-1)
 assert kbe.main([*arguments, "--out", str(out / "good")]) == 0

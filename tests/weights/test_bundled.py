@@ -18,7 +18,7 @@ from utils.training.data_sets import open_data_set
 from utils.weights import loading as checkpoints
 from utils.weights.files import save_state_dict
 
-BUNDLED = Path(__file__).resolve().parents[1] / "models" / "bundled"
+BUNDLED = Path(__file__).resolve().parents[2] / "models" / "bundled"
 FILES = sorted(BUNDLED.glob("*.safetensors"))
 
 

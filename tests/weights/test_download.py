@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 import torch
 
-SCRIPT = Path(__file__).resolve().parents[1] / "download_models.sh"
+SCRIPT = Path(__file__).resolve().parents[2] / "download_models.sh"
 HTML = b"<!DOCTYPE html><html><body>Quota exceeded</body></html>" * 2000
 PAPER = ["network-disparity.pytorch", "network-refinement.pytorch", "network-inpainting.pytorch"]
 ORIGINAL = {  # name -> Google Drive id, as issue 2 gives them

@@ -458,7 +458,7 @@ def test_dispatch_follows_device(monkeypatch):
 
 def run_python(code, **environment):
     """Run code in a fresh interpreter at the root of the project."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=environment.pop("cwd", root),

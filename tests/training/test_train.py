@@ -31,7 +31,7 @@ from utils.training import refinement as refinement_training
 from utils.training.trainer import Part
 from utils.weights import loading as checkpoints
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WALL, BOX = 4.0, 2.0  # depths of the drawn scene: focal 20 px, moved by one and by two pixels
 DRAWN_SHIFT = (0.2, 0.0, 0.0)
 
@@ -122,9 +122,9 @@ def trainer_for(arguments):
 
 def test_help_matches_golden(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    golden = (ROOT / "tests" / "train_help.txt").read_text()
+    golden = (ROOT / "tests" / "cli" / "train_help.txt").read_text()
     assert train.make_parser().format_help() == golden, (
-        "to accept: COLUMNS=100 python train.py --help > tests/train_help.txt")
+        "to accept: COLUMNS=100 python train.py --help > tests/cli/train_help.txt")
 
 
 def test_help_loads_no_torch():
@@ -143,7 +143,7 @@ def test_classic_flags_keep_their_defaults():
 
 
 def test_every_setting_is_read_somewhere():
-    files = [ROOT / "train.py", *ROOT.glob("utils/*train*.py")]
+    files = [ROOT / "train.py", *ROOT.glob("utils/training/*.py")]
     text = "".join(path.read_text() for path in files)
     listed = re.search(r'names = \(("crop".*?)\)', text, re.DOTALL)[1]
     for name in train.Settings.__dataclass_fields__:
