@@ -23,8 +23,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 SERIAL = """
 import sys, threading
-import kbe, utils.cli.jobs
-utils.cli.jobs.overlap = lambda jobs, prepare, finish: (
+import kbe, utils.cli.batch
+utils.cli.batch.overlap = lambda jobs, prepare, finish: (
     finish(job, prepare(job), threading.Event()) for job in jobs)
 sys.exit(kbe.main())
 """

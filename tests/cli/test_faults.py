@@ -242,13 +242,15 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, number):
 # -- one photo of several -------------------------------------------------------------------------
 
 # Each stage, and at which of its calls the second of three photos has come to it.
-STAGES = {"utils.cli.plan.plan_photo": 2, "kbe.check_film": 3, "kbe.describe_film": 2,
-          "kbe.prepare_folder": 2, "kbe.find_disparity": 2, "kbe.build_scene": 2,
-          "kbe.save_disparity": 2, "utils.film.preview.Preview": 2, "kbe.tell_invention": 2,
-          "kbe.inpaint_ends": 2, "utils.film.preview.Preview.write": 2,
-          "utils.scene.ply.write_ply": 2, "kbe.write_film": 2,
+STAGES = {"utils.cli.plan_photo": 2, "utils.cli.plan.check_film": 3,
+          "utils.cli.describe_film": 2, "utils.cli.prepare_folder": 2,
+          "utils.depth.find_disparity": 2, "utils.scene.lift": 2,
+          "utils.depth.write_disparity": 2, "utils.cli.plan_path": 2,
+          "utils.film.Preview": 2, "utils.cli.tell_invention": 2,
+          "utils.scene.cloud.Scene.inpaint": 2 + 1, "utils.film.preview.Preview.write": 2,
+          "utils.scene.write_ply": 2, "utils.film.write_film": 2,
           "utils.film.frames.film_frames": 2, "utils.film.video.VideoWriter.write": 6 + 3,
-          "utils.film.photos.write_image": 5 + 3}
+          "utils.film.frames.write_image": 4 + 3}
 ERRORS = [OSError(28, "No space left on device"), KeyError("a mistake"), MemoryError(),
           RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
           torch.OutOfMemoryError("out of memory")]
@@ -289,7 +291,7 @@ def test_a_stage_that_fails_for_one_photo_does_not_stop_the_others(
 def test_a_mistake_of_ours_is_one_line_and_its_trace_with_verbose(
         photo, tmp_path, capsys, monkeypatch):
     for flags, trace in (([], False), (["--verbose"], True)):
-        fail_at_call(monkeypatch, "kbe.build_scene", 1, KeyError("a mistake"))
+        fail_at_call(monkeypatch, "utils.scene.lift", 1, KeyError("a mistake"))
         assert kbe.main(command(photo, "--out", tmp_path / "o", *flags)) == 1
         err = capsys.readouterr().err
         assert "unexpected KeyError: 'a mistake'" in err and ("Traceback" in err) == trace
@@ -300,7 +302,7 @@ def test_a_mistake_of_ours_is_one_line_and_its_trace_with_verbose(
 @pytest.fixture
 def pretended_gpu(monkeypatch):
     """Take a device for chosen that only networks would use, and that is not there."""
-    monkeypatch.setattr(kbe, "choose_device", lambda name: torch.device("mps"))
+    monkeypatch.setattr("utils.weights.chosen.choose_device", lambda name: torch.device("mps"))
 
 
 FULL = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
@@ -309,8 +311,9 @@ FULL = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.
 
 
 @pytest.mark.parametrize("error", FULL)
-@pytest.mark.parametrize("stage", ["kbe.find_disparity", "kbe.inpaint_ends", "kbe.write_film",
-                                   "utils.scene.cloud.Scene.render"])
+@pytest.mark.parametrize("stage", [
+    "utils.depth.find_disparity", "utils.scene.cloud.Scene.inpaint",
+    "utils.film.write_film", "utils.scene.cloud.Scene.render"])
 def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(
         photo, tmp_path, capsys, monkeypatch, pretended_gpu, stage, error):
     fail_at_call(monkeypatch, stage, 1, error)
@@ -341,11 +344,11 @@ def test_networks_too_move_to_the_cpu(photo, tmp_path, capsys, monkeypatch, pret
 def test_other_errors_and_a_full_main_memory_are_not_tried_again(
         photo, tmp_path, capsys, monkeypatch, pretended_gpu):
     for error in (RuntimeError("CUDA error: unspecified launch failure"), MemoryError()):
-        fail_at_call(monkeypatch, "kbe.build_scene", 1, error)
+        fail_at_call(monkeypatch, "utils.scene.lift", 1, error)
         assert kbe.main(command(photo, "--out", tmp_path / "o")) == 1
         assert "made on the CPU" not in capsys.readouterr().err
         monkeypatch.undo()
-        monkeypatch.setattr(kbe, "choose_device", lambda name: torch.device("mps"))
+        monkeypatch.setattr("utils.weights.chosen.choose_device", lambda name: torch.device("mps"))
 
 
 # -- weights and installs -------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from utils.cli.jobs import find_photos, fingerprint, overlap, plan_jobs
+from utils.cli.batch import overlap
+from utils.cli.jobs import find_photos, fingerprint, plan_jobs
 
 
 @pytest.fixture

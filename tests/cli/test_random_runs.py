@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import kbe
-from utils.cli.flags import CODECS, CODECS_BY_SUFFIX
+from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 from utils.film.video import probe, read_metadata
 
 BAD_FLAGS = (

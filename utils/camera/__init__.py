@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "autozoom": ["AutoZoom", "find_zoom_window"],
     "focus": ["aim", "nearest_depth"],
     "path": ["CameraPath", "CameraPose", "path_times"],
-    "projection": ["default_focal_px", "unproject"],
+    "projection": ["BASELINE", "default_focal_px", "unproject"],
     "shortening": ["invented_shares", "shorten_path"],
     "windows": ["CropWindow", "WindowNumbers", "aspect_box", "check_window", "complete_windows"],
 })

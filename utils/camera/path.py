@@ -7,6 +7,9 @@ import numpy as np
 
 from utils.camera.windows import CropWindow
 
+# How far beyond both ends of the path is inpainted, so that rounding leaves no sliver.
+OVERSHOOT = 1.1
+
 
 class CameraPose(NamedTuple):
     """Where the camera stands: what is added to every point, and the focal length of the photo."""
@@ -58,6 +61,17 @@ class CameraPath:
         shift = (-(u - center_u) * depth / focal_px, -(v - center_v) * depth / focal_px,
                  depth - self.nearest_depth)
         return CameraPose(shift, focal_px)
+
+    def inpainting_poses(self):
+        """Return the poses at which to inpaint: a little beyond both ends.
+
+        Between them nothing new is uncovered.
+        """
+        return [self._beyond(t) for t in (0, 1)]
+
+    def _beyond(self, t):
+        pose = self.pose(t)
+        return pose._replace(shift=tuple(OVERSHOOT * value for value in pose.shift))
 
     def view_focal_px(self, pose, film_size):
         """Return the focal length of a film frame of (height, width) that shows just the crop."""

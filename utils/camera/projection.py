@@ -6,6 +6,9 @@ has its principal point at ((W-1)/2, (H-1)/2) and spans -0.5 .. W-0.5.
 
 import torch
 
+# The disparity that the nearest point of a scene gets: depth = focal_px * BASELINE / disparity.
+BASELINE = 120.0
+
 
 def default_focal_px(image_size):
     """Return the focal length taken for a photo of (height, width): half its long side, px."""

@@ -3,17 +3,21 @@
 import glob
 import hashlib
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from utils.cli.flags import CODECS_BY_SUFFIX
-from utils.files import file_digest
+from utils import UsageError
+from utils.files import file_digest, remove_leftovers
+from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 
 # What is taken from a folder; a file named on the command line is tried whatever its suffix.
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp",
                   ".gif", ".jp2", ".heic", ".heif", ".avif"}
+
+
+# (height, width) px that every codec takes; the real size is known when the photo is read.
+ANY_SIZE = (64, 64)
 
 
 class Job(NamedTuple):
@@ -32,6 +36,41 @@ class Job(NamedTuple):
         """Return the Job of the film's matte, such as 3d_kbe_matte.mp4 and matte_frames."""
         return self._replace(video=self.video.with_stem(self.video.stem + "_matte"),
                              prefix=self.prefix + "matte_")
+
+
+class Run(NamedTuple):
+    """What a command asks for."""
+
+    jobs: list[Job]
+    batch: bool  # several photos, or however many a folder, glob or stdin happened to give
+
+
+def plan_run(settings, stdin=None):
+    """Find the photos of a command and give each its place.
+
+    Args:
+        settings: utils.cli.flags.Settings.
+        stdin: text file, read where a photo is called "-".
+    Returns:
+        Run.
+    Raises:
+        ValueError: there are no photos.
+        UsageError: a flag that is for one photo, and there are several.
+    """
+    from utils.cli.plan import check_film
+
+    check_film(settings, settings.size or ANY_SIZE)
+    photos, batch = find_photos(settings.inputs, stdin)
+    # Players take a film for side by side by the end of its name.
+    suffix = ("_sbs" if settings.stereo == "sbs" else "") + CODECS[settings.codec].suffixes[0]
+    jobs = plan_jobs(photos, batch, settings.out, suffix)
+    if batch and settings.depth and settings.depth.is_file():
+        raise UsageError(f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
+                         "  Give a folder of maps with the photos' stems.")
+    if batch and settings.export and settings.export.is_absolute():
+        raise UsageError(f"--export {settings.export} is one file, and there are {len(jobs)} "
+                         "photos.\n  Give a name, such as scene.ply: each photo's folder gets one.")
+    return Run(jobs, batch)
 
 
 def find_photos(inputs, stdin=None):
@@ -108,36 +147,6 @@ def plan_jobs(photos, batch, out, suffix):
     return jobs
 
 
-def overlap(jobs, prepare, finish):
-    """Yield the result of each job, in order, while the next job is being prepared.
-
-    Preparing stays in the calling thread, where Ctrl-C arrives; finishing runs in one other thread.
-    At most one prepared job waits for it, which bounds the memory.
-
-    Args:
-        jobs: list of anything.
-        prepare: function of a job.
-        finish: function of a job, what `prepare` returned, and a threading.Event that tells it to
-            give up: it is set when the caller stops early, who then waits for it.
-    """
-    stop = threading.Event()
-    with ThreadPoolExecutor(1, "film") as beside:
-        running = None
-        try:
-            for job in jobs:
-                prepared = prepare(job)
-                previous, running = running, beside.submit(finish, job, prepared, stop)
-                del prepared  # or it would be kept until the next one is there
-                if previous:
-                    yield previous.result()
-            if running:
-                yield running.result()
-        finally:
-            stop.set()
-            if running:
-                running.cancel()  # if it has not begun
-
-
 def fingerprint(photo, looks, weights, depth=None):
     """Return what a film was made of, as a hexadecimal string.
 
@@ -150,3 +159,31 @@ def fingerprint(photo, looks, weights, depth=None):
     parts = {"photo": file_digest(photo), "looks": looks, "weights": weights,
              "depth": depth and file_digest(depth)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def is_made(video, metadata, frames):
+    """Whether a whole video of just this description and this many frames is there."""
+    from utils.film.video import holds_frames, read_metadata
+
+    try:
+        found = read_metadata(video) if video.is_file() else None
+    except ValueError:  # damaged
+        return False
+    same = isinstance(found, dict) and found.get("fingerprint") == metadata["fingerprint"]
+    return same and holds_frames(video, frames)
+
+
+def prepare_folder(folder):
+    """Make the results' folder, and fail before the work rather than after it.
+
+    Raises:
+        OSError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"cannot write into {folder}: {error.strerror}.\n"
+                      "  Choose another --out.") from error

@@ -1,21 +1,28 @@
 """What is settled as soon as a photo is read: at which size it is worked on, windows, film size."""
 
 import logging
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
+from utils import UsageError
 from utils.camera import (
+    CameraPath,
     CropWindow,
     WindowNumbers,
+    aim,
     aspect_box,
     complete_windows,
     default_focal_px,
+    nearest_depth,
 )
-from utils.cli.flags import UsageError
-from utils.cli.presets import place_windows
-from utils.film.frames import film_length
-from utils.film.photos import read_image, resize
+from utils.cli.jobs import fingerprint
+from utils.cli.presets import place_windows, window_shares
+from utils.depth.maps import find_map
+from utils.film import CODECS, VideoWriter, film_length, in_fours, read_image, resize
+from utils.scene import find_scene_zoom
 
 log = logging.getLogger("kbe")
 
@@ -30,29 +37,47 @@ class Plan(NamedTuple):
     photo_size: tuple[int, int]  # (height, width) px, as a person sees it
     start: CropWindow  # px of the photo
     end: CropWindow
+    aim: tuple[float, float]  # (u, v) px of `image` that the camera looks at, see utils.camera.aim
     view_size: tuple[int, int]  # (height, width) px of one eye's picture
     film_size: tuple[int, int]  # of a frame of the film
+    frames: int  # of the film
     focal_px: float  # of `image`
+    depth_file: Path | None  # its depth map, where one is given
 
     @property
     def scale(self):
         """Pixels of `image` per pixel of the photo, across and down."""
-        height, width = (side // 4 * 4 for side in self.photo_size)
+        height, width = in_fours(self.photo_size)
         return self.image.shape[3] / width, self.image.shape[2] / height
 
+    def facts(self, settings):
+        """Return what every result says of its film."""
+        height, width = self.film_size
+        return {"frames": self.frames, "width": width, "height": height,
+                "fps": float(settings.fps)}
 
-def plan_photo(path, settings):
+    def to_photo(self, disparity):
+        """Bring disparity (1, 1, H, W) of `image` to the photo: (height, width) float32."""
+        cut = in_fours(self.photo_size)
+        dropped = [(0, whole - kept) for whole, kept in zip(self.photo_size, cut, strict=True)]
+        return np.pad(resize(disparity[0, 0].cpu().numpy(), cut), dropped, mode="edge")
+
+
+def plan_photo(job, settings):
     """Read a photo and settle everything that depends on its size.
 
+    Args:
+        job: utils.cli.jobs.Job.   settings: utils.cli.flags.Settings.
     Raises:
         ValueError: unreadable.
         UsageError: a window does not fit the photo.
     """
+    path = job.photo
+    depth_file = find_map(settings.depth, path)
     photo = read_image(path)
     for note in photo.notes:
         log.info("%s: %s", path, note)
-    # Networks halve the photo several times; what a multiple of four leaves over is dropped.
-    height, width = (side // 4 * 4 for side in photo.pixels.shape[:2])
+    height, width = in_fours(photo.pixels.shape[:2])
     scale = min(1.0, (settings.max_size or 10**9) / max(height, width))
     size = tuple(max(16, round(side * scale / 4) * 4) for side in (height, width))
     pixels = resize(photo.pixels[:height, :width], size)
@@ -64,7 +89,8 @@ def plan_photo(path, settings):
     numbers = [WindowNumbers(*(given.get(end + letter) for letter in "UVWH"))
                for end in ("start", "end")]
     if settings.autozoom and numbers[0].w is None and numbers[0].h is None:
-        numbers[0] = WindowNumbers(numbers[0].u or width / 2, numbers[0].v or height / 2,
+        numbers[0] = WindowNumbers(width / 2 if numbers[0].u is None else numbers[0].u,
+                                   height / 2 if numbers[0].v is None else numbers[0].v,
                                    int(AUTOZOOM_START * aspect_box((height, width), aspect)[1]))
     try:
         start, end, aspect, notes = complete_windows((height, width), *numbers, settings.dolly,
@@ -79,18 +105,63 @@ def plan_photo(path, settings):
     if "focal" in settings.shares:
         focal_px = settings.shares["focal"] * max(height, width)
     film_size = (view_size[0], view_size[1] * (2 if settings.stereo == "sbs" else 1))
-    return Plan(image, photo.pixels.shape[:2], start, end, view_size, film_size,
-                focal_px * size[1] / width)
+    _, frames = check_film(settings, film_size)
+    photo_size = photo.pixels.shape[:2]
+    first, last = (window.scaled(size[1] / width, size[0] / height) for window in (start, end))
+    at = aim(size, first, first if settings.autozoom else last)
+    return Plan(image, photo_size, start, end, at, view_size, film_size, frames,
+                focal_px * size[1] / width, depth_file)
+
+
+def check_film(settings, size):
+    """Return positions and frames of a film of this (height, width) px.
+
+    Raises:
+        UsageError: no such film can be written as asked.
+    """
+    try:
+        length = film_length(settings.duration, settings.fps, settings.loop)
+        VideoWriter(f"film{CODECS[settings.codec].suffixes[0]}", size, settings.fps,
+                    settings.codec, settings.quality)  # checks its arguments, opens nothing
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return length
+
+
+def plan_path(scene, plan, settings):
+    """Plan the camera's path through a scene.
+
+    Args:
+        scene: utils.scene.Scene of the plan's image.
+        plan: Plan.   settings: utils.cli.flags.Settings.
+    Returns:
+        the Plan with the windows that were chosen; CameraPath in the scene's pixels.
+    """
+    start, end = plan.start.scaled(*plan.scale), plan.end.scaled(*plan.scale)
+    if settings.autozoom:
+        end = find_scene_zoom(scene, start).window
+        across, down = plan.scale
+        plan = plan._replace(end=end.scaled(1 / across, 1 / down))
+        log.info("automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f",
+                 *vars(plan.end).values())
+    path = CameraPath(start, end, scene.size, nearest_depth(scene.depth), plan.focal_px,
+                      settings.dolly, plan.aim)
+    return plan, path
 
 
 def describe_plan(plan, settings):
     """Return what --dry-run prints."""
-    count, frames = film_length(settings.duration, settings.fps, settings.loop)
     windows = {name: "to be searched" if name == "end" and settings.autozoom else
                {key: round(value, 3) for key, value in vars(window).items()}
                for name, window in (("start", plan.start), ("end", plan.end))}
     return windows | {
-        "worked_on": "{3}x{2}".format(*plan.image.shape),
-        "width": plan.film_size[1], "height": plan.film_size[0],
-        "frames": frames, "fps": float(settings.fps), "focal_px": round(plan.focal_px, 3),
+        "worked_on": "{3}x{2}".format(*plan.image.shape), **plan.facts(settings),
+        "focal_px": round(plan.focal_px, 3),
     }
+
+
+def describe_film(job, plan, settings, networks):
+    """Return the metadata of the video: what it was made of, and how."""
+    looks = settings.looks()
+    return {"fingerprint": fingerprint(job.photo, looks, networks.digests, plan.depth_file),
+            "settings": looks, "shares": window_shares(plan, settings)}

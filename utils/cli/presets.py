@@ -1,21 +1,17 @@
-"""Looks: the settings that a film carries in its metadata, and `--like`, which takes them over.
+"""Presets: the settings that a film carries in its metadata, and `--like`, which takes them over.
 
-A film may come from anywhere, so what it says becomes flags, which the command line's own parser
-checks; it can name no file and ask for no other result than the film. Windows and focal length are
-kept as shares of the photo, so that they fit photos of any size and shape.
+A film may come from anywhere, so what it says is checked by the flags themselves; it can name no
+file and ask for no other result than the film. Windows and focal length are kept as shares of the
+photo, so that they fit photos of any size and shape.
 """
 
 import math
 
 from utils.camera import aspect_box
-from utils.cli.flags import LOOKS, given_flags, resolve
-from utils.film.video import read_metadata
+from utils.cli.declare import LOOK, convert
+from utils.cli.flags import FLAGS, Settings, check_together
+from utils.film import in_fours, read_metadata
 
-# What is taken over besides the shares. Not: what else is written, and how a depth map is read.
-TAKEN = {"dolly": "--dolly", "flat": "--2d", "autozoom": "--autozoom", "max_holes": "--max-holes",
-         "easing": "--easing", "duration": "--duration", "fps": "--fps", "loop": "--loop",
-         "size": "--size", "max_size": "--max-size", "stereo": "--stereo", "codec": "--codec",
-         "quality": "--quality"}
 # Range of each share: centres of the photo's sides, widths of the largest window of the film's
 # shape, that shape (width / height), the focal length of the photo's long side.
 SHARES = {end + letter: (0.0, 1.0) for end in ("start", "end") for letter in "UVW"}
@@ -30,7 +26,7 @@ def window_shares(plan, settings):
     Returns:
         dict with some of the keys of SHARES.
     """
-    height, width = (side // 4 * 4 for side in plan.photo_size)
+    height, width = in_fours(plan.photo_size)
     given = settings.windows.keys() | settings.shares.keys()
     aspect = plan.view_size[1] / plan.view_size[0]
     if settings.size is None and abs(aspect * height / width - 1) < 0.02:
@@ -77,30 +73,27 @@ def place_windows(shares, windows, size, aspect):
     return placed | windows
 
 
-def like(path, argv):
-    """Turn a film's settings into flags; those in `argv` win.
+def read_preset(path):
+    """Return the look of a film of kbe.py, checked as if it had been typed.
 
     Args:
         path: the film.
-        argv: the words of the command line.
     Returns:
-        list of words to put before those of the command line; dict of shares.
+        {field of Settings: value}; dict of shares, see `window_shares`.
     Raises:
         ValueError: no film, none of ours, or settings that this version does not know or allow.
     """
-    settings, shares = _read_look(path)
-    words = {name: _word(name, settings[name]) for name in TAKEN
-             if settings.get(name) is not None and settings[name] is not False}
-    _check(path, words.values())
-    given = given_flags(argv)
-    kept = {name: word for name, word in words.items() if _allowed(word, argv)}
-    if resolve([*kept.values(), *argv]).codec != settings.get("codec"):
-        kept.pop("quality", None)  # each encoder has a scale of its own
-    if "autozoom" in given:
-        shares = {name: share for name, share in shares.items() if not name.startswith("end")}
-    if "focal_px" in given:
-        shares.pop("focal", None)
-    return list(kept.values()), shares
+    said, shares = _read_look(path)
+    said = {name: value for name, value in said.items()
+            if name in FLAGS and FLAGS[name].effect == LOOK and value is not None}
+    if isinstance(said.get("size"), list):
+        said["size"] = "x".join(map(str, said["size"][::-1]))
+    try:
+        preset = convert(Settings, said)
+        check_together(preset)
+    except ValueError as error:
+        raise ValueError(f"--like {path}: its settings cannot be used: {error}") from error
+    return preset, shares
 
 
 def _read_look(path):
@@ -111,7 +104,8 @@ def _read_look(path):
         raise ValueError(f"--like {path}: carries no settings; only films of kbe.py do, and copies "
                          "that kept the metadata.")
     shares = metadata.get("shares", None if settings.get("windows") else {})
-    unknown = sorted(settings.keys() - set(LOOKS))
+    known = {name for name, flag in FLAGS.items() if flag.effect} | {"windows", "shares"}
+    unknown = sorted(settings.keys() - known)
     if unknown or not isinstance(shares, dict) or shares.keys() - SHARES.keys():
         what = unknown[0] if unknown else "of the windows"
         raise ValueError(f"--like {path}: was made by another version: its setting {what!r} is "
@@ -122,29 +116,3 @@ def _read_look(path):
             raise ValueError(f"--like {path}: its share {name} is {share!r}, not a number in "
                              f"{low:g}..{high:g}.")
     return settings, shares
-
-
-def _word(name, value):
-    """Write a setting as a person would type it."""
-    if value is True:
-        return TAKEN[name]
-    if name == "size" and isinstance(value, list):
-        value = "x".join(map(str, value[::-1]))
-    return f"{TAKEN[name]}={value}"
-
-
-def _check(path, words):
-    """Raise ValueError, naming the film, unless its words make a valid command line."""
-    try:
-        resolve(["--in=photo", "--out=folder", *words])
-    except ValueError as error:
-        raise ValueError(f"--like {path}: its settings cannot be used: {error}") from error
-
-
-def _allowed(word, argv):
-    """Whether the command line, which wins, does not contradict this word."""
-    try:
-        resolve([word, *argv])
-    except ValueError:
-        return False
-    return True

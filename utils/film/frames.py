@@ -1,10 +1,13 @@
-"""A camera path becomes frames, in order, rendered by a pool of threads in bounded memory."""
+"""A camera path becomes frames, in order, by a pool of threads in bounded memory, and a film."""
 
 from collections import OrderedDict, deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 from kernels.threads import render_threads
 from utils.camera.path import path_times
+from utils.files import folder_complete_or_absent
+from utils.film.photos import write_image
+from utils.film.video import VideoWriter
 
 # Frames kept for the way back of a boomerang; what does not fit is rendered a second time.
 CACHE_BYTES = 256 * 2**20
@@ -79,3 +82,37 @@ def film_frames(scene, path, count, size, loop="boomerang", easing="linear", wor
             for future in pending:
                 if not isinstance(future, tuple):
                     future.cancel()
+
+
+def write_film(job, plan, view, path, settings, metadata, stop, hide_bar=True):
+    """Render and encode at once; with `write_frames`, the frames of one way as PNG too.
+
+    Args:
+        job: utils.cli.jobs.Job: where the film goes.
+        plan: utils.cli.plan.Plan: its size and length.
+        view: Scene, StereoScene or Matte.
+        path: CameraPath in the scene's pixels.
+        settings: utils.cli.flags.Settings.
+        metadata: dict that travels in the film.
+        stop: threading.Event that ends the work at the next frame.
+        hide_bar: what tqdm takes as `disable`.
+    Raises:
+        CancelledError: `stop` was set; nothing is left behind.
+        OSError: a file cannot be written.
+    """
+    from tqdm import tqdm
+
+    count, frames = film_length(settings.duration, settings.fps, settings.loop)
+    rendered = film_frames(view, path, count, plan.view_size, settings.loop, settings.easing)
+    with (
+        VideoWriter(job.video, plan.film_size, settings.fps, settings.codec, settings.quality,
+                    metadata) as video,
+        folder_complete_or_absent(settings.write_frames and job.result("frames")) as folder,
+    ):
+        bar = tqdm(rendered, total=frames, unit="frame", disable=hide_bar)
+        for index, (frame, _) in enumerate(bar):
+            if stop.is_set():
+                raise CancelledError
+            video.write(frame)
+            if folder and index < count:
+                write_image(folder / f"{index:05d}.png", frame)

@@ -148,6 +148,15 @@ def resize(pixels, size):
     return cv2.resize(pixels, (width, height), interpolation=how)
 
 
+def in_fours(size):
+    """Return (height, width) without what a multiple of four leaves over.
+
+    Networks halve the photo several times; the few last rows and columns are dropped.
+    """
+    height, width = size
+    return height // 4 * 4, width // 4 * 4
+
+
 def open_picture(path):
     """Open an image file with Pillow after every check that needs no decoding.
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 import kernels
 from models.pointcloud_inpainting import Inpainting
-from utils.camera import AutoZoom, CropWindow, find_zoom_window, unproject
+from utils.camera import BASELINE, AutoZoom, CropWindow, find_zoom_window, unproject
 from utils.filters import binary_median
 from utils.scene.edges import surface_mask
 from utils.scene.filling import fill_from_far
@@ -41,6 +41,21 @@ def scale_disparity(disparity, baseline):
     if peak <= 0:  # flat: everything at the nearest depth
         return torch.full_like(disparity, baseline)
     return (disparity / peak).clamp(min=DISPARITY_FLOOR) * baseline
+
+
+def lift(plan, disparity, device):
+    """Lift a photo to a point cloud.
+
+    Args:
+        plan: utils.cli.plan.Plan: the image, its focal length, and where the camera looks.
+        disparity: (1, 1, H, W) relative, larger = nearer.
+        device: of the networks; the scene lives there if that is a CUDA device.
+    Returns:
+        Scene whose nearest point has disparity BASELINE.
+    """
+    on = device if device.type == "cuda" else "cpu"
+    return Scene(plan.image.to(on), scale_disparity(disparity.to(on), BASELINE), plan.focal_px,
+                 BASELINE, plan.aim)
 
 
 class Scene:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from models import FOLDER
+from utils import UsageError
 from utils.depth.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
 from utils.files import file_digest
 from utils.weights.loading import load_estimator, load_network
@@ -103,6 +104,63 @@ class Networks:
         return {role: file_digest(path) if Path(path).is_file() else str(path)
                 for role, path in self.paths.items() if path is not None}
 
+    def describe(self, settings):
+        """Return {role: what was chosen}, to be said with every result."""
+        if settings.flat:
+            return {"depth": "flat"}
+        paths = self.paths
+        chosen = {"depth": f"file {settings.depth}"} if settings.depth else {
+            "estimation": str(paths["estimation"]),
+            "refinement": str(paths["refinement"] or "by rule")}
+        chosen["inpainting"] = str(paths["inpainting"] or "by rule")
+        if paths["inpaint_depth"]:
+            chosen["inpaint_depth"] = str(paths["inpaint_depth"])
+        return chosen
+
     def _load(self, key, role):
         path = self.paths[key]
         return path and load_network(path, role, self.device, self.trust)
+
+
+def choose_device(name):
+    """Resolve --device to the torch.device on which networks run.
+
+    Raises:
+        UsageError: there is none of this name here.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(),
+                 "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available[name]:
+        raise UsageError(f"--device {name}: there is no such device here.\n"
+                         "  Use --device auto or cpu.")
+    return torch.device(name)
+
+
+def choose_networks(settings, device=None):
+    """Find the weights of a run; nothing is loaded yet.
+
+    Args:
+        settings: utils.cli.flags.Settings.
+        device: instead of theirs.
+    Returns:
+        Networks.
+    Raises:
+        ValueError: a file that was asked for is not there, or none gives depth.
+    """
+    estimation = refinement = inpainting = inpaint_depth = None
+    if not settings.flat:
+        inpainting = find_weights("inpainting", settings.inpaint_path)
+        inpaint_depth = settings.inpaint_depth and find_weights("inpainting",
+                                                                settings.inpaint_depth)
+        if not settings.depth:
+            refinement = find_weights("refinement", settings.refine_path)
+            estimation = settings.estim_path
+            if estimation is None or not is_hugging_face(estimation):
+                estimation = find_weights("estimation", estimation)
+            if estimation is None:
+                raise ValueError("no weights for depth estimation.\n  Run ./download_models.sh, or "
+                                 "pass --estim-path FILE, or --depth FILE, or --2d.")
+    return Networks(estimation, refinement, inpainting, inpaint_depth,
+                    choose_device(device or settings.device), settings.trust_checkpoint)
