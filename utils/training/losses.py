@@ -13,9 +13,10 @@ lies around a hole.
 import functools
 
 import torch
+from kornia.color import rgb_to_grayscale
+from kornia.filters import gaussian_blur2d, sobel
 from torch.nn import functional as F
 
-from utils.filters import gaussian_blur, sobel_magnitude
 from utils.training.metrics import fit_scale_shift
 
 WEIGHTS = {
@@ -392,17 +393,13 @@ def hole_surroundings(mask):
         (B, 1, H, W) of 0 and 1.
     """
     # Not below 1 itself: the kernel's sum is 1 only up to rounding.
-    return (gaussian_blur(mask, 13, 1.5) < 1 - 1e-4).float()
+    return (gaussian_blur2d(mask, (13, 13), (1.5, 1.5)) < 1 - 1e-4).float()
 
 
 def near_edges(image, threshold=0.1):
     """Edges of a picture, three pixels wider on each side: (B, 1, H, W) of 0 and 1, no gradient."""
-    edges = (sobel_magnitude(_grey(image.detach())) > threshold).float()
-    return (gaussian_blur(edges, 7, 1.0) > 0).float()
-
-
-def _grey(image):
-    return (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    edges = (sobel(rgb_to_grayscale(image.detach())) > threshold).float()
+    return (gaussian_blur2d(edges, (7, 7), (1.0, 1.0)) > 0).float()
 
 
 # --- adversarial ---------------------------------------------------------------------------------
