@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 SERIAL = """
@@ -49,7 +50,7 @@ def main():
         short = [str(photo) for photo in photos[: args.short]]
 
         def run(kind, program, inputs, flags=args.flags):
-            return run_batch(program, inputs, Path(folder) / kind, flags)
+            return run_batch(program, inputs, Path(folder) / kind, flags, kind)
 
         run("warm", ["kbe.py"], short[:1])  # compiles the kernels
         rounds = [{"single": run("single", ["kbe.py"], [short[number % len(short)]]),
@@ -82,14 +83,17 @@ def prepare(source, count, size, folder):
     return photos
 
 
-def run_batch(program, photos, out, flags):
-    """Run kbe.py; return when each result came, s from the start, and the memory then, MB."""
+def run_batch(program, photos, out, flags, kind=None):
+    """Run kbe.py; return when each result came, s from the start, and the memory then, MB.
+
+    On a terminal a bar named `kind` counts the photos.
+    """
     command = [sys.executable, *program, "--in", *photos, "--out", str(out), "--json", *flags]
     start = time.perf_counter()
     seconds, memory, cpu = [], [], time_of_children()
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as process:
-        for line in process.stdout:
+        for line in tqdm(process.stdout, kind, len(photos), unit=" photos", disable=None):
             result = json.loads(line)
             if "error" in result:
                 sys.exit(result["error"])

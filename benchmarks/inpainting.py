@@ -31,6 +31,8 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.metrics import ssim
+from tqdm import tqdm
 
 import kernels
 from benchmarks.depth import image_tensor, network_estimator, read_photo, read_pixels, report
@@ -264,7 +266,7 @@ def figures(filled, disparity, pair, holes):
         pair: Pair.
         holes: (1, 1, H, W) of 0 and 1: the pixels to judge.
     """
-    similarity = metrics.ssim_map(filled.double(), pair.truth.double())
+    similarity = ssim(filled.double(), pair.truth.double(), window_size=11)
     found = {}
     for name, mask in (("hole", holes), ("inside", inside(holes)), ("all", torch.ones_like(holes))):
         some = bool(mask.any())
@@ -299,7 +301,7 @@ def evaluate(pairs, fillings, estimate=None):
         dict name -> list of dicts.
     """
     rows = {name: [] for name in fillings}
-    for pair in pairs:
+    for pair in tqdm(pairs, unit=" views", disable=None):
         _, truly_known = second_view(pair)
         moved = pair if estimate is None else with_estimate(pair, estimate)
         view, known = second_view(moved)

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from tqdm import tqdm
 
 import kernels
 from kernels.cpu_fill import UNITS
@@ -218,7 +219,8 @@ def time_in_turn(pool, scene, size, poses, args):
         return list(pool.map(lambda pose: plain_torch(scene, size, pose)[1].any(), few))
 
     list(pool.map(lambda pose: ours(scene, size, pose), poses[: 2 * args.threads]))  # compile
-    rounds = [timed(film) + timed(plain_film) for _ in range(args.rounds)]
+    rounds = [timed(film) + timed(plain_film)
+              for _ in tqdm(range(args.rounds), "rounds", disable=None)]
     names = "ms", "cpu_ms", "plain_ms", "plain_cpu_ms"
     return dict(zip(names, map(statistics.median, zip(*rounds, strict=True)), strict=True))
 
@@ -248,7 +250,8 @@ def time_gpu(args):
         poses = camera_poses(size, args.frames, stretch)
         cloud = [torch.from_numpy(array).cuda() for array in scene]
         plain = ThreeKernels(cloud[0], cloud[1], default_focal_px(size) * BASELINE)
-        times = [gpu_round(cloud, plain, size, poses) for _ in range(args.rounds + 1)][1:]
+        times = [gpu_round(cloud, plain, size, poses)
+                 for _ in tqdm(range(args.rounds + 1), "rounds", disable=None)][1:]
         fast, slow = (statistics.median(column) for column in zip(*times, strict=True))
         frame, straight = ours(cloud, size, poses[-1])[0], plain.render(size, *poses[-1])
         differing = ((frame.int() - straight.int()).abs() > 1).float().mean().item()

@@ -16,6 +16,8 @@ import os
 import tempfile
 import time
 
+from tqdm import tqdm
+
 from train import MODES, make_trainer, read_settings
 from utils.files import complete_or_absent
 
@@ -59,7 +61,8 @@ def time_steps(trainer, warmup, steps):
     """Run the loop without its records."""
     batches = trainer.data.training(0, warmup + steps)
     waited, began = 0.0, time.perf_counter()
-    for trainer.step_number in range(warmup + steps):
+    steps_to_do = tqdm(range(warmup + steps), trainer.tag, leave=False, disable=None)
+    for trainer.step_number in steps_to_do:
         if trainer.step_number == warmup:
             waited, began = 0.0, time.perf_counter()
         before = time.perf_counter()

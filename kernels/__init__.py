@@ -59,8 +59,10 @@ def render_pointcloud(points, features, size, focal_px, baseline, depth_toleranc
 
 
 def fill_disocclusion(view, depth):
-    """Fill holes from the farther side of the shortest line that has known pixels at both ends.
+    """Fill the last holes of a frame: from the farther end of the shortest line that has two ends.
 
+    For every frame of a film, after rendering; values only, nothing becomes part of the scene. The
+    other hole rule is `utils.scene.filling.fill_from_far`: inpainting by rule, once, at both ends.
     16 directions are searched per hole pixel. A hole that no line bridges (at the border) takes
     the nearest known pixel; if nothing is known, the view is returned as it is.
 

@@ -1,5 +1,7 @@
-"""Hole filling on the CPU (Numba): which known pixel each hole takes its value from.
+"""The last holes of a frame, on the CPU (Numba): which known pixel each takes its value from.
 
+Large holes are inpainted before, once per film, by a network or by the rule in
+`utils/scene/filling.py`; here is what is left in a frame, so speed counts and nothing is lifted.
 Rays leave a hole pixel in 16 directions and their opposites; the shortest line with two known
 ends wins. Two things spare most of the steps, and the result is that of walking them all:
 

@@ -84,8 +84,15 @@ class Discriminator(nn.Module):
         return self.outConv(self.net(image))
 
 
-class PerceptualDiscriminator(nn.Module):
-    """Discriminator over the coarsest features of VGG-16: raw scores (B, 1, H', W').
+class MPDDiscriminator(nn.Module):
+    """Three patch discriminators of a picture and its disparity, at 1/4 and 1/8 resolution.
+
+    At every scale it sees VGG-16 features of the picture beside its own of both; the main one has a
+    wide view.
+
+    forward(image, disparity) -> three probability maps: fine local, coarse local, main
+        image: (B, 3, H, W) RGB in [0, 1], at least 280 px on its short side.
+        disparity: (B, 1, H, W), scaled to about the range of the image.
 
     Args:
         extractor: VGG16Partial to look through, pretrained and normalising at best; None makes one
@@ -93,94 +100,24 @@ class PerceptualDiscriminator(nn.Module):
     """
 
     def __init__(self, *, extractor=None):
-        """Make the network around an extractor."""
-        super().__init__()
-        self.extractor = extractor or VGG16Partial()
-        self.net = nn.Sequential(*(ConvBlock(256, 256) for _ in range(3)))
-        self.outConv = nn.Conv2d(256, 1, kernel_size=4, padding=1)
-
-    def forward(self, image):
-        """Return the raw scores of (B, 3, H, W)."""
-        return self.outConv(self.net(self.extractor(image)[2]))
-
-
-class MultiScaleDiscriminator(nn.Module):
-    """Three patch discriminators at 1/4 and 1/8 resolution, the main one with a wide view.
-
-    forward(image) -> three probability maps: fine local, coarse local, main
-        image: (B, 3, H, W), at least 280 px on its short side.
-    """
-
-    def __init__(self):
-        """Make the pyramid and its three heads."""
-        super().__init__()
-        self.ConvBlock0 = VGGBlock(3, 64)
-        self.ConvBlock1 = VGGBlock(64, 128)
-        self.ConvBlock2 = VGGBlock(128, 256, large=True)
-        _add_heads(self, fine=128, coarse=256)
-
-    def forward(self, image):
-        """Return the scores after a sigmoid."""
-        fine = self.ConvBlock1(self.ConvBlock0(image))
-        return _scores(self, fine, self.ConvBlock2(fine))
-
-
-class MultiScalePerceptualDiscriminator(nn.Module):
-    """MultiScaleDiscriminator that sees VGG-16 features beside its own at every scale.
-
-    forward(image) -> three probability maps: fine local, coarse local, main
-        image: (B, 3, H, W) RGB in [0, 1], at least 280 px on its short side.
-
-    Args:
-        extractor: as for PerceptualDiscriminator.
-    """
-
-    entering = 3
-
-    def __init__(self, *, extractor=None):
         """Make the pyramid around an extractor, and its three heads."""
         super().__init__()
         self.extractor = extractor or VGG16Partial()
-        self.ConvBlock0 = VGGBlock(self.entering, 64)
+        self.ConvBlock0 = VGGBlock(4, 64)
         self.ConvBlock1 = VGGBlock(128, 128)
         self.ConvBlock2 = VGGBlock(256, 256, large=True)
-        _add_heads(self, fine=256, coarse=512)
-
-    def forward(self, image):
-        """Return the scores after a sigmoid."""
-        return self._judge(image, image)
-
-    def _judge(self, seen, image):
-        first, second, third = self.extractor(image)
-        half = torch.cat([first, self.ConvBlock0(seen)], dim=1)
-        quarter = torch.cat([second, self.ConvBlock1(half)], dim=1)
-        eighth = torch.cat([third, self.ConvBlock2(quarter)], dim=1)
-        return _scores(self, quarter, eighth)
-
-
-class MPDDiscriminator(MultiScalePerceptualDiscriminator):
-    """The multi-scale perceptual discriminator of image and disparity together.
-
-    forward(image, disparity) -> three probability maps
-        disparity: (B, 1, H, W), scaled to about the range of the image; VGG-16 does not see it.
-    """
-
-    entering = 4
+        self.localD1 = Discriminator([256, 256, 256], [1, 1], [1, 1])
+        self.localD2 = Discriminator([512, 256, 256], [1, 1], [2, 1])
+        self.Dmain = Discriminator([512, 256, 256, 256], [8, 4, 1], [1, 1, 1])
 
     def forward(self, image, disparity):
         """Return the scores after a sigmoid."""
-        return self._judge(torch.cat([image, disparity], dim=1), image)
-
-
-def _add_heads(network, fine, coarse):
-    network.localD1 = Discriminator([fine, 256, 256], [1, 1], [1, 1])
-    network.localD2 = Discriminator([coarse, 256, 256], [1, 1], [2, 1])
-    network.Dmain = Discriminator([coarse, 256, 256, 256], [8, 4, 1], [1, 1, 1])
-
-
-def _scores(network, fine, coarse):
-    scores = network.localD1(fine), network.localD2(coarse), network.Dmain(coarse)
-    return tuple(torch.sigmoid(score) for score in scores)
+        first, second, third = self.extractor(image)
+        half = torch.cat([first, self.ConvBlock0(torch.cat([image, disparity], dim=1))], dim=1)
+        quarter = torch.cat([second, self.ConvBlock1(half)], dim=1)
+        eighth = torch.cat([third, self.ConvBlock2(quarter)], dim=1)
+        scores = self.localD1(quarter), self.localD2(eighth), self.Dmain(eighth)
+        return tuple(torch.sigmoid(score) for score in scores)
 
 
 def add_spectral_norm(network):

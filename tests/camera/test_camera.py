@@ -233,7 +233,7 @@ def test_default_focal_is_half_the_long_side():
 
 @pytest.mark.parametrize("case", ["masked_points", "unmasked_points"])
 def test_automatic_zoom_matches_golden(golden, case):
-    from utils.filters import valid_mask
+    from golden_filters import valid_mask
 
     with h5py.File(golden / "geometry.h5") as file:
         attributes = dict(file[f"autozoom/{case}"].attrs)

@@ -17,8 +17,7 @@ from models.pointcloud_inpainting import Inpaint
 
 DISCRIMINATORS = {
     name: getattr(discriminator, name)
-    for name in ("Discriminator", "PerceptualDiscriminator", "MultiScaleDiscriminator",
-                 "MultiScalePerceptualDiscriminator", "MPDDiscriminator")
+    for name in ("Discriminator", "MPDDiscriminator")
 }
 NETWORKS = {
     "Semantics": Semantics, "Disparity": Disparity, "Refine": Refine,

@@ -53,27 +53,3 @@ def test_picture_is_neither_dark_nor_washed_out(picture):
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     low, middle, high = np.percentile(grey, [2, 50, 98])
     assert low < 60 < middle < 190 < high
-
-
-@pytest.mark.slow
-def test_rays_through_pixel_centres_give_the_file_again(disparity, monkeypatch):
-    monkeypatch.syspath_prepend(str(IMAGES))
-    import render_example
-    from example_scene.scene import build
-    from example_scene.tracer import depth_row
-
-    scene = build(0.02)  # little far land, and the same things near by
-    camera, focal_px = render_example.camera(1536)
-    depth = np.empty(disparity.shape)
-    for row in (300, 420, 640, 900):
-        depth_row(scene, camera, focal_px, row, depth)
-        again = render_example.disparity_from(depth[row])
-        near = disparity[row] > 4000
-        assert near.sum() > 100
-        assert np.mean(np.abs(again[near].astype(int) - disparity[row][near]) <= 1) > 0.999
-
-
-def test_script_states_convention_and_licence():
-    text = " ".join((IMAGES / "render_example.py").read_text().split())
-    for words in ("Value = SCALE / depth", "larger is nearer", "no photograph", "LICENSE"):
-        assert words in text

@@ -10,12 +10,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from golden_filters import valid_mask
 from golden_weights import golden_state
 
 from kernels import fill_disocclusion, render_pointcloud
 from models.pointcloud_inpainting import Inpaint
 from utils.camera import CameraPath, CropWindow, unproject
-from utils.filters import binary_median, valid_mask
+from utils.filters import binary_median
 
 FOCAL, BASELINE = 512.0, 120.0
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kornia.filters import gaussian_blur2d
 
 from models.pointcloud_inpainting import Inpaint
 from utils.camera import CameraPath, CropWindow, complete_windows, nearest_depth
-from utils.filters import gaussian_blur
 from utils.scene.cloud import (
     DISPARITY_FLOOR,
     INPAINT_PIXELS,
@@ -67,7 +67,7 @@ def test_surface_mask_drops_the_ghost_of_a_blurred_object():
     """A red disc blurred over a green wall by more than the ring that is always dropped."""
     rows, columns = torch.meshgrid(torch.arange(300), torch.arange(1200), indexing="ij")
     inside = ((rows - 150) ** 2 + (columns - 600) ** 2 < 80**2).float()
-    soft = gaussian_blur(inside[None, None], 9, 2.0)
+    soft = gaussian_blur2d(inside[None, None], (9, 9), (2.0, 2.0))
     image = torch.cat([soft, 1 - soft, 0 * soft], dim=1)
     disparity = 10 + 90 * inside[None, None]
     kept = surface_mask(disparity, image)[0, 0]

@@ -204,40 +204,11 @@ def test_psnr_over_a_mask_sees_only_the_mask():
     assert metrics.psnr(prediction, truth, mask) == pytest.approx(20, abs=1e-4)
 
 
-def test_psnr_and_ssim_match_golden(losses):
+def test_psnr_matches_golden(losses):
     g, source = losses["inpaint_metrics"], losses["depth_losses"]
     image, truth = g["image"], g["image_gt"]
     assert metrics.psnr(image, truth) == pytest.approx(float(g["correct_psnr_image"]), rel=1e-4)
-    assert metrics.ssim(image, truth) == pytest.approx(
-        float(g["ssim_mean_image_range1"]), rel=1e-4
-    )
     disparity, target = source["disparity"], source["target"]
     assert metrics.psnr(disparity, target, peak=512) == pytest.approx(
         float(g["correct_psnr_disparity"]), rel=1e-4
     )
-    assert metrics.ssim(disparity, target) == pytest.approx(
-        float(g["ssim_mean_disparity_range1"]), rel=1e-3
-    )
-    halves = (1 - metrics.ssim_map(image.double(), truth.double())).clamp(0, 1) / 2
-    expected = g["dssim_map_image"]  # of the first channel
-    torch.testing.assert_close(halves[:, :1].float(), expected, rtol=1e-3, atol=1e-4)
-
-
-def test_ssim_matches_scikit_image():
-    structural_similarity = pytest.importorskip("skimage.metrics").structural_similarity
-    first, second = _random(1, 1, 32, 40, seed=1), _random(1, 1, 32, 40, seed=2) * 0.5 + 0.3
-    _, expected = structural_similarity(
-        first[0, 0].double().numpy(), second[0, 0].double().numpy(), data_range=1.0, full=True,
-        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-    )
-    inner = (..., slice(6, -6), slice(6, -6))  # borders are reflected in different ways
-    ours = metrics.ssim_map(first.double(), second.double())[0, 0].numpy()
-    np.testing.assert_allclose(ours[inner], expected[inner], atol=1e-6)
-
-
-def test_ssim_over_a_mask_averages_the_map_there():
-    first, second = _random(1, 3, 20, 20, seed=1), _random(1, 3, 20, 20, seed=2)
-    mask = (_random(1, 1, 20, 20, seed=3) > 0.7).float()
-    similarity = metrics.ssim_map(first.double(), second.double())
-    expected = (similarity * mask).sum() / (3 * mask.sum())
-    assert metrics.ssim(first, second, mask) == pytest.approx(float(expected))

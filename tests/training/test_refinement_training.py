@@ -3,8 +3,8 @@
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kornia.filters import gaussian_blur2d
 
-from utils.filters import gaussian_blur
 from utils.training import refinement as refinement_training
 
 
@@ -36,7 +36,7 @@ def step_scene():
     truth[..., 32:96, 64:128] = 100
     coarse = torch.full((1, 1, 32, 48), 30.0)
     coarse[..., 8:24, 17:33] = 70
-    return truth, gaussian_blur(coarse, 7, 1.5)
+    return truth, gaussian_blur2d(coarse, (7, 7), (1.5, 1.5))
 
 
 def test_the_compact_network_learns_its_input_with_the_true_edges():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from kornia.filters import gaussian_blur2d
 
 from models.bundled.pack_weights import pack_weights
 from models.bundled.relabel_photos import main as relabel_photos
@@ -12,7 +13,6 @@ from models.compact_estimation import CompactDisparity
 from utils.depth.estimators import refine_disparity
 from utils.depth.sharpening import resize_disparity
 from utils.film.photos import write_image
-from utils.filters import gaussian_blur
 from utils.synthetic import generate_scene
 from utils.training.data_sets import open_data_set
 from utils.weights import loading as checkpoints
@@ -104,7 +104,7 @@ def test_shipped_refinement_brings_softened_edges_back():
         scene = generate_scene(9100, index, (384, 512), views=1)
         photo = torch.from_numpy(scene["image"][0]).permute(2, 0, 1)[None] / 255
         exact = torch.from_numpy(1 / scene["depth"][0].astype(np.float32))[None, None]
-        coarse = gaussian_blur(resize_disparity(exact, (96, 128)), 7, 1.5)
+        coarse = gaussian_blur2d(resize_disparity(exact, (96, 128)), (7, 7), (1.5, 1.5))
         errors = [(guess - exact).abs() for guess in (
             refine_disparity(network, photo, coarse), resize_disparity(coarse, (384, 512)))]
         at_edges = errors[1] > 0.04 * exact.max()

@@ -27,8 +27,8 @@ def surface_mask(disparity, image=None, jump=EDGE_JUMP):
     """Mark the pixels that make a point: all but those mixed with an object in front of them.
 
     Just behind a depth edge that is every pixel. A little farther away, with an image, it is those
-    that have something of the object's colour. Unlike in the reference's validity
-    test (`utils.filters.valid_mask`) the near side of an edge stays, so that thin objects survive.
+    that have something of the object's colour. Unlike in the reference's validity test the near
+    side of an edge stays, so that thin objects survive.
 
     Args:
         disparity: (1, 1, H, W), positive.

@@ -1,5 +1,11 @@
-"""Filling by rule: continue the far surface behind a hole, without a network."""
+"""Inpainting by rule: once per film, at both ends of the move, where there is no network.
 
+Not to be confused with `kernels.fill_disocclusion`, which closes what is left in every single
+frame: the cracks and slivers that neither a network nor this has given a point. That takes the
+shortest line through a pixel and then its farther end; this looks for a far end first, since a hole
+of this size may be nearly enclosed by the object that left it. What is filled here is lifted and
+becomes part of the scene, disparity too; what is filled there lives in one frame.
+"""
 
 import numpy as np
 import torch
@@ -21,13 +27,13 @@ ALIKE = np.float32(0.1)
 
 
 def fill_from_far(view, known):
-    """Fill holes from the farther of the surfaces around them.
+    """Inpaint by rule: fill holes from the farther of the surfaces around them.
 
     Through every hole pixel go sixteen lines, each ending at the first known pixel on both sides.
     A line offers its farther end. A line is good if it is short and ends far away, so that the
     object in front is not smeared into a hole that it nearly encloses; the pixel gets the mean of
     the ends that are about as far as the best one, the better a line the greater its weight.
-    (`kernels.fill_disocclusion` takes the shortest line and asks then which end is farther.)
+    (The other hole rule, for the last holes of a frame, is `kernels.fill_disocclusion`.)
 
     Args:
         view: (1, 4, H, W) RGB and disparity, any values in holes.

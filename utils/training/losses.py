@@ -5,21 +5,23 @@ and may be soft; whatever the target holds there (NaN, infinity) does no harm. E
 differentiable, computed in float32 also under autocast, and zero where nothing is valid. A sum of
 terms comes back as a dict of named scalars; `weighted_sum` adds them up.
 
-The reference's formulas differ in places where they are wrong; the arguments `pairs`, `signed` and
-`tolerance` switch back to them, for comparison only.
+The reference's formulas differ where they are wrong: it learns slopes into unknown depth, pulls
+every slope inside a mask towards +slack, also across its outline, and lets rounding decide what
+lies around a hole.
 """
 
 import functools
 
 import torch
+from kornia.color import rgb_to_grayscale
+from kornia.filters import gaussian_blur2d, sobel
 from torch.nn import functional as F
 
-from utils.filters import gaussian_blur, sobel_magnitude
 from utils.training.metrics import fit_scale_shift
 
 WEIGHTS = {
     "hole": 6, "valid": 1, "prc": 0.05, "tv": 0.1, "style": 120, "color": 0,
-    "grad": 10, "ord": 1e-4, "mask": 1e-4, "valid_depth": 1, "joint_edge": 1,
+    "grad": 10, "ord": 1e-4, "mask": 1e-4, "valid_depth": 1,
 }  # fmt: skip
 
 
@@ -111,27 +113,27 @@ def _both(mask, step, axis):
 
 
 @in_float32
-def gradient_loss(disparity, target, mask, scales=(1, 2, 4, 8), pairs=True):
+def gradient_loss(disparity, target, mask, scales=(1, 2, 4, 8)):
     """Squared error of normalized derivatives, summed over scales and both directions, over N.
+
+    A slope counts only if both of its pixels are known.
 
     Args:
         disparity, target, mask: (B, 1, H, W).
         scales: distances in px over which slopes are taken.
-        pairs: a slope counts only if both of its pixels are known. False: the reference's habit of
-            asking the later one alone, which learns slopes into unknown depth.
     """
     loss, count = 0, mask.sum()
-    target = torch.where(mask > 0, target, 0) if pairs else target
+    target = torch.where(mask > 0, target, 0)
     for step in scales:
         for axis in (-2, -1):
-            weight = _both(mask, step, axis) if pairs else mask
+            weight = _both(mask, step, axis)
             ours, theirs = (derivative(x, step, axis, True) for x in (disparity, target))
             loss = loss + _share((ours * weight - theirs * weight).square().sum(), count)
     return loss
 
 
 @in_float32
-def masked_gradient_loss(disparity, masks, scales=(1,), slack=0.5, signed=False):
+def masked_gradient_loss(disparity, masks, scales=(1,), slack=0.5):
     """Keep disparity smooth inside masks: slopes beyond `slack` cost their excess, over N.
 
     Args:
@@ -139,17 +141,12 @@ def masked_gradient_loss(disparity, masks, scales=(1,), slack=0.5, signed=False)
         masks: (B, 1, H, W), or K instances of one image; soft masks count by their value.
         scales: distances in px over which slopes are taken.
         slack: slope in disparity units that costs nothing.
-        signed: the reference instead pulls every slope, also across the mask's border, towards
-            +slack: sum |g m - slack m|.
     """
     loss, count = 0, masks.sum()
     for step in scales:
         for axis in (-2, -1):
             slope = derivative(disparity, step, axis)
-            if signed:
-                cost = (slope * masks - slack * masks).abs()
-            else:
-                cost = F.relu(slope.abs() - slack) * _both(masks, step, axis)
+            cost = F.relu(slope.abs() - slack) * _both(masks, step, axis)
             loss = loss + _share(cost.sum(), count)
     return loss
 
@@ -362,9 +359,7 @@ def _feature_terms(judged, truth, features):
 
 
 @in_float32
-def adversarial_side_loss(
-    output, known, mask, disparity=None, target=None, signed=False, tolerance=1e-4
-):
+def adversarial_side_loss(output, known, mask, disparity=None, target=None):
     """Terms that hold an adversarially trained generator to what it was shown.
 
     Args:
@@ -373,8 +368,6 @@ def adversarial_side_loss(
         mask: (B, 1, H, W), 1 = known, 0 = hole.
         disparity: (B, 1, H, W) inpainted, or None.
         target: (B, 1, H, W) rendered disparity, any value in holes.
-        signed: see `masked_gradient_loss`.
-        tolerance: see `hole_surroundings`.
     Returns:
         dict: "valid", "tv" and, with disparity, "mask" (smooth disparity in and around holes,
         except at edges of the picture) and "valid_depth".
@@ -385,50 +378,28 @@ def adversarial_side_loss(
         "tv": total_variation(composed),
     }
     if disparity is not None:
-        around = hole_surroundings(mask, tolerance) * (1 - near_edges(output))
-        smooth = masked_gradient_loss(disparity, around, (1,), 0.5, signed)
+        around = hole_surroundings(mask) * (1 - near_edges(output))
+        smooth = masked_gradient_loss(disparity, around, (1,), 0.5)
         terms |= {"mask": smooth, "valid_depth": (mask * (disparity - target)).abs().mean()}
     return terms
 
 
-def hole_surroundings(mask, tolerance=1e-4):
+def hole_surroundings(mask):
     """Holes and six pixels around them: where a 13x13 Gaussian of the mask falls below 1.
 
     Args:
         mask: (B, 1, H, W), 1 = known; H and W > 6.
-        tolerance: below 1 - tolerance, since the kernel's sum is 1 only up to rounding. With 0, as
-            in the reference, rounding decides over every fully known pixel.
     Returns:
         (B, 1, H, W) of 0 and 1.
     """
-    return (gaussian_blur(mask, 13, 1.5) < 1 - tolerance).float()
+    # Not below 1 itself: the kernel's sum is 1 only up to rounding.
+    return (gaussian_blur2d(mask, (13, 13), (1.5, 1.5)) < 1 - 1e-4).float()
 
 
 def near_edges(image, threshold=0.1):
     """Edges of a picture, three pixels wider on each side: (B, 1, H, W) of 0 and 1, no gradient."""
-    edges = (sobel_magnitude(_grey(image.detach())) > threshold).float()
-    return (gaussian_blur(edges, 7, 1.0) > 0).float()
-
-
-@in_float32
-def joint_edge_loss(image, disparity, mask, sharpness=None):
-    """Share of the masked pixels where the picture has an edge and disparity has none.
-
-    Args:
-        image: (B, 3, H, W).
-        disparity: (B, 1, H, W).
-        mask: (B, 1, H, W).
-        sharpness: None compares with hard thresholds (0.1 and 0.3), as the reference, without a
-            gradient; a number replaces the disparity's threshold by a sigmoid of that steepness.
-    """
-    wanted = (sobel_magnitude(_grey(image)) > 0.1).float() * mask
-    excess = sobel_magnitude(disparity) - 0.3
-    present = (excess > 0).float() if sharpness is None else torch.sigmoid(sharpness * excess)
-    return _share((wanted * (1 - present)).sum(), mask.sum())
-
-
-def _grey(image):
-    return (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    edges = (sobel(rgb_to_grayscale(image.detach())) > threshold).float()
+    return (gaussian_blur2d(edges, (7, 7), (1.0, 1.0)) > 0).float()
 
 
 # --- adversarial ---------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ pools over everything it is given: call it image by image and average if images 
 alike. A NaN in a prediction shows as NaN in the figure; with no valid pixel every figure is NaN.
 
 What the reference system reports differs (masked pixels counted as perfect, a PSNR with the
-squared peak, half the dissimilarity under the name SSIM); here are the textbook formulas.
+squared peak); here are the textbook formulas. SSIM is kornia's.
 """
 
 import math
@@ -13,8 +13,6 @@ import math
 import cv2
 import numpy as np
 import torch
-
-from utils.filters import gaussian_blur
 
 EDGE_SIGMA_PX = math.sqrt(2)
 EDGE_REACH_PX = 10  # Koch et al. 2018: beyond this an edge has no partner
@@ -180,36 +178,6 @@ def psnr(prediction, truth, mask=None, peak=1.0):
     """
     p, t = _chosen(prediction, truth, mask)
     return float(20 * math.log10(peak) - 10 * torch.log10((p - t).square().mean()))
-
-
-def ssim_map(prediction, truth, data_range=1.0):
-    """Structural similarity per pixel and channel.
-
-    Wang et al. 2004: Gaussian window 11x11, sigma 1.5, K1 = 0.01, K2 = 0.03; border reflected.
-
-    Args:
-        prediction, truth: (B, C, H, W), H and W > 5.
-        data_range: largest minus smallest possible value.
-    Returns:
-        (B, C, H, W), 1 = equal.
-    """
-    def blur(x):
-        return gaussian_blur(x, size=11, sigma=1.5)
-
-    mean_p, mean_t = blur(prediction), blur(truth)
-    var_p, var_t = blur(prediction**2) - mean_p**2, blur(truth**2) - mean_t**2
-    covariance = blur(prediction * truth) - mean_p * mean_t
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    similarity = (2 * mean_p * mean_t + c1) * (2 * covariance + c2)
-    return similarity / ((mean_p**2 + mean_t**2 + c1) * (var_p + var_t + c2))
-
-
-def ssim(prediction, truth, mask=None, data_range=1.0):
-    """Mean structural similarity, see `ssim_map`; the mask chooses window centres."""
-    prediction, truth = (x.detach().cpu().double() for x in (prediction, truth))
-    similarity = ssim_map(prediction, truth, data_range)
-    chosen, _ = _chosen(similarity, similarity, mask)
-    return float(chosen.mean())
 
 
 def _valid(prediction, truth, mask):

@@ -4,11 +4,11 @@ import math
 
 import torch
 import torch.nn.functional as F
+from kornia.filters import gaussian_blur2d
 
 from models.blocks import measure_statistics
 from utils.depth.estimators import predict_disparity
 from utils.depth.sharpening import resize_disparity
-from utils.filters import gaussian_blur
 from utils.training import losses, metrics
 from utils.training.estimation import DepthTrainer, MeanFigures, initialise, shrink_known
 
@@ -66,7 +66,9 @@ def degrade(disparity, uniform):
     """
     batch, _, height, width = disparity.shape
     u = uniform[:, :, None, None]
-    blurred = gaussian_blur(gaussian_blur(disparity, 5, 1.2), 5, 1.2)
+    blurred = disparity
+    for _ in range(2):
+        blurred = gaussian_blur2d(blurred, (5, 5), (1.2, 1.2))
     soft = disparity + u[:, 0:1] * (blurred - disparity)
     y, x = torch.meshgrid(
         torch.linspace(-1, 1, height, device=u.device),
@@ -112,10 +114,11 @@ def with_true_edges(coarse, truth, weight):
     inside = (known > 0) * (1 / (1 + (step / (EDGE_STEP * peak)) ** 2) + 1e-3) + 1e-6
 
     window = min(WINDOW_PX, 2 * min(filled.shape[-2:]) - 1)
-    share = gaussian_blur(inside, window, WINDOW_SIGMA)
+    taps, sigma = (window, window), (WINDOW_SIGMA, WINDOW_SIGMA)
+    share = gaussian_blur2d(inside, taps, sigma)
 
     def mean(values):
-        return gaussian_blur(values * inside, window, WINDOW_SIGMA) / share
+        return gaussian_blur2d(values * inside, taps, sigma) / share
 
     mean_truth, mean_coarse = mean(filled), mean(coarse)
     variance = mean(filled**2) - mean_truth**2

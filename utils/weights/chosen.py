@@ -9,13 +9,16 @@ from models import FOLDER
 from utils import UsageError
 from utils.depth.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
 from utils.files import file_digest
+from utils.weights.download import HUB_FOLDER
 from utils.weights.loading import load_estimator, load_network
 
 # Per role: files in models/trained/ in the order in which they are taken (trained by the user, the
-# paper's, those of the first reimplementation), then the file that ships in models/bundled/.
+# paper's, those of the first reimplementation, a folder from the Hugging Face hub), then the file
+# that ships in models/bundled/.
 WEIGHTS = {
     "estimation": (("disparity-3dkbe.tar", "network-disparity.pytorch",
-                    "disparity-estimation-no-mask.tar", "disparity-estimation-mask.tar"),
+                    "disparity-estimation-no-mask.tar", "disparity-estimation-mask.tar",
+                    HUB_FOLDER),
                    "disparity-estimation.safetensors"),
     "refinement": (("refine-3dkbe.tar", "network-refinement.pytorch", "disparity-refinement.tar"),
                    "disparity-refinement.safetensors"),
@@ -46,7 +49,8 @@ def find_weights(role, given=None, models=FOLDER):
         return path
     trained, bundled = WEIGHTS[role]
     candidates = [models / "trained" / name for name in trained] + [models / "bundled" / bundled]
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates
+                 if path.is_file() or (path / "config.json").is_file()), None)
 
 
 def is_gpu_full(error):

@@ -1,1 +1,0 @@
-"""The scene of images/example.jpg: an autumn evening at a mountain lake, path traced."""
