@@ -15,6 +15,9 @@ except ImportError:  # Windows
 
 PARTIAL = ".partial-"  # hidden, so that a glob over results never meets a half-written file
 
+ADVICE = {errno.ENOSPC: "Free some space", errno.EDQUOT: "Free some space",
+          errno.EFBIG: "Make a smaller film", errno.ENAMETOOLONG: "Give a shorter name"}
+
 
 @contextlib.contextmanager
 def complete_or_absent(path):
@@ -29,7 +32,7 @@ def complete_or_absent(path):
     Raises:
         OSError: the folder is missing or not writable.
     """
-    path = Path(path)
+    path = real_path(path)  # a link is followed: what it points to is replaced
     temporary = _partial_beside(path)
     with _locked(temporary, temporary.touch):
         try:
@@ -63,6 +66,11 @@ def folder_complete_or_absent(path):
             os.replace(filled, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def real_path(path):
+    """Return the pathlib.Path without links on the way, also of what is not there yet."""
+    return Path(os.path.realpath(path))
 
 
 def remove_leftovers(folder):
@@ -111,7 +119,7 @@ def naming_write_errors(path):
         yield
     except OSError as error:
         what = error.strerror or str(error)
-        advice = "Free some space" if error.errno == errno.ENOSPC else "Make it writable"
+        advice = ADVICE.get(error.errno, "Make it writable")
         named = OSError(f"{path}: cannot be written: {what}. {advice} or choose another --out.")
         named.errno = error.errno
         raise named from error

@@ -5,6 +5,7 @@ Nothing heavy is imported here, so that --help answers at once.
 
 import argparse
 import math
+import re
 import sys
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -348,8 +349,17 @@ def _codec(out: Path, codec: str | None) -> str:
     """Choose the codec by the flag or by the suffix of --out; they must agree."""
     fitting = CODECS_BY_SUFFIX.get(out.suffix.lower())
     if fitting is None:
+        _check_folder_name(out)
         return codec or "h264"
     if codec and codec not in fitting:
         raise ValueError(f"--codec {codec} does not go into a {out.suffix} file.\n"
                          f"  Choose {' or '.join(fitting)}, or another suffix.")
     return codec or fitting[0]
+
+
+def _check_folder_name(out: Path) -> None:
+    """Refuse a name that was meant as a film's, of a kind that is not written."""
+    if re.fullmatch(r"\.[A-Za-z]\w{1,4}", out.suffix) and not out.is_dir():
+        raise ValueError(f"--out {out}: no film is written as {out.suffix}.\n"
+                         f"  Choose {', '.join(CODECS_BY_SUFFIX)}; a folder of that name must be "
+                         "there already.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utils import UsageError
-from utils.files import file_digest, remove_leftovers
+from utils.files import file_digest, real_path, remove_leftovers
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 
 # What is taken from a folder; a file named on the command line is tried whatever its suffix.
@@ -31,6 +31,19 @@ class Job(NamedTuple):
     def result(self, name):
         """Return the path of another result, such as preview.png."""
         return self.folder / (self.prefix + name)
+
+    def files(self, settings):
+        """Return the files that this job may write, besides those in `folders`."""
+        films = [self, self.matte()] if settings.matte else [self]
+        named = ["preview.png"] * settings.preview
+        named += ["disparity.png", "disparity.npy"] * settings.save_disparity
+        points = [self.folder / settings.export] if settings.export else []
+        return [job.video for job in films] + [self.result(name) for name in named] + points
+
+    def folders(self, settings):
+        """Return the folders that this job may replace."""
+        films = [self, self.matte()] if settings.matte else [self]
+        return [job.result("frames") for job in films if settings.write_frames]
 
     def matte(self):
         """Return the Job of the film's matte, such as 3d_kbe_matte.mp4 and matte_frames."""
@@ -57,6 +70,7 @@ def plan_run(settings, stdin=None):
         ValueError: there are no photos.
         UsageError: a flag that is for one photo, and there are several.
     """
+    from utils.cli.guard import check_results
     from utils.cli.plan import check_film
 
     check_film(settings, settings.size or ANY_SIZE)
@@ -70,6 +84,7 @@ def plan_run(settings, stdin=None):
     if batch and settings.export and settings.export.is_absolute():
         raise UsageError(f"--export {settings.export} is one file, and there are {len(jobs)} "
                          "photos.\n  Give a name, such as scene.ply: each photo's folder gets one.")
+    check_results(jobs, settings)
     return Run(jobs, batch)
 
 
@@ -133,11 +148,11 @@ def plan_jobs(photos, batch, out, suffix):
     if not batch:
         return [Job(photos[0], out, out / f"3d_kbe{suffix}", "")]
     jobs, taken = [], set()
-    stems = [photo.stem.lower() for photo in photos]
+    stems = [photo.stem.strip(". ").lower() for photo in photos]
     for photo in photos:
-        name = photo.stem
+        name = photo.stem.strip(". ") or "photo"  # "..jpg" must not lead out of the folder
         if stems.count(name.lower()) > 1:
-            name = f"{photo.stem}-{photo.suffix.lstrip('.').lower()}"
+            name = f"{name}-{photo.suffix.lstrip('.').lower()}"
         candidate, number = name, 2
         while candidate.lower() in taken:  # file systems may not tell upper from lower case
             candidate, number = f"{name}-{number}", number + 1
@@ -180,7 +195,7 @@ def prepare_folder(folder):
         OSError: it cannot be made or written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        real_path(folder).mkdir(parents=True, exist_ok=True)  # a link is followed
         remove_leftovers(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -1,0 +1,64 @@
+"""No result lands on anything of the user's: checked before any work is done."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from utils import UsageError
+from utils.cli.flags import FLAGS, Settings
+from utils.cli.jobs import Job
+from utils.files import real_path
+
+FRAME_NAME = re.compile(r"\d{5,}\.png")  # of a frame that we wrote
+
+
+def check_results(jobs: list[Job], settings: Settings) -> None:
+    """Refuse a run whose results would replace its inputs, each other, or a folder not ours.
+
+    Args:
+        jobs: all jobs of the run.
+        settings: of the run.
+    Raises:
+        UsageError: names the file, and what to type.
+    """
+    inputs = {real_path(path): said for path, said in _inputs(jobs, settings)}
+    taken: dict[Path, Job] = {}
+    for job in jobs:
+        for result in job.files(settings):
+            place = real_path(result)
+            if place in inputs:
+                raise UsageError(f"{result} would be overwritten by a result, and it is "
+                                 f"{inputs[place]}.\n  Choose another --out.")
+            if place in taken:
+                raise UsageError(f"{result} would be written twice, for {taken[place].photo} and "
+                                 f"{job.photo}.\n  Choose another --out or --export.")
+            taken[place] = job
+        for folder in job.folders(settings):
+            _check_folder(folder, inputs)
+
+
+def _inputs(jobs: list[Job], settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield what the run reads, and what it is."""
+    for job in jobs:
+        yield job.photo, "a photo of --in"
+    for name in ("depth", "like", "estim_path", "refine_path", "inpaint_path", "inpaint_depth"):
+        path = getattr(settings, name)
+        if path is None:
+            continue
+        flag = FLAGS[name].name
+        yield Path(path), f"what {flag} names"
+        if os.path.isdir(path):
+            yield from ((file, f"in the folder that {flag} names") for file in Path(path).iterdir())
+
+
+def _check_folder(folder: Path, inputs: dict[Path, str]) -> None:
+    """Refuse to replace a folder of frames unless it holds nothing but frames of ours."""
+    if not folder.exists():
+        return
+    for path in [folder] if not folder.is_dir() else sorted(folder.iterdir()):
+        known = inputs.get(real_path(path))
+        if known or not FRAME_NAME.fullmatch(path.name):
+            what = f"is {known}" if known else "is no frame of ours"
+            raise UsageError(f"--write-frames would replace the folder {folder}, and {path.name} "
+                             f"in it {what}.\n  Choose another --out, or move it away.")
