@@ -73,9 +73,9 @@ def test_default_film_has_148_frames_of_the_photos_size(photo, depth, tmp_path, 
     assert len(frames) == 148
     assert frames[0].shape == (72, 96, 3)
     out = capsys.readouterr()
-    assert re.fullmatch(r".*3d_kbe\.mp4: 148 frames of 96x72 in .* s \(read .*\); depth file .*, "
-                        r"inpainting .*\n", out.out)
+    assert re.fullmatch(r".*3d_kbe\.mp4: 148 frames of 96x72 in \d+\.\d s\n", out.out)
     assert "taken as disparity" in out.err
+    assert re.search(r"kbe\.py: depth file .*, inpainting by rule\n", out.err), "weights are said"
     differences = [np.abs(a.astype(int) - b).mean() for a, b in zip(frames, frames[1:] + frames[:1],
                                                                      strict=True)]
     assert min(differences) > 0, "two frames in a row are the same"
@@ -271,6 +271,64 @@ def test_windows_are_pixels_of_the_photo_even_if_it_is_scaled(photo, depth, tmp_
              for size in (0, 48)]
     assert plans[0]["start"] == plans[1]["start"]
     assert plans[1]["worked_on"] == "48x36"
+
+
+def test_a_centre_of_zero_is_not_taken_for_none(photo, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path, "--autozoom", "--startU", 0) == 2
+    assert "the start window leaves the image" in capsys.readouterr().err
+
+
+def test_advice_names_the_number_that_was_given(photo, tmp_path, capsys):
+    for given, named in (("--startW", "--startW"), ("--startH", "--startH")):
+        assert run("--in", photo, "--out", tmp_path, "--2d", given, 900) == 2
+        assert f"Make {named} smaller" in capsys.readouterr().err
+
+
+def test_missing_depth_map_is_told_by_a_dry_run(photo, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path, "--depth", "no.png", "--dry-run") == 1
+    assert "--depth no.png: there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--estim-path", "--refine-path", "--inpaint-path"])
+def test_weights_that_would_not_be_used_are_refused(photo, depth, tmp_path, capsys, flag):
+    assert run("--in", photo, "--out", tmp_path, "--2d", flag, "x") == 2
+    assert f"--2d and {flag}" in capsys.readouterr().err
+    if flag != "--inpaint-path":
+        assert run("--in", photo, "--out", tmp_path, *depth, flag, "x") == 2
+        assert f"--depth and {flag}" in capsys.readouterr().err
+
+
+def test_a_failed_photo_has_its_line_on_standard_output(photo, tmp_path, capsys):
+    (tmp_path / "bad.png").write_bytes(b"no photo")
+    assert run("--in", photo, tmp_path / "bad.png", "--out", tmp_path / "o", "--2d", *SHORT) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[1].startswith(f"{tmp_path / 'bad.png'}: failed: ")
+
+
+def test_version(capsys):
+    assert run("--version") == 0
+    assert re.fullmatch(r"kbe\.py \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&-", "2>&- <&-"])
+def test_films_are_made_without_standard_streams(photo, depth, tmp_path, closed):
+    """As daemons and some job schedulers start programs."""
+    words = [sys.executable, ROOT / "kbe.py", "--in", photo, "--out", tmp_path / "o", *depth,
+             *SHORT]
+    command = " ".join(f"'{word}'" for word in words)
+    assert subprocess.run(["sh", "-c", f"{command} {closed}"], stdout=subprocess.DEVNULL,
+                          timeout=200).returncode == 0
+    assert (tmp_path / "o" / "3d_kbe.mp4").is_file()
+
+
+def test_names_that_the_outputs_encoding_lacks_are_escaped(photo, tmp_path):
+    strange = tmp_path / "caf\u00e9 \u732b.png"
+    strange.write_bytes(photo.read_bytes())
+    process = spawn("--in", strange, photo, "--out", tmp_path / "o", "--2d", *SHORT,
+                    env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert "caf\\xe9 \\u732b" in out and len(out.splitlines()) == 2
 
 
 # -- wrong usage ----------------------------------------------------------------------------------

@@ -32,13 +32,26 @@ class CropWindow:
                 self.center_u + self.width / 2, self.center_v + self.height / 2)
 
 
-def check_window(window, image_size, name):
+class WindowNumbers(NamedTuple):
+    """What the user gave for one window; None is to be completed."""
+
+    u: float | None = None
+    v: float | None = None
+    w: float | None = None
+    h: float | None = None
+
+
+NOT_GIVEN = WindowNumbers()
+
+
+def check_window(window, image_size, name, numbers=NOT_GIVEN):
     """Raise ValueError unless `window` has an area and lies inside the photo.
 
     Args:
         window: CropWindow.
         image_size: (height, width) of the photo, px.
         name: "start" or "end", also the stem of the flags that the message names.
+        numbers: WindowNumbers that the user gave: what is advised is to change those.
     """
     height, width = image_size
     if not (window.width >= 1 and window.height >= 1):
@@ -57,7 +70,14 @@ def check_window(window, image_size, name):
                 f"the {name} window leaves the image: centre ({window.center_u:g}, "
                 f"{window.center_v:g}), size {window.width:g}x{window.height:g} spans "
                 f"{axis} {low:g}..{high:g}, image is {width}x{height}.\n"
-                f"  {room} --{name}{extent} smaller.")
+                f"  {room} --{name}{_given_extent(numbers, extent)} smaller.")
+
+
+def _given_extent(numbers, extent):
+    """W or H: whichever the user gave, if that is only one of them."""
+    if (numbers.w is None) == (numbers.h is None):
+        return extent
+    return "H" if numbers.w is None else "W"
 
 
 def aspect_box(image_size, aspect):
@@ -68,16 +88,6 @@ def aspect_box(image_size, aspect):
     return (width / aspect, width) if aspect > width / height else (height, height * aspect)
 
 
-class WindowNumbers(NamedTuple):
-    """What the user gave for one window; None is to be completed."""
-
-    u: float | None = None
-    v: float | None = None
-    w: float | None = None
-    h: float | None = None
-
-
-NOT_GIVEN = WindowNumbers()
 # (divisor that gives the centre, share that gives the size) of each end, by dolly: SPEC 7.
 _DEFAULTS = {
     False: ((2.15, 0.90), (1.85, 0.85)),
@@ -115,7 +125,7 @@ def complete_windows(image_size, start=NOT_GIVEN, end=NOT_GIVEN, dolly=False, as
             notes.append(f"the {name} window {window.width:g}x{window.height:g} becomes "
                          f"{window.width:g}x{height:g}, to have the film's shape")
             window = CropWindow(window.center_u, window.center_v, window.width, height)
-        check_window(window, image_size, name)
+        check_window(window, image_size, name, numbers)
         windows.append(window)
     return windows[0], windows[1], box[1] / box[0], tuple(notes)
 

@@ -85,7 +85,8 @@ def report_all(results: Iterable[dict[str, Any]], total: int, as_json: bool, bat
         for result in tqdm(results, total=total, unit="photo",
                            disable=hide_bar() if batch else True):
             failed += "error" in result
-            report(result, as_json, out)
+            with tqdm.external_write_mode(file=out):  # or the line would run into the bar
+                report(result, as_json, out)
     if failed:
         log.error("%d of %d photos failed.", failed, total)
     return 1 if failed else 0
@@ -95,24 +96,22 @@ def report(result: dict[str, Any], as_json: bool, out: TextIO) -> None:
     """Print the result of one photo to standard output, where nothing else goes."""
     if as_json:
         print(json.dumps(result), file=out, flush=True)
-    elif "error" not in result:
+    else:
         print(_sentence(result), file=out, flush=True)
 
 
 def _sentence(result: dict[str, Any]) -> str:
     """Say in one line what --json says in one object."""
+    if "error" in result:
+        return f"{result['photo']}: failed: {result['error'].splitlines()[0]}"
     if "dry_run" in result:
         return "\n".join([f"{result['photo']}:"] + [
             f"  {name}: {value}" for name, value in result.items()
             if name not in ("photo", "dry_run")])
     if result.get("skipped"):
         return f"{result['video']}: skipped, made of the same photo, settings and weights"
-    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result["seconds"].items()
-                       if name != "total")
-    weights = ", ".join(f"{role} {name}" for role, name in result["weights"].items())
     return (f"{result['video']}: {result['frames']} frames of "
-            f"{result['width']}x{result['height']} in {result['seconds']['total']:.1f} s "
-            f"({stages}); {weights}")
+            f"{result['width']}x{result['height']} in {result['seconds']['total']:.1f} s")
 
 
 class Stopwatch:

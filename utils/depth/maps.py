@@ -24,6 +24,8 @@ def find_map(maps, photo):
         return None
     maps = Path(maps).expanduser()
     if not maps.is_dir():
+        if not maps.exists():
+            raise ValueError(f"--depth {maps}: there is no such file or folder.")
         return maps
     found = sorted(path for path in maps.iterdir() if path.stem == photo.stem)
     if not found:

@@ -1,16 +1,20 @@
 """The networks of one run: which weights files, loaded once, and what is said about them."""
 
+import logging
 from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 
+from kernels.threads import thread_count
 from models import FOLDER
 from utils import UsageError
 from utils.depth.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
 from utils.files import file_digest
 from utils.weights.download import HUB_FOLDER
 from utils.weights.loading import load_estimator, load_network
+
+log = logging.getLogger("kbe")
 
 # Per role: files in models/trained/ in the order in which they are taken (trained by the user, the
 # paper's, those of the first reimplementation, a folder from the Hugging Face hub), then the file
@@ -166,5 +170,9 @@ def choose_networks(settings, device=None):
             if estimation is None:
                 raise ValueError("no weights for depth estimation.\n  Run ./download_models.sh, or "
                                  "pass --estim-path FILE, or --depth FILE, or --2d.")
-    return Networks(estimation, refinement, inpainting, inpaint_depth,
-                    choose_device(device or settings.device), settings.trust_checkpoint)
+    torch.set_num_threads(min(torch.get_num_threads(), thread_count()))  # a container's share
+    networks = Networks(estimation, refinement, inpainting, inpaint_depth,
+                        choose_device(device or settings.device), settings.trust_checkpoint)
+    log.info("%s", ", ".join(f"{role} {name}" for role, name in
+                             networks.describe(settings).items()))
+    return networks
