@@ -13,10 +13,13 @@ models/trained: <type>-<save name>.tar, and beside it .json, .curve.png and .pan
 
 import argparse
 import dataclasses
+import importlib
 import json
 import logging
 import os
 import sys
+
+from models.registry import sizes
 
 # `name` is for display and --dataset only. `path` holds images/ and depth/ with the same stems, or
 # shards of synthetic scenes. `param`: baseline in the unit of the depth, focal length in px of the
@@ -46,7 +49,13 @@ DATASETS = [
     },
 ]
 
-MODES = ("estimation", "refinement", "inpainting", "inpainting_ref")
+TRAINERS = {  # of each mode: module:Class
+    "estimation": "utils.training.estimation:EstimationTrainer",
+    "refinement": "utils.training.refinement:RefinementTrainer",
+    "inpainting": "utils.training.inpainting:InpaintingTrainer",
+    "inpainting_ref": "utils.training.adversarial:AdversarialTrainer",
+}
+MODES = tuple(TRAINERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +63,11 @@ class Settings:
     """Everything that a run depends on, as the parser resolved it; saved beside the checkpoint."""
 
     training_mode: str
-    network: str
+    network: str | None  # None: as its checkpoint says
     mask_loss: str
     mask_loss_dataset: str | None
-    depth_loss: str
-    log_weight: float
+    depth_loss: str | None
+    weights: dict  # of every loss of the mode
     freeze_encoder: int
     trim: float
     partial_conv: bool
@@ -76,11 +85,11 @@ class Settings:
     n_epochs: int
     steps: int | None
     batch_size: int
-    lr_estimation: float
+    lr_estimation: float | None
     lr_encoder: float | None
     weight_decay: float
-    lr_refinement: float
-    lr_inpaint: float
+    lr_refinement: float | None
+    lr_inpaint: float | None
     lr_discriminator: float
     balance_steps: int
     pretrain_steps: int
@@ -123,8 +132,9 @@ def add_network_options(parser):
     group = parser.add_argument_group("what to train")
     group.add_argument("--training-mode", choices=MODES, default="estimation",
                        help="network to train (default: %(default)s)")
-    group.add_argument("--network", choices=("compact", "paper"), default="compact",
-                       help="small enough for any machine, or as published (default: %(default)s)")
+    group.add_argument("--network", choices=sizes(),
+                       help="compact is small enough for any machine, paper as published (default: "
+                       "compact; for inpainting_ref as --model-path)")
     group.add_argument("--model-path", metavar="FILE",
                        help="weights to start from, needed for inpainting_ref; for refinement: the "
                        "estimation network whose guesses are refined (else degraded truth is)")
@@ -139,9 +149,11 @@ def add_network_options(parser):
                        help="estimation, where the scale is known: invariant to scale and shift as "
                        "elsewhere, or the reference's ordinal and gradient loss (default: ssi for "
                        "compact, reference for paper)")
-    group.add_argument("--log-weight", type=float, default=0.0, metavar="W",
-                       help="estimation, where the scale is known: weight of the mean error of log "
-                       "disparity, which leaves the shift no freedom (default: %(default)s)")
+    group.add_argument("--weight", type=loss_weight, action="append", default=[],
+                       metavar="NAME=VALUE",
+                       help="weight of a loss, again for each; --dry-run shows their names and "
+                       "weights. For example log=1 in estimation: the mean error of log disparity "
+                       "where the scale is known, which leaves the shift no freedom")
     group.add_argument("--freeze-encoder", type=int, default=0, metavar="N",
                        help="estimation: leave the first N of the compact encoder's 19 layers as "
                        "they are (default: %(default)s)")
@@ -187,10 +199,13 @@ def add_optimisation_options(parser):
     group.add_argument("--steps", type=int, metavar="N", help="stop after N steps instead")
     group.add_argument("--batch-size", type=int, default=8, metavar="N",
                        help="photos per step and process (default: %(default)s)")
-    for name, default in (("estimation", 1e-4), ("refinement", 1e-5), ("inpaint", 1e-4),
-                          ("discriminator", 5e-5)):
-        group.add_argument(f"--lr-{name}", type=float, default=default, metavar="LR",
-                           help="learning rate (default: %(default)s)")
+    for name, published, compact in (("estimation", 1e-4, 6e-4), ("refinement", 1e-5, 1e-3),
+                                     ("inpaint", 1e-4, 1e-3)):
+        group.add_argument(f"--lr-{name}", type=float, metavar="LR",
+                           help=f"learning rate (default: {published:g} for paper, {compact:g} for "
+                           "compact)")
+    group.add_argument("--lr-discriminator", type=float, default=5e-5, metavar="LR",
+                       help="learning rate (default: %(default)s)")
     group.add_argument("--lr-encoder", type=float, metavar="LR",
                        help="estimation: learning rate of the compact encoder (default: as "
                        "--lr-estimation)")
@@ -264,18 +279,26 @@ def crop_sizes(text):
     return tuple(crop_size(part) for part in text.split(","))
 
 
+def loss_weight(text):
+    """Parse NAME=VALUE into a pair."""
+    name, equals, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, as in log=1") from None
+
+
 def read_settings(arguments):
     """Resolve a command line to Settings; ValueError for combinations that cannot work."""
     options = vars(make_parser().parse_args(arguments))
-    dry_run = options.pop("dry_run")
+    dry_run, given = options.pop("dry_run"), dict(options.pop("weight"))
     adversarial = options["training_mode"] == "inpainting_ref"
     options["crop"] = options["crop"] or ((288, 384) if adversarial else (192, 256))
-    options["depth_loss"] = options["depth_loss"] or (
-        "ssi" if options["network"] == "compact" else "reference"
-    )
-    settings = Settings(**options)
+    if not adversarial:  # there the checkpoint decides
+        options["network"] = options["network"] or "compact"
+    settings = Settings(**options, weights=given)
     check_settings(settings)
-    return settings, dry_run
+    return trainer_of(settings.training_mode).settle(settings), dry_run
 
 
 def check_settings(settings):
@@ -374,15 +397,8 @@ def make_trainer(settings):
 
 def trainer_of(mode):
     """The trainer class of a mode."""
-    if mode == "estimation":
-        from utils.training.estimation import EstimationTrainer as kind
-    elif mode == "refinement":
-        from utils.training.refinement import RefinementTrainer as kind
-    elif mode == "inpainting":
-        from utils.training.inpainting import InpaintingTrainer as kind
-    else:
-        from utils.training.adversarial import AdversarialTrainer as kind
-    return kind
+    module, name = TRAINERS[mode].split(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def training_data(settings, sets, held_out=None, second_view=False):

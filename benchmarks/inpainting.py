@@ -39,8 +39,7 @@ from benchmarks.depth import image_tensor, network_estimator, read_photo, read_p
 from utils.camera import unproject
 from utils.filters import binary_median
 from utils.scene.edges import surface_mask
-from utils.scene.filling import fill_from_far
-from utils.scene.inpainting import features_to_render, network_arguments
+from utils.scene.filling import far_guesses, fill_from_far
 from utils.training import metrics
 
 RADIUS_PX = 3  # of OpenCV's methods
@@ -236,11 +235,11 @@ def by_network(path, device="cpu"):
     @torch.inference_mode()
     def fill(holed):
         pair = holed.pair
-        features, statistics = features_to_render(
-            network, pair.image.to(device), pair.disparity.to(device)
+        features, statistics = network.to_render(
+            pair.image.to(device), pair.disparity.to(device)
         )
         view, known = (x.to(device) for x in second_view(pair, features.cpu()))
-        filled = network(*network_arguments(network, view, known, statistics))
+        filled = network(*network.arguments(view, known, statistics, far_guesses))
         return filled.image.float().cpu(), filled.disparity.float().cpu()
 
     return fill

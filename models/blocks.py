@@ -15,6 +15,40 @@ from torch.nn import functional
 EPSILON = 1e-7  # added to every standard deviation, as the weights were trained
 
 
+def initialise(network, gain):
+    """Xavier normal on all convolution weights, as the published networks began."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_normal_(module.weight, gain)
+    return network
+
+
+def size_in(shapes, key, axis, usual):
+    """A size off one shape of a state dict, or the usual one where the key is missing."""
+    shape = shapes.get(key, ())
+    return shape[axis] if len(shape) > axis else usual
+
+
+def grid_widths(shapes, activation):
+    """Channels of each grid row, off the first activation of one of the row's three laterals."""
+    widths = []
+    while True:
+        row = len(widths)
+        laterals = (f"{row}x{column} - {row}x{column + 1}.{activation}" for column in range(3))
+        width = next((shapes[key][0] for key in laterals if shapes.get(key)), None)
+        if width is None:
+            return tuple(widths)
+        widths.append(width)
+
+
+def unet_widths(shapes, entry, usual):
+    """Channels of each row of a U-Net that begins with the Residual `entry` and has `downs`."""
+    widths = [size_in(shapes, f"{entry}.moduleMain.0.weight", 0, usual)]
+    while shape := shapes.get(f"downs.{len(widths) - 1}.moduleMain.1.weight"):
+        widths.append(shape[0])
+    return widths
+
+
 def conv3(entering, leaving, stride=1):
     """Return a 3x3 convolution that keeps the size (stride 2: half of it, rounded up)."""
     return nn.Conv2d(entering, leaving, kernel_size=3, stride=stride, padding=1)

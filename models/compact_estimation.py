@@ -7,10 +7,13 @@ The encoder follows MobileNetV2 (Sandler et al., CVPR 2018) with batch norm fold
 convolutions and TensorFlow's SAME padding, so that ImageNet weights of that kind load by key.
 """
 
+import math
+
 from torch import nn
 from torch.nn import functional
 
-from models.blocks import Residual
+from models.blocks import Residual, size_in
+from models.roles import Estimator, scaled_size
 
 # expansion, channels, repeats, stride of the first: table 2 of the MobileNetV2 paper
 STAGES = (
@@ -25,6 +28,10 @@ STAGES = (
 TAPS = (1, 3, 6, 13, 18)  # the last layer at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image
 TAP_CHANNELS = (16, 24, 32, 96, 1280)
 COARSEST = 32  # the image is padded to a multiple of this
+WIDTHS = (24, 40, 64, 128, 192)
+# It sees no more pixels than 320x240, and a panorama no lower than this: measured on crops of
+# NYU v2, where a square does best at 256 px and a strip of 3.3 : 1 at 384x116.
+LONG_SIDE, AREA, SHORT_SIDE = 320, 320 * 240, 128
 
 
 class SameConv(nn.Conv2d):
@@ -134,10 +141,15 @@ class UpColumn(nn.Module):
         return column
 
 
-class CompactDisparity(nn.Module):
+class CompactDisparity(Estimator, nn.Module):
     """Relative disparity of one photo, at half its size, on any machine."""
 
-    def __init__(self, widths=(24, 40, 64, 128, 192), columns=2):
+    label = "a compact disparity network"
+    pattern = r"^encoder\."
+    colour_axes = (("encoder.features.0.0.weight", 1),)
+    learning_rate = 6e-4
+
+    def __init__(self, widths=WIDTHS, columns=2):
         """Make the network with random weights.
 
         Args:
@@ -159,6 +171,25 @@ class CompactDisparity(nn.Module):
             nn.ReLU(), nn.Conv2d(widths[0], widths[0], 3, padding=1),
             nn.ReLU(), nn.Conv2d(widths[0], 1, 3, padding=1), nn.Softplus(),
         )
+
+    @classmethod
+    def from_shapes(cls, shapes):
+        """Take the widths off the laterals, and count the columns."""
+        widths = [size_in(shapes, f"laterals.{row}.weight", 0, usual)
+                  for row, usual in enumerate(WIDTHS)]
+        columns = {key.split(".")[1] for key in shapes if key.startswith("columns.")}
+        return cls(widths, columns=len(columns))
+
+    @staticmethod
+    def working_size(size):
+        """Return (height, width) at which it looks at a photo of `size`."""
+        long_side = min(LONG_SIDE, math.sqrt(AREA * max(size) / min(size)))
+        panorama = min(2 * LONG_SIDE, SHORT_SIDE * max(size) / min(size))
+        return scaled_size(size, max(long_side, panorama))
+
+    def predict(self, image):
+        """Estimate disparity (B, 1, h, w) of (B, 3, H, W), mirrored too."""
+        return self.predict_mirrored_too(image)
 
     def forward(self, image):
         """Estimate the disparity of each photo.

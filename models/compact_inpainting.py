@@ -4,15 +4,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.blocks import Down, Residual, Up, conv3, crop_like, measure_statistics
+from models.blocks import Down, Residual, Up, conv3, crop_like, measure_statistics, unet_widths
 from models.pointcloud_inpainting import Inpainting
+from models.roles import Inpainter
 
 GUESSES = 3  # fillings by rule that it is shown, see utils.scene.filling.far_guesses
 LAST_GUESS_FIRST = 2.0  # what the last guess counts before training, as the others' 0: 79 %
 FOLD = 2  # it works at half the resolution, with blocks of 2x2 pixels as channels
 
 
-class CompactInpaint(nn.Module):
+class CompactInpaint(Inpainter, nn.Module):
     """Fill the holes of a view, given several fillings by rule, in colour and disparity.
 
     For each pixel it decides how to mix the guesses, and what to add to the mixture. It starts with
@@ -25,6 +26,14 @@ class CompactInpaint(nn.Module):
     Args:
         widths: channels at 1/2, 1/4, 1/8, ... of the resolution.
     """
+
+    label = "a compact inpainting network"
+    pattern = r"^(entry|downs|ups|exit)\."
+    keeps_known = True
+    learning_rate = 1e-3
+    # It differs from its rules in little, and style alone would make it paint what looks busy; its
+    # disparity is to be right rather than of the right slope.
+    loss_weights = {"style": 15, "ord": 0.02, "grad": 2}
 
     def __init__(self, widths=(32, 48, 80, 128)):
         """Make the network with random weights."""
@@ -43,6 +52,15 @@ class CompactInpaint(nn.Module):
         nn.init.zeros_(self.exit[-1].bias)
         with torch.no_grad():
             self.exit[-1].bias[FOLD**2 * (GUESSES - 1) : FOLD**2 * GUESSES] = LAST_GUESS_FIRST
+
+    @classmethod
+    def from_shapes(cls, shapes):
+        """Take the widths off the entry and the way down."""
+        return cls(unet_widths(shapes, "entry", 32))
+
+    def arguments(self, view, mask, statistics, guess):
+        """The holes as the rules fill them, and the mask."""
+        return guess(view, mask), mask
 
     def forward(self, guesses, mask):
         """Return the filled image, the filled disparity and the mask that was given."""

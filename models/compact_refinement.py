@@ -4,7 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.blocks import Down, Residual, Up, conv3, crop_like, normalise
+from models.blocks import Down, Residual, Up, conv3, crop_like, normalise, unet_widths
+from models.roles import REFINEMENT_SIDE, Refiner, scaled_size
 
 FOLD = 2  # it works at half the resolution at most, with blocks of 2x2 pixels as channels
 COARSE = 4  # a pixel of the estimate covers this many pixels of the photo
@@ -12,7 +13,7 @@ RINGS = (1, 3, 6)  # how far around a pixel its candidates lie, in pixels of the
 STAY = 3.2  # what the estimate right here counts before training, as the others' 0: half of all
 
 
-class CompactRefine(nn.Module):
+class CompactRefine(Refiner, nn.Module):
     """Bring coarse disparity to the resolution, and the edges, of the photograph.
 
     An estimate knows how far things are, and only roughly where they end. So this network invents
@@ -34,6 +35,12 @@ class CompactRefine(nn.Module):
         widths: channels at 1/2, 1/4, 1/8, ... of the resolution.
     """
 
+    label = "a compact refinement network"
+    pattern = r"^(photo|estimate|choice)\."
+    weighs_candidates = True
+    learning_rate = 1e-3
+    loss_weights = {"choice": 1.0, "ord": 1 / 6, "grad": 0.0}
+
     def __init__(self, widths=(24, 40, 64, 64)):
         """Make the network with random weights."""
         super().__init__()
@@ -50,6 +57,17 @@ class CompactRefine(nn.Module):
         nn.init.zeros_(self.choice[-1].bias)
         with torch.no_grad():
             self.choice[-1].bias[: FOLD**2] = STAY
+
+    @classmethod
+    def from_shapes(cls, shapes):
+        """Take the widths off the entry of the photo and the way down."""
+        return cls(unet_widths(shapes, "photo", 24))
+
+    @staticmethod
+    def working_size(size, estimate_size):
+        """Its candidates lie at distances that only fit at COARSE times the estimate."""
+        side = min(REFINEMENT_SIDE, max(size), COARSE * max(estimate_size))
+        return scaled_size(size, side, multiple=4)
 
     def forward(self, image, disparity, statistics=None, details=False):
         """Return disparity at the size of the image, and more if details are asked for."""

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models.features import VGG16Partial
+from models.roles import Network
 
 SLOPE = 0.2
 
@@ -84,7 +85,7 @@ class Discriminator(nn.Module):
         return self.outConv(self.net(image))
 
 
-class MPDDiscriminator(nn.Module):
+class MPDDiscriminator(Network, nn.Module):
     """Three patch discriminators of a picture and its disparity, at 1/4 and 1/8 resolution.
 
     At every scale it sees VGG-16 features of the picture beside its own of both; the main one has a
@@ -98,6 +99,9 @@ class MPDDiscriminator(nn.Module):
         extractor: VGG16Partial to look through, pretrained and normalising at best; None makes one
             with random weights, in which case the state dict should bring its own.
     """
+
+    label = "a discriminator"
+    pattern = r"^(outConv|Dmain|localD1)\."
 
     def __init__(self, *, extractor=None):
         """Make the pyramid around an extractor, and its three heads."""

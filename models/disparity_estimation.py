@@ -5,8 +5,9 @@ import math
 import torch
 from torch import nn
 
-from models.blocks import GridNetwork, Residual, conv3
-from models.features import normalise_imagenet
+from models.blocks import GridNetwork, Residual, conv3, grid_widths, initialise, size_in
+from models.features import from_torchvision, normalise_imagenet
+from models.roles import Convention, Estimator, Network
 
 # Per pooling stage: channels, and torchvision's index of each convolution in `vgg19_bn().features`.
 VGG19_STAGES = (
@@ -18,7 +19,7 @@ VGG19_STAGES = (
 SEMANTICS_ROW = 3  # the grid row at 1/16 resolution, where the semantics join
 
 
-class Semantics(nn.Module):
+class Semantics(Network, nn.Module):
     """VGG-19 with batch normalisation up to its fourth pooling: never trained, no gradient.
 
     forward(image) -> features
@@ -32,6 +33,9 @@ class Semantics(nn.Module):
     Source: Simonyan and Zisserman, arXiv:1409.1556; weights by torchvision.
     """
 
+    label = "VGG-19 with batch normalisation"
+    pattern = r"^(moduleVgg\.|features\.1\.running_mean)"
+
     def __init__(self, *, channel_order="bgr"):
         """Make the network with random weights."""
         super().__init__()
@@ -40,6 +44,15 @@ class Semantics(nn.Module):
         self.channel_order = channel_order
         self.moduleVgg = _vgg19_features()
         self.eval()
+
+    @classmethod
+    def from_shapes(cls, shapes):
+        """Return the network for RGB, which everything of ours feeds."""
+        return cls(channel_order="rgb")
+
+    def own_names(self, state):
+        """Take torchvision's names too."""
+        return from_torchvision(self, state)
 
     def train(self, mode=True):
         """Stay in eval mode whatever is asked: these running statistics are not ours to move."""
@@ -68,7 +81,7 @@ def _vgg19_features():
     return stages
 
 
-class Disparity(GridNetwork):
+class Disparity(Estimator, GridNetwork):
     """Coarse disparity: a grid over the colours at half resolution, joined by the semantics.
 
     forward(image, semantics) -> disparity
@@ -80,14 +93,21 @@ class Disparity(GridNetwork):
         widths: channels of each row, from 1/2 resolution downwards; at least four rows.
         semantics_channels: channels of the second input.
 
-    Two attributes say what its weights saw in training, for Estimation and load_estimator:
-    `value_range` of the images, and `semantics_order`, the channel_order of Semantics beside it.
+    Two attributes say what its weights saw in training, which Estimation gives them: `value_range`
+    of the images, and `semantics_order`, the channel_order of Semantics beside it.
 
     Raises:
         ValueError: too few rows, or semantics that do not fit the image.
     Source: arXiv:1909.05483, section 3.1.
     """
 
+    label = "a disparity network"
+    pattern = r"^(moduleSemantics\.|4x0 - )"
+    published_widths = (32, 48, 64, 512, 512, 512)
+    colour_axes = (("moduleImage.weight", 1),)
+    foreign = Convention("RGB", (-1.0, 1.0), "bgr")
+    companion = "semantics"
+    depth_loss = "reference"
     value_range = (0.0, 1.0)
     semantics_order = "rgb"
 
@@ -102,6 +122,27 @@ class Disparity(GridNetwork):
         self.moduleSemantics = conv3(semantics_channels, widths[SEMANTICS_ROW])
         self.add_grid(widths)
         self.moduleDisparity = Residual(widths[0], widths[0], 1, activate_first=False)
+
+    @classmethod
+    def from_shapes(cls, shapes):
+        """Take the widths off the grid's rows."""
+        channels = size_in(shapes, "moduleSemantics.weight", 1, 512)
+        return cls(grid_widths(shapes, "moduleMain.0.weight"), semantics_channels=channels)
+
+    @classmethod
+    def fresh(cls, size):
+        """Return a new network to be trained, as the published one began."""
+        return initialise(cls(), 1.4)
+
+    def expect(self, convention):
+        """Remember what the weights saw in training."""
+        self.value_range = convention.value_range
+        self.semantics_order = convention.semantics_order
+
+    def joined(self, companion):
+        """Return the Estimation of this network and its Semantics."""
+        companion.channel_order = self.semantics_order
+        return Estimation(companion, self)
 
     def forward(self, image, semantics):
         """Return disparity at half the size of the image."""
@@ -118,7 +159,7 @@ class Disparity(GridNetwork):
         return self.moduleDisparity(finest)
 
 
-class Estimation(nn.Module):
+class Estimation(Estimator, nn.Module):
     """Semantics and Disparity as one network, so that every estimator takes just a photo.
 
     forward(image) -> disparity
@@ -134,6 +175,10 @@ class Estimation(nn.Module):
         """Join the two; neither is copied."""
         super().__init__()
         self.semantics, self.disparity = semantics, disparity
+
+    def working_size(self, size):
+        """Return (height, width) at which the grid looks at a photo of `size`."""
+        return self.disparity.working_size(size)
 
     def forward(self, image):
         """Return disparity at half the size of the image."""

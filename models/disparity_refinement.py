@@ -3,10 +3,11 @@
 import torch
 from torch import nn
 
-from models.blocks import Down, Residual, Up, normalise, resize_like
+from models.blocks import Down, Residual, Up, initialise, normalise, resize_like, size_in
+from models.roles import Refiner
 
 
-class Refine(nn.Module):
+class Refine(Refiner, nn.Module):
     """Upsample disparity fourfold, guided by the photograph at three resolutions.
 
     forward(image, disparity, statistics=None) -> disparity
@@ -24,6 +25,12 @@ class Refine(nn.Module):
     have retrained. The published weights need RefinePretrained.
     """
 
+    label = "a refinement network without shortcuts"
+    pattern = r"^module(Refine|ImageOne|DisparityOne|DisparityFou)\."
+    colour_axes = (
+        ("moduleImageOne.moduleMain.0.weight", 1), ("moduleImageOne.moduleShortcut.weight", 1),
+    )
+    learning_rate = 1e-5
     shortcut = False
 
     def __init__(self, widths=(24, 48, 96)):
@@ -38,6 +45,19 @@ class Refine(nn.Module):
         self.moduleDisparityThr = Up(half + quarter, half, half)
         self.moduleDisparityFou = self._entry(fine + half, fine, fine)
         self.moduleRefine = self._entry(fine, fine, 1)
+
+    @classmethod
+    def from_shapes(cls, shapes):
+        """Take the width of each resolution off the last convolution of the way down."""
+        steps = ("moduleImageOne.moduleMain.2", "moduleImageTwo.moduleMain.3",
+                 "moduleImageThr.moduleMain.3")
+        return cls([size_in(shapes, f"{step}.weight", 0, usual)
+                    for step, usual in zip(steps, (24, 48, 96), strict=True)])
+
+    @classmethod
+    def fresh(cls, size):
+        """Return a new network to be trained, as the published one began."""
+        return initialise(cls(), 1.4)
 
     def _entry(self, entering, middle, leaving):
         return Residual(entering, middle, leaving, activate_first=False, shortcut=self.shortcut)
@@ -59,6 +79,9 @@ class Refine(nn.Module):
 class RefinePretrained(Refine):
     """Refine with shortcuts around its entries and its head: the form of the published weights."""
 
+    label = "a refinement network"
+    pattern = r"^module(Refine|ImageOne|DisparityOne|DisparityFou)\.moduleShortcut\."
+    published_widths = (24, 48, 96)
     shortcut = True
 
 

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from models.compact_estimation import COARSEST
+from models.roles import Network
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1], as all torchvision weights expect
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -24,7 +25,22 @@ def normalise_imagenet(image):
     return (image - mean[:, None, None]) / std[:, None, None]
 
 
-class VGG16Partial(nn.Module):
+def from_torchvision(network, state):
+    """Return a state dict in torchvision's names under those of a VGG network of ours.
+
+    Torchvision's files hold more layers than we use, and older ones lack the batch counters, which
+    nothing reads. What is named as ours already stays as it is.
+    """
+    wanted = network.state_dict()
+    if any(key.startswith("features.") for key in state):
+        names = {key: "features." + ".".join(key.split(".")[-2:]) for key in wanted}
+        state = {key: state[name] for key, name in names.items() if name in state}
+    counters = {key: torch.zeros((), dtype=torch.long) for key in wanted
+                if key.endswith("num_batches_tracked")}
+    return counters | state
+
+
+class VGG16Partial(Network, nn.Module):
     """VGG-16 up to its third pooling, frozen: gradients reach the image, never the weights.
 
     forward(image) -> three feature maps
@@ -38,12 +54,24 @@ class VGG16Partial(nn.Module):
     Source: Simonyan and Zisserman, arXiv:1409.1556; weights by torchvision.
     """
 
+    label = "VGG-16"
+    pattern = r"^(slice1\.|features\.0\.weight)"
+
     def __init__(self, *, normalise=False):
         """Make the network with random weights."""
         super().__init__()
         self.normalise = normalise
         self.slice1, self.slice2, self.slice3 = (_slice(layers) for layers in SLICES)
         self.requires_grad_(False)
+
+    @classmethod
+    def from_shapes(cls, shapes):
+        """Return the network for pretrained weights."""
+        return cls(normalise=True)
+
+    def own_names(self, state):
+        """Take torchvision's names too."""
+        return from_torchvision(self, state)
 
     def forward(self, image):
         """Return the three feature maps, finest first."""

@@ -130,8 +130,25 @@ class PartialInpaint(Inpaint):
     Heads and shortcuts see no mask, as in the reference. The result holds the mask that was given.
     """
 
+    label = "a partial-convolution inpainting network"
+    pattern = r"^(moduleInput|0x0 - 0x1)\.conv1\."
+    published_widths = None
+    colour_axes = (
+        ("moduleContext.0.weight", 1),
+        ("moduleInput.conv1.weight", 1), ("moduleInput.moduleShortcut.weight", 1),
+        ("moduleImage.conv2.weight", 0), ("moduleImage.conv2.bias", 0),
+        ("moduleImage.moduleShortcut.weight", 0), ("moduleImage.moduleShortcut.bias", 0),
+    )
+    first_activation = "p_relu_1.weight"
     lateral, down, up = PartialResidual, PartialDown, PartialUp
     mask_channels = 0
+
+    @classmethod
+    def fresh(cls, size):
+        """Return a new network to be trained: as the published one began, or half as wide."""
+        if size == "paper":
+            return super().fresh(size)
+        return cls((16, 32, 64, 128), context_channels=16)
 
     @staticmethod
     def merge(node, branch):

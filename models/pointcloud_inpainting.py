@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from models.blocks import GridNetwork, conv3, normalise
+from models.blocks import GridNetwork, conv3, grid_widths, initialise, normalise, size_in
+from models.roles import Inpainter
 
 
 class Inpainting(NamedTuple):
@@ -16,7 +17,7 @@ class Inpainting(NamedTuple):
     mask: torch.Tensor  # (B, 1, H, W), the mask that was given: 1 = known, 0 = was a hole
 
 
-class Inpaint(GridNetwork):
+class Inpaint(Inpainter, GridNetwork):
     """Fill the holes of a rendered view in colour and disparity, guided by learned context.
 
     forward(image, disparity, mask, context=None, statistics=None) -> Inpainting
@@ -41,6 +42,16 @@ class Inpaint(GridNetwork):
     Source: arXiv:1909.05483, section 3.2.
     """
 
+    label = "an inpainting network"
+    pattern = r"^module(Context|Input)\."
+    published_widths = (32, 64, 128, 256)
+    colour_axes = (
+        ("moduleContext.0.weight", 1),
+        ("moduleInput.moduleMain.0.weight", 1), ("moduleInput.moduleShortcut.weight", 1),
+        ("moduleImage.moduleMain.2.weight", 0), ("moduleImage.moduleMain.2.bias", 0),
+        ("moduleImage.moduleShortcut.weight", 0), ("moduleImage.moduleShortcut.bias", 0),
+    )
+    first_activation = "moduleMain.0.weight"  # of a lateral, which shows the width of its row
     mask_channels = 1  # the mask is an input of its own beside image, disparity and context
 
     def __init__(self, widths=(32, 64, 128, 256), *, context_channels=64):
@@ -56,6 +67,27 @@ class Inpaint(GridNetwork):
         self.add_grid(widths)
         self.moduleImage = self.lateral(finest, finest, 3, activate_first=False)
         self.moduleDisparity = self.lateral(finest, finest, 1, activate_first=False)
+
+    @classmethod
+    def from_shapes(cls, shapes):
+        """Take the widths off the grid's rows."""
+        channels = size_in(shapes, "moduleContext.0.weight", 0, 64)
+        return cls(grid_widths(shapes, cls.first_activation), context_channels=channels)
+
+    @classmethod
+    def fresh(cls, size):
+        """Return a new network to be trained, as the published one began."""
+        return initialise(cls(), 0.01)
+
+    def to_render(self, image, disparity):
+        """Image, disparity and their context, all normalised, and the Statistics."""
+        image, disparity, statistics = self.normalise(image, disparity)
+        context = self.context(image, disparity)
+        return torch.cat([image, disparity, context], dim=1).float(), statistics
+
+    def arguments(self, view, mask, statistics, guess):
+        """What was rendered, in its parts."""
+        return view[:, :3], view[:, 3:4], mask, view[:, 4:], statistics
 
     def normalise(self, image, disparity, statistics=None):
         """Return normalised image and disparity, and the Statistics that restore them."""

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from utils.depth.estimators import predict_disparity, resize_image, working_size
+from models.roles import scaled_size
+from utils.depth.estimators import resize_image
 from utils.depth.sharpening import resize_disparity
 from utils.files import folder_complete_or_absent
 from utils.film.photos import write_image
@@ -32,8 +33,8 @@ PERCENTILES = (0.5, 99.5)  # of a label, which 0 and 255 stand for
 @torch.inference_mode()
 def steady_guess(network, image, size):
     """Mean estimate of (1, 3, H, W) over SIDES, as (1, 1, *size)."""
-    copies = (resize_image(image, working_size(image.shape[2:], side)) for side in SIDES)
-    guesses = [resize_disparity(predict_disparity(network, copy), size) for copy in copies]
+    copies = (resize_image(image, scaled_size(image.shape[2:], side)) for side in SIDES)
+    guesses = [resize_disparity(network.predict(copy), size) for copy in copies]
     ones = torch.ones_like(guesses[0])
     return torch.stack([align(guess, guesses[1], ones) for guess in guesses]).mean(dim=0)
 
@@ -45,7 +46,7 @@ def relabel(image, label, confidence, network):
         image: (H, W, 3) uint8.
         label: (h, w) uint8, of the first teacher.
         confidence: (h', w') uint8.
-        network: CompactDisparity in eval mode.
+        network: models.roles.Estimator in eval mode.
     """
     photo = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
     first = torch.from_numpy(label)[None, None].float() / 255

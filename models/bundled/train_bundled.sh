@@ -27,7 +27,7 @@ part() {
         --dataset-file "$sets" --dataset nyu,photos,scenes \
         --crop "$7" --other-crops "$8" --crop-scale "$9" --batch-size $((8 / processes)) \
         --steps "$3" --lr-estimation "$4" --lr-encoder "$5" --freeze-encoder 4 \
-        --weight-decay 0.02 --log-weight 1 --schedule cosine --warmup 200 --ema 0.998 \
+        --weight-decay 0.02 --weight log=1 --schedule cosine --warmup 200 --ema 0.998 \
         --amp bf16 --seed "$6" --threads "$(($(nproc) / processes))" \
         --cache-mib $((4096 / processes)) "${resume[@]}"
 }

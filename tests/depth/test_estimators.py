@@ -10,16 +10,15 @@ import torch
 from models.compact_estimation import CompactDisparity
 from models.compact_refinement import CompactRefine
 from models.disparity_refinement import RefinePretrained
+from models.roles import Estimator, Refiner
 from utils.depth.estimators import (
     HuggingFaceEstimator,
-    compact_size,
     estimate_disparity,
     fit_disparity,
     is_hugging_face,
     predicts_depth,
     read_disparity,
     refine_disparity,
-    working_size,
 )
 from utils.weights.chosen import Networks, find_weights
 from utils.weights.loading import save_state_dict
@@ -50,9 +49,9 @@ def test_mirrored_photo_has_mirrored_depth(compact):
 
 
 def test_networks_see_the_photo_at_the_size_they_were_trained_at():
-    assert working_size((768, 1024), 512) == (384, 512)
-    assert working_size((3000, 4000), 1024, multiple=4) == (768, 1024)
-    assert working_size((100, 8000), 512) == (32, 512)
+    assert Estimator().working_size((768, 1024)) == (384, 512)
+    assert Refiner().working_size((3000, 4000), (240, 320)) == (768, 1024)
+    assert Estimator().working_size((100, 8000)) == (32, 512)
 
 
 @pytest.mark.parametrize(("photo", "seen"), [
@@ -61,8 +60,8 @@ def test_networks_see_the_photo_at_the_size_they_were_trained_at():
     ((375, 1242), (128, 424)), ((100, 8000), (32, 640)),  # panoramas: not too low, not too wide
 ])
 def test_the_compact_network_sees_a_size_that_suits_the_shape(photo, seen):
-    assert compact_size(photo) == seen
-    assert compact_size(photo[::-1]) == seen[::-1]
+    assert CompactDisparity.working_size(photo) == seen
+    assert CompactDisparity.working_size(photo[::-1]) == seen[::-1]
 
 
 def test_compact_refinement_works_at_four_times_the_estimate(compact):

@@ -21,8 +21,13 @@ from torch import nn
 import data_loader
 import train
 from models.blocks import normalise
+from models.compact_inpainting import CompactInpaint
+from models.compact_refinement import CompactRefine
+from models.partial_inpainting import PartialInpaint
+from models.pointcloud_inpainting import Inpaint
+from models.roles import Inpainter
 from utils.training import adversarial as adversarial_training
-from utils.training import data_sets, losses
+from utils.training import data_sets
 from utils.training import estimation as depth_training
 from utils.training import inpainting as inpainting_training
 from utils.training import masks as instance_masks
@@ -82,10 +87,11 @@ def quick(monkeypatch):
     """Narrow networks, no curve, no TensorBoard; Accelerate decides anew in every test."""
     monkeypatch.setattr(training_records, "draw_curve", lambda path, history: None)
     monkeypatch.setattr(training_records, "open_tensorboard", lambda folder: None)
-    for size in inpainting_training.SIZES:
-        monkeypatch.setitem(inpainting_training.SIZES, size, ((4, 6, 8, 8), 4))
-    monkeypatch.setattr(inpainting_training, "COMPACT_WIDTHS", (8, 8, 8))
-    monkeypatch.setattr(refinement_training, "COMPACT_WIDTHS", (8, 8, 8))
+    for kind in (Inpaint, PartialInpaint):
+        monkeypatch.setattr(kind, "fresh",
+                            lambda size, kind=kind: kind((4, 6, 8, 8), context_channels=4))
+    for kind in (CompactInpaint, CompactRefine):
+        monkeypatch.setattr(kind, "fresh", lambda size, kind=kind: kind((8, 8, 8)))
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
 
@@ -134,12 +140,25 @@ def test_help_loads_no_torch():
 
 
 def test_classic_flags_keep_their_defaults():
-    settings, _ = train.read_settings([])
     wanted = {"training_mode": "estimation", "mask_loss": "none", "mask_loss_dataset": None,
-              "n_epochs": 100, "batch_size": 8, "lr_estimation": 1e-4, "lr_refinement": 1e-5,
-              "lr_inpaint": 1e-4, "lr_discriminator": 5e-5, "gamma_lr": 0.99999,
+              "n_epochs": 100, "batch_size": 8, "lr_discriminator": 5e-5, "gamma_lr": 0.99999,
               "save_name": "3dkbe", "model_path": None, "partial_conv": False}
+    settings = settings_of()
     assert {name: getattr(settings, name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(("mode", "rate", "paper", "compact"), [
+    ("estimation", "lr_estimation", 1e-4, 6e-4), ("refinement", "lr_refinement", 1e-5, 1e-3),
+    ("inpainting", "lr_inpaint", 1e-4, 1e-3),
+])
+def test_rates_are_those_that_a_network_learns_at(mode, rate, paper, compact):
+    for network, wanted in (("paper", paper), ("compact", compact)):
+        settings = settings_of("--training-mode", mode, "--network", network)
+        assert getattr(settings, rate) == wanted
+        given = settings_of("--training-mode", mode, "--network", network,
+                            f"--{rate.replace('_', '-')}", "0.5")
+        assert getattr(given, rate) == 0.5
+        assert f"{wanted:g} for {network}" in " ".join(train.make_parser().format_help().split())
 
 
 def test_every_setting_is_read_somewhere():
@@ -377,7 +396,7 @@ def test_log_loss_knows_scale_but_not_unit():
 
 def test_log_term_is_for_known_scale_only(flags):
     for dataset, there in (("drawn", True), ("photos", False)):
-        trainer = trainer_for([*flags, "--dataset", dataset, "--log-weight", "1"])
+        trainer = trainer_for([*flags, "--dataset", dataset, "--weight", "log=1"])
         batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
         assert (float(trainer.losses(batch)["log"].detach()) > 0) is there
         AcceleratorState._reset_state(reset_partial_state=True)
@@ -502,14 +521,12 @@ def test_refinement_input_is_a_quarter_of_the_truth(flags):
 # -- inpainting --
 
 
-class Identity(nn.Module):
+class Identity(Inpainter, nn.Module):
     """Stands for the network where only its preparation of inputs matters."""
 
-    def normalise(self, image, disparity, statistics=None):
-        return normalise(image, disparity, statistics)
-
-    def context(self, image, disparity):
-        return torch.cat([image, disparity], dim=1)
+    def to_render(self, image, disparity):
+        image, disparity, statistics = normalise(image, disparity)
+        return torch.cat([image, disparity, image, disparity], dim=1), statistics
 
 
 def test_rendered_view_matches_the_true_second_view(batch):
@@ -576,11 +593,11 @@ def test_gradients_reach_the_context_through_the_renderer(flags, batch):
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0
 
 
-def test_inpainting_terms_have_the_reference_weights(flags, batch, monkeypatch):
+def test_inpainting_terms_have_the_reference_weights(flags, batch):
     trainer = trainer_for([*flags, "--training-mode", "inpainting", "--network", "paper"])
     with torch.no_grad():
         weighted = trainer.losses(batch)
-        monkeypatch.setattr(losses, "WEIGHTS", dict.fromkeys(losses.WEIGHTS, 1.0))
+        trainer.settings.weights.update(dict.fromkeys(trainer.settings.weights, 1.0))
         plain = trainer.losses(batch)
     ratios = {name: float(weighted[name] / plain[name]) for name in plain}
     assert ratios.pop("prc") == pytest.approx(0.05) and ratios.pop("style") == pytest.approx(120)

@@ -10,6 +10,7 @@ from models.bundled.pack_weights import pack_weights
 from models.bundled.relabel_photos import main as relabel_photos
 from models.bundled.relabel_photos import relabel
 from models.compact_estimation import CompactDisparity
+from models.roles import Estimator
 from utils.depth.estimators import refine_disparity
 from utils.depth.sharpening import resize_disparity
 from utils.film.photos import write_image
@@ -60,7 +61,7 @@ def test_packed_weights_may_be_read_by_everyone(tmp_path):
     assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "b").stat().st_mode
 
 
-class Ramp(torch.nn.Module):
+class Ramp(Estimator, torch.nn.Module):
     """Stands for a network that takes every photo for a floor: nearer to the bottom."""
 
     def forward(self, image):

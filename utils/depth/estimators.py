@@ -4,7 +4,6 @@ Each returns relative disparity, larger = nearer, of scale (and for most network
 `utils.scene.cloud.scale_disparity` makes it the scene's.
 """
 
-import math
 from pathlib import Path
 
 import cv2
@@ -12,36 +11,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from models.compact_estimation import CompactDisparity
-from models.compact_refinement import CompactRefine
+from models.roles import scaled_size
 from utils.depth.map_files import read_depth
 from utils.depth.map_kind import guess_kind, to_disparity
 from utils.depth.sharpening import resize_disparity, sharpen_disparity, upsample_disparity
 
-# The size at which networks look at the photo, px of its long side: what they were trained at.
-ESTIMATION_SIDE = 512
-REFINEMENT_SIDE = 1024
-# The compact network sees no more pixels than 320x240, and a panorama no lower than this: measured
-# on crops of NYU v2, where a square does best at 256 px and a strip of 3.3 : 1 at 384x116.
-COMPACT_SIDE, COMPACT_AREA, COMPACT_SHORT_SIDE = 320, 320 * 240, 128
-COMPACT_GROWTH = 4  # the compact refinement gives this many times the size of the estimate
 # An estimate is blurred by about this many px at this long side, whatever its own size.
 BLUR_SIDE, BLUR_RADIUS = 256, 8
 LARGEST = 1e37  # of a disparity, so that differences stay finite in single precision
-MIN_SIDE = 32  # of the short side of that copy, or a wide panorama would lose its last rows
-
-
-def working_size(size, long_side, multiple=1):
-    """Return (height, width) of the copy of a photo whose long side is `long_side`."""
-    scale = long_side / max(size)
-    return tuple(max(MIN_SIDE, round(side * scale / multiple) * multiple) for side in size)
-
-
-def compact_size(size):
-    """Return (height, width) at which the compact network looks at a photo of `size`."""
-    long_side = min(COMPACT_SIDE, math.sqrt(COMPACT_AREA * max(size) / min(size)))
-    panorama = min(2 * COMPACT_SIDE, COMPACT_SHORT_SIDE * max(size) / min(size))
-    return working_size(size, max(long_side, panorama))
 
 
 def resize_image(image, size):
@@ -53,39 +30,18 @@ def resize_image(image, size):
                          **({} if shrinks else {"align_corners": False}))
 
 
-def predict_disparity(network, image):
-    """Coarse disparity by one of our networks, of images that have its size already.
-
-    The compact network also looks at the mirrored photo, and the mean of both is taken: it costs
-    little and steadies the guess.
-
-    Args:
-        network: from `utils.weights.loading.load_estimator`.
-        image: (B, 3, H, W) RGB in [0, 1], at a size that suits the network.
-    Returns:
-        (B, 1, h, w) float32 relative disparity; may be negative.
-    """
-    if not isinstance(network, CompactDisparity):
-        return network(image).float()
-    plain, mirrored = network(torch.cat([image, image.flip(3)])).float().chunk(2)
-    # On an odd width the two grids of half the size are a pixel of the photo apart: no matter.
-    return (plain + mirrored.flip(3)) / 2
-
-
 @torch.inference_mode()
 def estimate_disparity(network, image):
     """Estimate coarse disparity with one of our networks.
 
     Args:
-        network: from `utils.weights.loading.load_estimator`.
+        network: models.roles.Estimator in eval mode, from `utils.weights.loading.load_estimator`.
         image: (1, 3, H, W) RGB in [0, 1].
     Returns:
         (1, 1, h, w) float32 relative disparity on the CPU; may be negative.
     """
-    compact, size = isinstance(network, CompactDisparity), image.shape[2:]
-    small = resize_image(image, compact_size(size) if compact
-                         else working_size(size, ESTIMATION_SIDE))
-    return predict_disparity(network, small.to(next(network.parameters()).device)).cpu()
+    small = resize_image(image, network.working_size(image.shape[2:]))
+    return network.predict(small.to(next(network.parameters()).device)).cpu()
 
 
 @torch.inference_mode()
@@ -93,7 +49,7 @@ def refine_disparity(network, image, disparity):
     """Bring coarse disparity to the size and the edges of the photo.
 
     Args:
-        network: Refine, RefinePretrained or CompactRefine in eval mode; None enlarges without one.
+        network: models.roles.Refiner in eval mode; None enlarges without one.
         image: (1, 3, H, W) RGB in [0, 1].
         disparity: (1, 1, h, w) relative disparity, as estimated.
     Returns:
@@ -101,16 +57,13 @@ def refine_disparity(network, image, disparity):
     """
     if network is not None:
         device = next(network.parameters()).device
-        long_side = min(REFINEMENT_SIDE, max(image.shape[2:]))
-        if isinstance(network, CompactRefine):
-            long_side = min(long_side, COMPACT_GROWTH * max(disparity.shape[2:]))
-        size = working_size(image.shape[2:], long_side, multiple=4)
+        size = network.working_size(image.shape[2:], disparity.shape[2:])
         quarter = resize_disparity(disparity, [side // 4 for side in size])
-        disparity = network(resize_image(image, size).to(device), quarter.to(device))
+        disparity = network.refine(resize_image(image, size).to(device), quarter.to(device))
     disparity = disparity.float().cpu()
     disparity = disparity - disparity.amin().clamp(max=0)
     if network is None:
-        small = resize_image(image, working_size(image.shape[2:], BLUR_SIDE))
+        small = resize_image(image, scaled_size(image.shape[2:], BLUR_SIDE))
         disparity = sharpen_disparity(disparity, small, BLUR_RADIUS)
     return upsample_disparity(disparity, image)
 

@@ -8,8 +8,7 @@ from models.pointcloud_inpainting import Inpainting
 from utils.camera import BASELINE, AutoZoom, CropWindow, find_zoom_window, unproject
 from utils.filters import binary_median
 from utils.scene.edges import surface_mask
-from utils.scene.filling import fill_from_far
-from utils.scene.inpainting import features_to_render, network_arguments
+from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.matte import Matte
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
@@ -254,11 +253,10 @@ class _View:
     def inpaint(self, network):
         """Render image, disparity and the network's context, and let it fill the holes."""
         device = next(network.parameters()).device
-        features, statistics = features_to_render(network, self.image.to(device),
-                                                  self.disparity.to(device))
+        features, statistics = network.to_render(self.image.to(device), self.disparity.to(device))
         view, known = self.render(features.to(self.points.device))
         view, known = view.to(device), known.to(device)
-        filled = network(*network_arguments(network, view, known, statistics))
+        filled = network(*network.arguments(view, known, statistics, far_guesses))
         return type(filled)(*(part.to(self.points.device) for part in filled))
 
 

@@ -1,14 +1,18 @@
 """How inpainting learns from a discriminator what pictures look like where no truth exists."""
 
+import dataclasses
 import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from models.discriminator import MPDDiscriminator, add_spectral_norm
-from utils.scene.inpainting import features_to_render, network_arguments
+from models.pointcloud_inpainting import Inpainting
+from utils.scene.filling import far_guesses
 from utils.training import losses
 from utils.training.inpainting import (
-    SIDE_WEIGHT,
     InpaintingTrainer,
     Task,
     lift,
@@ -17,9 +21,62 @@ from utils.training.inpainting import (
     restore,
 )
 from utils.training.refinement import PEAK
+from utils.training.terms import Loss, weigh
+from utils.training.trainer import checkpoint_path
 from utils.weights import loading as checkpoints
 
 log = logging.getLogger(__name__)
+
+LEARNING_RATE = 1e-4  # of any generator, in balance with that of the discriminator
+
+
+class Step(NamedTuple):
+    """What the losses of the generator see."""
+
+    filled: Inpainting
+    task: Task
+    judge: Callable  # image, disparity in [0, 1] -> scores
+
+
+def side(step):
+    """Hold to what was shown, and be smooth."""
+    image, disparity = restore(step.task)
+    return losses.adversarial_side_loss(
+        step.filled.image, image, step.task.mask, step.filled.disparity, disparity
+    )
+
+
+def fooled(step):
+    """Be taken for a photo."""
+    scores = step.judge(step.filled.image, step.filled.disparity / PEAK)
+    return losses.adversarial_loss(scores, real=True)
+
+
+class Judged(NamedTuple):
+    """What the losses of the discriminator see: its scores."""
+
+    fake: tuple
+    real: tuple
+
+
+def called_fake(step):
+    """Tell an inpainted view for what it is."""
+    return losses.adversarial_loss(step.fake, real=False)
+
+
+def called_real(step):
+    """Tell a photo for what it is."""
+    return losses.adversarial_loss(step.real, real=True)
+
+
+LOSSES = (
+    Loss(side, {"valid": 10.0, "tv": 1.0, "mask": 1e-3, "valid_depth": 10.0}),
+    Loss(fooled, {"adversarial": 1.0}),
+)
+JUDGE_LOSSES = (
+    Loss(called_fake, {"judge_fake": 0.5}),
+    Loss(called_real, {"judge_real": 0.5}),
+)
 
 
 class AdversarialTrainer(InpaintingTrainer):
@@ -30,6 +87,30 @@ class AdversarialTrainer(InpaintingTrainer):
     """
 
     tag = "Inpaint adversarial"
+    tables = (LOSSES, JUDGE_LOSSES)
+
+    @classmethod
+    def settle(cls, settings):
+        """The network is that of the checkpoint, and written down.
+
+        Raises:
+            ValueError: the checkpoint holds no inpainting network, or another than the flags say.
+        """
+        path = Path(settings.model_path or checkpoint_path(settings, cls.kind))
+        entry, said = checkpoints.identify(path, cls.role)
+        for flag, there in ((f"--network {settings.network}", settings.network in entry.sizes),
+                            ("--partial-conv", entry.partial)):
+            given = settings.partial_conv if flag == "--partial-conv" else settings.network
+            if given and not there:
+                raise ValueError(f"{flag}: {path} holds {entry.load().label}, which this mode "
+                                 "goes on with.\n  Leave the flag out, or pass another "
+                                 "--model-path.")
+        size = said.get("network")
+        size = size if size in entry.sizes else next(iter(entry.sizes), None)
+        settings = dataclasses.replace(
+            settings, network=settings.network or size, partial_conv=entry.partial,
+            lr_inpaint=settings.lr_inpaint or LEARNING_RATE)
+        return cls.settle_for(entry.load(), settings)
 
     def build(self):
         """The generator as its checkpoint says, and a discriminator with spectral norm."""
@@ -57,9 +138,9 @@ class AdversarialTrainer(InpaintingTrainer):
         The truth of this task is what was rendered: it says nothing about holes.
         """
         lifted = lift(batch)
-        features, statistics = features_to_render(network, lifted.image, lifted.disparity)
+        features, statistics = network.to_render(lifted.image, lifted.disparity)
         view, mask = render_moved(lifted, features, random_shifts(lifted, batch["uniform"]))
-        arguments = network_arguments(network, view, mask, statistics)
+        arguments = network.arguments(view, mask, statistics, far_guesses)
         task = Task(view, mask, statistics, arguments, lifted.image, lifted.disparity, mask)
         return lifted, task
 
@@ -91,25 +172,17 @@ class AdversarialTrainer(InpaintingTrainer):
     def generator_losses(self, task, filled):
         """Hold to what was shown, be smooth, and be taken for a photo."""
         judge = self.parts["discriminator"].network
-        image, disparity = restore(task)
-        side = losses.adversarial_side_loss(
-            filled.image, image, task.mask, filled.disparity, disparity
-        )
-        terms = {name: SIDE_WEIGHT * losses.WEIGHTS[name] * value for name, value in side.items()}
         judge.requires_grad_(False)  # this gradient is for the generator alone
-        scores = judge(filled.image, filled.disparity / PEAK)
+        terms = weigh(self.tables[0], self.settings.weights, Step(filled, task, judge))
         self._let_learn(judge)
-        return terms | {"adversarial": losses.adversarial_loss(scores, real=True)}
+        return terms
 
     def discriminator_losses(self, lifted, filled):
         """Tell inpainted views from photos; disparity in [0, 1], like the image."""
         judge = self.parts["discriminator"].wrapped
         fake = judge(filled.image.detach(), filled.disparity.detach() / PEAK)
         real = judge(lifted.image, lifted.disparity / PEAK)
-        return {
-            "judge_fake": 0.5 * losses.adversarial_loss(fake, real=False),
-            "judge_real": 0.5 * losses.adversarial_loss(real, real=True),
-        }
+        return weigh(self.tables[1], self.settings.weights, Judged(fake, real))
 
     @staticmethod
     def _let_learn(judge):

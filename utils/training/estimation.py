@@ -1,29 +1,22 @@
-"""How the two depth networks are trained: estimation and refinement."""
+"""How the network that guesses disparity is trained, and what the depth modes share."""
 
+import dataclasses
 import logging
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from models.registry import ROLES, find_network
 from utils.training import losses, metrics
+from utils.training.terms import Loss, weigh
 from utils.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
 BETA = 0.015  # how fast the reference's schedule hands over from order to gradients (SPEC 9.3)
-GRADIENT_SHARE = 0.5  # of gradient matching in the scale-and-shift-invariant loss, as MiDaS
 LEAST_SHARE = 0.05  # of the mean disparity, added before logarithms are taken
-SCALE_SHARE = 0.05  # of keeping the mean at 1, which that loss leaves free: it grew to 1e17 without
-
-
-def initialise(network, gain):
-    """Xavier normal on all convolution weights, as the reference (SPEC 9.2)."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.xavier_normal_(module.weight, gain)
-    return network
 
 
 def start_from(network, path):
@@ -173,6 +166,79 @@ def log_loss(disparity, target, weight):
     return per_photo.sum() / known.sum().clamp(min=1)
 
 
+class Step(NamedTuple):
+    """What the losses of a step see."""
+
+    disparity: torch.Tensor  # (B, 1, h, w), as estimated
+    target: torch.Tensor  # (B, 1, h, w), true or relative
+    weight: torch.Tensor  # (B, 1, h, w), 0 = unknown
+    metric: torch.Tensor  # (B,) of 0/1: whether the target's scale is known
+    instances: torch.Tensor  # (B, 1, H, W) uint8, 0 = background
+    number: int  # of the step
+    settings: object  # those of train.py
+
+
+def scale_free(step):
+    """Invariant to scale and shift (MiDaS), of all samples but those that `by_reference` takes.
+
+    Only relative disparity is trimmed of outliers. `ssi_scale` keeps the mean at 1, which the rest
+    leaves free: it grew to 1e17 without.
+    """
+    metric = step.metric
+    exact = torch.zeros_like(metric) if step.settings.depth_loss == "reference" else metric
+    terms = {}
+    for chosen, trim in ((exact, 0.0), (1 - metric, step.settings.trim)):
+        index = chosen.nonzero().flatten()
+        if not len(index):
+            continue
+        disparity = step.disparity[index]
+        found = losses.scale_invariant_loss(
+            disparity, step.target[index], step.weight[index], trim=trim
+        )
+        scale = disparity.float().abs().mean(dim=(1, 2, 3)).clamp(min=1e-6).log()
+        named = {"ssi_data": found["data"], "ssi_grad": found["gradient"],
+                 "ssi_scale": scale.square().mean()}
+        share = len(index) / len(chosen)  # of the batch
+        for name, value in named.items():
+            terms[name] = terms.get(name, 0) + share * value
+    return terms
+
+
+def by_reference(step):
+    """With `--depth-loss reference`: order first, then gradients, where the scale is known."""
+    if step.settings.depth_loss != "reference":
+        return {}
+    disparity, faded = step.disparity.clamp(min=0), math.exp(-BETA * step.number)
+    weight = (step.weight > 0) * step.metric.view(-1, 1, 1, 1)
+    order = losses.ord_loss(disparity, step.target, weight, "logrmse")
+    return {
+        "ord": (1 + 2 * faded) * order,
+        "grad": (1 - faded) * losses.gradient_loss(disparity, step.target, weight),
+    }
+
+
+def logarithmic(step):
+    """Mean error of log disparity where the scale is known: leaves the shift no freedom."""
+    known = step.weight * step.metric.view(-1, 1, 1, 1)
+    return step.metric.mean() * log_loss(step.disparity, step.target, known)
+
+
+def smooth_inside(step):
+    """With `--mask-loss same`: smooth inside objects, the later the more."""
+    if step.settings.mask_loss != "same":
+        return {}
+    faded = math.exp(-BETA * step.number)
+    return (1 - faded) * instance_loss(step.disparity, step.instances, 0.5)
+
+
+LOSSES = (
+    Loss(scale_free, {"ssi_data": 1.0, "ssi_grad": 0.5, "ssi_scale": 0.05}),
+    Loss(by_reference, {"ord": 0.03, "grad": 1.0}),
+    Loss(logarithmic, {"log": 0.0}),
+    Loss(smooth_inside, {"mask": 1e-4}),
+)
+
+
 def load_semantics(device):
     """VGG-19 for the paper-size network, frozen; ValueError where it was not downloaded."""
     from utils.weights import loading as checkpoints
@@ -194,23 +260,25 @@ class EstimationTrainer(DepthTrainer):
     known scale with `--depth-loss ssi`; with `reference` they take the reference's schedule.
     """
 
-    kind = "disparity"
+    role = "estimation"
+    kind = ROLES[role].kind
     tag = "Estimation"
+    tables = (LOSSES,)
     mask_data = None  # `data_loader.TrainingData` of photos with masks, for --mask-loss other
     mask_batches = None
 
+    @classmethod
+    def settle_for(cls, network, settings):
+        """And the kind of loss where the scale is known."""
+        if settings.depth_loss is None:
+            settings = dataclasses.replace(settings, depth_loss=network.depth_loss)
+        return super().settle_for(network, settings)
+
     def build(self):
-        """Disparity (with frozen semantics) or CompactDisparity."""
+        """The network that --network names, with its frozen companion if it has one."""
         settings = self.settings
-        if settings.network == "compact":
-            from models.compact_estimation import CompactDisparity
-
-            network, self.semantics = CompactDisparity(), None
-        else:
-            from models.disparity_estimation import Disparity
-
-            network = initialise(Disparity(), 1.4)
-            self.semantics = load_semantics(self.device)
+        network = find_network(self.role, settings.network).fresh(settings.network)
+        self.semantics = load_semantics(self.device) if network.companion else None
         if settings.model_path and not settings.resume:
             start_from(network, settings.model_path)
         return {self.kind: (network, self._rates(network))}
@@ -224,10 +292,10 @@ class EstimationTrainer(DepthTrainer):
         settings = self.settings
         if settings.lr_encoder is None and not settings.freeze_encoder:
             return settings.lr_estimation
-        if settings.network != "compact":
+        layers = getattr(getattr(network, "encoder", None), "features", None)
+        if layers is None:
             raise ValueError("--lr-encoder and --freeze-encoder are for --network compact.\n"
                              "  Leave them out.")
-        layers = network.encoder.features
         if not 0 <= settings.freeze_encoder <= len(layers):
             raise ValueError(f"--freeze-encoder must be between 0 and {len(layers)}, found "
                              f"{settings.freeze_encoder}.")
@@ -242,26 +310,14 @@ class EstimationTrainer(DepthTrainer):
         return network(image, self.semantics(image))
 
     def losses(self, batch):
-        """Weighted terms; `ssi_*` for relative disparity, `ord` and `grad` for known scale."""
+        """Weighted terms of LOSSES."""
         disparity = self.estimate(self.parts[self.kind].wrapped, batch["image"])
         weight = batch["mask"] * batch["confidence"]
         target, weight = shrink_known(batch["disparity"], weight, disparity.shape[-2:])
-        metric = batch["metric"]
-        terms = {}
-        metric_by_ssi = metric
-        if self.settings.depth_loss == "reference":
-            metric_by_ssi = torch.zeros_like(metric)
-            terms |= self._scheduled(disparity.clamp(min=0), target, weight, metric)
-        for chosen, trim in ((metric_by_ssi, 0.0), (1 - metric, self.settings.trim)):
-            for name, value in self._scale_free(disparity, target, weight, chosen, trim).items():
-                terms[name] = terms.get(name, 0) + value
-        if self.settings.log_weight:
-            logs = log_loss(disparity, target, weight * metric.view(-1, 1, 1, 1))
-            terms["log"] = self.settings.log_weight * metric.mean() * logs
-        if self.settings.mask_loss == "same":
-            faded = math.exp(-BETA * self.step_number)
-            terms["mask"] = 1e-4 * (1 - faded) * instance_loss(disparity, batch["instances"], 0.5)
-        return terms
+        return weigh(self.tables[0], self.settings.weights, Step(
+            disparity, target, weight, batch["metric"], batch["instances"], self.step_number,
+            self.settings,
+        ))
 
     def step(self, batch):
         """A step on the data, and with `--mask-loss other` one on photos that have only masks."""
@@ -282,34 +338,10 @@ class EstimationTrainer(DepthTrainer):
         part = self.parts[self.kind]
         with self.accelerator.autocast():
             disparity = self.estimate(part.wrapped, batch["image"])
-        terms = {"mask": 1e-4 * instance_loss(disparity, batch["instances"], 1.0)}
+        weight = self.settings.weights["mask"]
+        terms = {"mask": weight * instance_loss(disparity, batch["instances"], 1.0)}
         self.update(self.kind, terms, batch, clip=0.1)
         return terms
-
-    def _scheduled(self, disparity, target, weight, metric):
-        faded = math.exp(-BETA * self.step_number)
-        weight = (weight > 0) * metric.view(-1, 1, 1, 1)
-        order = losses.ord_loss(disparity, target, weight, "logrmse")
-        return {
-            "ord": 0.03 * (1 + 2 * faded) * order,
-            "grad": (1 - faded) * losses.gradient_loss(disparity, target, weight),
-        }
-
-    def _scale_free(self, disparity, target, weight, chosen, trim):
-        """Scale-and-shift-invariant terms of the chosen samples, by their share of the batch."""
-        index = chosen.nonzero().flatten()
-        if not len(index):
-            return {}
-        terms = losses.scale_invariant_loss(
-            disparity[index], target[index], weight[index], trim=trim
-        )
-        share = len(index) / len(chosen)
-        scale = disparity[index].float().abs().mean(dim=(1, 2, 3)).clamp(min=1e-6).log()
-        return {
-            "ssi_data": share * terms["data"],
-            "ssi_grad": share * GRADIENT_SHARE * terms["gradient"],
-            "ssi_scale": share * SCALE_SHARE * scale.square().mean(),
-        }
 
     def guess(self, batch):
         """Disparity by the averaged weights."""

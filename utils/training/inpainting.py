@@ -1,6 +1,7 @@
 """How the inpainting network is trained: with truth behind things, or against a discriminator."""
 
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -8,28 +9,23 @@ import torch
 import kernels
 from models import BUNDLED
 from models.blocks import Statistics
-from models.compact_inpainting import CompactInpaint
 from models.features import EncoderFeatures
+from models.pointcloud_inpainting import Inpainting
+from models.registry import ROLES, find_network
 from utils.camera import CameraPath, CropWindow, nearest_depth, unproject
 from utils.filters import binary_median
 from utils.scene.cloud import DISPARITY_FLOOR
 from utils.scene.edges import surface_mask
-from utils.scene.filling import fill_from_far
-from utils.scene.inpainting import features_to_render, network_arguments
+from utils.scene.filling import far_guesses, fill_from_far
 from utils.training import losses, metrics
-from utils.training.estimation import MeanFigures, initialise, start_from
+from utils.training.estimation import MeanFigures, start_from
 from utils.training.refinement import LIFT, PEAK, fill_unknown
+from utils.training.terms import Loss, weigh
 from utils.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
-SIZES = {"compact": ((16, 32, 64, 128), 16), "paper": ((32, 64, 128, 256), 64)}
-COMPACT_WIDTHS = (32, 48, 80, 128)
 ENCODER_PATH = BUNDLED / "disparity-estimation.safetensors"
-# The compact network differs from its rules in little, and style alone would make it paint what
-# looks busy; its disparity is to be right rather than of the right slope.
-COMPACT_WEIGHTS = losses.WEIGHTS | {"style": 15, "ord": 0.02, "grad": 2}
-SIDE_WEIGHT = 10  # of all terms that hold the generator to what it was shown (SPEC 9.6)
 
 
 class Lifted(NamedTuple):
@@ -145,7 +141,7 @@ def make_task(network, batch):
     """
     lifted = lift(batch)
     second = batch["has_second"].view(-1, 1, 1, 1) > 0
-    features, statistics = features_to_render(network, lifted.image, lifted.disparity)
+    features, statistics = network.to_render(lifted.image, lifted.disparity)
     mask = hidden_mask(lifted, random_shifts(lifted, batch["uniform"]))
     view, true_disparity, known = features * mask, lifted.disparity, batch["mask"]
     if second.any():
@@ -156,7 +152,7 @@ def make_task(network, batch):
         true_disparity = torch.where(second, seen, true_disparity)
         known = torch.where(second, seen_known, known)
     true_image = torch.where(second, batch["second_image"], batch["image"])
-    arguments = network_arguments(network, view, mask, statistics)
+    arguments = network.arguments(view, mask, statistics, far_guesses)
     return Task(view, mask, statistics, arguments, true_image, true_disparity, known)
 
 
@@ -191,52 +187,67 @@ def perceptual_features(device):
     return EncoderFeatures(checkpoints.load_network(ENCODER_PATH, "estimation", device).encoder)
 
 
+class Step(NamedTuple):
+    """What the losses of a step see."""
+
+    filled: Inpainting
+    task: Task
+    features: Callable  # image -> list of feature maps
+    keeps_known: bool  # whether what is known came out as it went in
+
+
+def colours(step):
+    """The terms of Liu et al. (2018)."""
+    task = step.task
+    return losses.inpainting_loss(step.filled.image, task.image, task.mask, features=step.features,
+                                  keeps_known=step.keeps_known)
+
+
+def pointwise(step):
+    """Mean absolute error of disparity, also in the holes."""
+    return losses.ord_loss(step.filled.disparity, step.task.disparity, step.task.known)
+
+
+def slopes(step):
+    """Error of its slopes, relative to the disparity."""
+    return losses.gradient_loss(
+        step.filled.disparity + LIFT, step.task.disparity + LIFT, step.task.known
+    )
+
+
+LOSSES = (
+    Loss(colours, {"hole": 6.0, "valid": 1.0, "prc": 0.05, "tv": 0.1, "style": 120.0}),
+    Loss(pointwise, {"ord": 1e-4}),
+    Loss(slopes, {"grad": 10.0}),
+)
+
+
 class InpaintingTrainer(Trainer):
     """Trains inpainting of colour and disparity with the truth in holes (SPEC 9.5)."""
 
-    kind = "inpaint"
+    role = "inpainting"
+    kind = ROLES[role].kind
+    rate = "lr_inpaint"
     tag = "Inpaint"
+    tables = (LOSSES,)
     second_view = True
 
     def build(self):
-        """CompactInpaint, Inpaint or PartialInpaint."""
-        return {self.kind: (self._generator(), self.settings.lr_inpaint)}
-
-    def _generator(self):
-        from models.partial_inpainting import PartialInpaint
-        from models.pointcloud_inpainting import Inpaint
-
+        """The network that --network and --partial-conv name."""
         settings = self.settings
         self.features = perceptual_features(self.device)
-        widths, channels = SIZES[settings.network]
-        if settings.partial_conv:
-            network = PartialInpaint(widths, context_channels=channels)
-        elif settings.network == "compact":
-            network = CompactInpaint(COMPACT_WIDTHS)
-        else:
-            network = Inpaint(widths, context_channels=channels)
-        if settings.network == "paper":
-            initialise(network, 0.01)
+        kind = find_network(self.role, settings.network, settings.partial_conv)
+        network = kind.fresh(settings.network)
         if settings.model_path and not settings.resume:
             start_from(network, settings.model_path)
-        return network
+        return {self.kind: (network, settings.lr_inpaint)}
 
     def losses(self, batch):
-        """Colour terms of Liu et al. (2018), `ord` and `grad` of disparity, also in the holes."""
+        """Weighted terms of LOSSES."""
         part = self.parts[self.kind]
-        compact = isinstance(part.network, CompactInpaint)
         task = make_task(part.network, batch)
-        filled = part.wrapped(*task.arguments)
-        terms = losses.inpainting_loss(
-            filled.image, task.image, task.mask, features=self.features,
-            keeps_known=compact,
-        )
-        terms["ord"] = losses.ord_loss(filled.disparity, task.disparity, task.known)
-        terms["grad"] = losses.gradient_loss(
-            filled.disparity + LIFT, task.disparity + LIFT, task.known
-        )
-        weights = COMPACT_WEIGHTS if compact else losses.WEIGHTS
-        return {name: weights[name] * value for name, value in terms.items()}
+        step = Step(part.wrapped(*task.arguments), task, self.features, part.network.keeps_known)
+        return weigh(self.tables[0], self.settings.weights, step)
 
     def validate(self):
         """PSNR and disparity error over holes, beside filling by rule."""

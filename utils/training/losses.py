@@ -3,7 +3,7 @@
 Maps are (B, 1, H, W), images (B, 3, H, W) RGB in [0, 1]. A mask is 0 where the target is unknown
 and may be soft; whatever the target holds there (NaN, infinity) does no harm. Everything is
 differentiable, computed in float32 also under autocast, and zero where nothing is valid. A sum of
-terms comes back as a dict of named scalars; `weighted_sum` adds them up.
+terms comes back as a dict of named scalars; the tables of the training modes say what each weighs.
 
 The reference's formulas differ where they are wrong: it learns slopes into unknown depth, pulls
 every slope inside a mask towards +slack, also across its outline, and lets rounding decide what
@@ -18,11 +18,6 @@ from kornia.filters import gaussian_blur2d, sobel
 from torch.nn import functional as F
 
 from utils.training.metrics import fit_scale_shift
-
-WEIGHTS = {
-    "hole": 6, "valid": 1, "prc": 0.05, "tv": 0.1, "style": 120, "color": 0,
-    "grad": 10, "ord": 1e-4, "mask": 1e-4, "valid_depth": 1,
-}  # fmt: skip
 
 
 def in_float32(function):
@@ -39,16 +34,6 @@ def in_float32(function):
             return function(*map(single, args), **{k: single(v) for k, v in kwargs.items()})
 
     return wrapper
-
-
-def weighted_sum(terms, weights=WEIGHTS):
-    """Add up named terms.
-
-    Args:
-        terms: dict of scalars.
-        weights: dict that has a factor for each of those names.
-    """
-    return sum(weights[name] * value for name, value in terms.items())
 
 
 def _share(total, count):

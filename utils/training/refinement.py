@@ -1,38 +1,38 @@
 """How the refinement network is trained: from blurred, displaced or estimated disparity to true."""
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
 
 from models.blocks import measure_statistics
-from utils.depth.estimators import predict_disparity
+from models.registry import ROLES, find_network
 from utils.depth.sharpening import resize_disparity
 from utils.training import losses, metrics
-from utils.training.estimation import DepthTrainer, MeanFigures, initialise, shrink_known
+from utils.training.estimation import DepthTrainer, MeanFigures, shrink_known
+from utils.training.terms import Loss, weigh
 
 PEAK = 120.0  # disparity of the nearest pixel while training, as in a scene of kbe.py
 # Added to disparity before slopes are compared relative to it: below one unit of a scene, nothing
 # moves visibly, and the sky's relative slopes would drown everything else.
 LIFT = 1.0
-EDGE_WEIGHT = 20.0
-# A candidate of the compact network that is this far off, in units of disparity, is worth 1/e of a
-# true one. The estimate right here counts as much as all others together, where they are alike.
+# A candidate that is this far off, in units of disparity, is worth 1/e of a true one. The estimate
+# right here counts as much as all others together, where they are alike.
 TOLERANCE = 2.0
 STAY_SHARE = 0.5
 # A pixel counts fully where its candidates differ by this much.
 SPREAD = 10.0
-# The compact network's input is degraded truth in this share of the samples, so that it also knows
-# maps that err in other ways than the estimation network it is trained with.
+# The input of a network that weighs candidates is degraded truth in this share of the samples, so
+# that it also knows maps that err in other ways than the estimation network it is trained with.
 DEGRADED_SHARE = 0.25
 # Where an estimate is compared with the truth to carry its edges over, in its own pixels: a
 # Gaussian window, and how much less what lies this near to an edge of the truth counts.
 WINDOW_PX, WINDOW_SIGMA = 33, 8.0
 EDGE_PX, EDGE_STEP = 7, 0.1
 FLAT = 0.01  # what varies less than this share of the largest disparity is no edge to carry over
-COMPACT_WIDTHS = (24, 40, 64, 64)
-# The compact network learns on a window of this many px of a larger crop, of which its input was
+# Such a network learns on a window of this many px of a larger crop, of which its input was
 # estimated as a whole: steps are cheap, and guesses are what the photo gives.
 PART_PX = 224
 
@@ -179,33 +179,65 @@ def cut_parts(maps, place):
     return maps
 
 
+class Step(NamedTuple):
+    """What the losses of a step see."""
+
+    fine: torch.Tensor  # (B, 1, h, w), as refined, in units of a scene
+    target: torch.Tensor  # (B, 1, h, w)
+    mask: torch.Tensor  # (B, 1, h, w), 0 = unknown
+    counts: torch.Tensor | None  # (B, K, h, w), where the network weighs candidates: what each
+    places: torch.Tensor | None  # counts, before softmax, and the disparity that it would give
+
+
+def pointwise(step):
+    """Mean absolute error."""
+    return losses.ord_loss(step.fine, step.target, step.mask)
+
+
+def slopes(step):
+    """Error of slopes, relative to the disparity."""
+    return losses.gradient_loss(step.fine + LIFT, step.target + LIFT, step.mask)
+
+
+def choice(step):
+    """Which candidates are near the target; ValueError for a network that weighs none."""
+    if step.counts is None:
+        raise ValueError("--weight choice is for networks that weigh candidates.\n"
+                         "  Leave it out, or choose --network compact.")
+    return choice_loss(step.counts, step.places, step.target, step.mask)
+
+
+LOSSES = (
+    Loss(choice, {"choice": 0.0}),
+    Loss(pointwise, {"ord": 1e-4}),
+    Loss(slopes, {"grad": 1.0}),
+)
+
+
 class RefinementTrainer(DepthTrainer):
     """Trains the network that brings coarse disparity to the photo's edges (SPEC 9.4).
 
     The input is the truth, degraded, or with `--model-path` what a frozen estimation network makes
-    of the photo, brought to the truth's scale and shift. The published network learns the truth,
-    the compact one its input with the truth's edges (`with_true_edges`).
+    of the photo, brought to the truth's scale and shift. A network that weighs candidates learns
+    its input with the truth's edges (`with_true_edges`), any other the truth.
     """
 
-    kind = "refine"
+    role = "refinement"
+    kind = ROLES[role].kind
+    rate = "lr_refinement"
     tag = "Refine"
+    tables = (LOSSES,)
 
     def build(self):
-        """CompactRefine, or RefinePretrained: the published architecture, with shortcuts."""
-        from models.compact_refinement import CompactRefine
-        from models.disparity_refinement import RefinePretrained
-
-        self.estimator = None
-        if self.settings.model_path:
+        """The network that --network names, beside an estimation network if one is given."""
+        settings, self.estimator = self.settings, None
+        if settings.model_path:
             from utils.weights.loading import load_estimator
 
-            self.estimator = load_estimator(self.settings.model_path, self.device)
+            self.estimator = load_estimator(settings.model_path, self.device)
             self.estimator.requires_grad_(False)
-        if self.settings.network == "compact":
-            network = CompactRefine(COMPACT_WIDTHS)
-        else:
-            network = initialise(RefinePretrained(), 1.4)
-        return {self.kind: (network, self.settings.lr_refinement)}
+        network = find_network(self.role, settings.network).fresh(settings.network)
+        return {self.kind: (network, settings.lr_refinement)}
 
     def coarse(self, batch, degraded_share=0.0):
         """Truth with the nearest pixel at PEAK, and the input at a quarter of its size.
@@ -222,25 +254,25 @@ class RefinementTrainer(DepthTrainer):
             return truth, degraded
         half = F.interpolate(batch["image"], scale_factor=0.5, mode="area")
         with torch.no_grad():
-            guess = resize_disparity(predict_disparity(self.estimator, half), size)
+            guess = resize_disparity(self.estimator.predict(half), size)
         guess = losses.align_upright(guess, small, known).clamp(min=0)
         by_hand = batch["uniform"][:, -1].view(-1, 1, 1, 1) < degraded_share
         return truth, torch.where(by_hand, degraded, guess)
 
     def losses(self, batch):
-        """`ord` (L1) and `grad`, as the reference; the compact network has terms of its own."""
-        if self.settings.network == "compact":
-            return self.compact_losses(batch)
+        """Weighted terms of LOSSES."""
+        weighs_candidates = self.parts[self.kind].network.weighs_candidates
+        step = self.choosing_step(batch) if weighs_candidates else self.plain_step(batch)
+        return weigh(self.tables[0], self.settings.weights, step)
+
+    def plain_step(self, batch):
+        """Refine the input; the target is the truth."""
         truth, coarse = self.coarse(batch)
         fine = self.parts[self.kind].wrapped(batch["image"], coarse).clamp(min=0)
-        mask = batch["mask"] * batch["confidence"]
-        return {
-            "ord": 1e-4 * losses.ord_loss(fine, truth, mask),
-            "grad": losses.gradient_loss(fine + LIFT, truth + LIFT, mask),
-        }
+        return Step(fine, truth, batch["mask"] * batch["confidence"], None, None)
 
-    def compact_losses(self, batch):
-        """`choice`: which candidates are near its target; `ord`: how far the result is from it."""
+    def choosing_step(self, batch):
+        """Refine a part of the input; the target is that with the true edges."""
         image, mask = batch["image"], batch["mask"] * batch["confidence"]
         truth, coarse = self.coarse(batch, DEGRADED_SHARE)
         target = with_true_edges(coarse, truth, mask)
@@ -250,10 +282,7 @@ class RefinementTrainer(DepthTrainer):
         fine, counts, places = self.parts[self.kind].wrapped(
             image, coarse, statistics, details=True
         )
-        return {
-            "choice": choice_loss(counts, places, target, mask),
-            "ord": EDGE_WEIGHT / PEAK * losses.ord_loss(fine, target, mask),
-        }
+        return Step(fine, target, mask, counts, places)
 
     def figures(self, prediction, batch):
         """Depth figures of each sample and the boundary error of the full-size map."""

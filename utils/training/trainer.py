@@ -19,10 +19,17 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
+from models.registry import find_network
 from utils.files import complete_or_absent
 from utils.training.records import Progress
+from utils.training.terms import choose_weights
 
 log = logging.getLogger(__name__)
+
+
+def checkpoint_path(settings, kind, suffix=".tar"):
+    """Where the files of one part of a run go."""
+    return Path(settings.models_dir) / f"{kind}-{settings.save_name}{suffix}"
 
 
 class Stopped(Exception):
@@ -160,17 +167,21 @@ def make_accelerator(settings):
 class Trainer:
     """Trains the networks of one mode.
 
-    A subclass sets `kind` (the checkpoint's type: `<kind>-<save name>.tar`) and `tag` (the group in
-    TensorBoard) and gives `build()`, `losses(batch)`, `validate()`; one that trains several
-    networks gives its own `step(batch)`.
+    A subclass sets `role` and `kind` (the checkpoint's type: `<kind>-<save name>.tar`) as in
+    models/registry.py, `rate` (the setting of its learning rate), `tag` (the group in TensorBoard)
+    and `tables` (of its losses, see utils/training/terms.py), and gives `build()`, `losses(batch)`,
+    `validate()`; one that trains several networks gives its own `step(batch)`.
 
     Args:
         settings: the dataclass of `train.py`.
         data: where batches come from (`data_loader.TrainingData`).
     """
 
+    role = "estimation"
     kind = "network"
+    rate = "lr_estimation"
     tag = "Training"
+    tables = ()
     second_view = False  # whether samples come with a second view of the scene
 
     def __init__(self, settings, data):
@@ -193,6 +204,25 @@ class Trainer:
             self.load()
         for part in self.parts.values():
             part.prepare(self.accelerator)
+
+    @classmethod
+    def settle(cls, settings):
+        """Return the settings with what the network decides: its learning rate and loss weights.
+
+        Raises:
+            ValueError: there is no such network for this mode, or no such loss.
+        """
+        network = find_network(cls.role, settings.network, settings.partial_conv)
+        return cls.settle_for(network, settings)
+
+    @classmethod
+    def settle_for(cls, network, settings):
+        """The same, once the class of the network is known."""
+        lines = [line for table in cls.tables for line in table]
+        found = {"weights": choose_weights(lines, network, settings.weights)}
+        if getattr(settings, cls.rate) is None:
+            found[cls.rate] = network.learning_rate
+        return dataclasses.replace(settings, **found)
 
     def build(self):
         """Return {kind: (network, learning rate)}."""
@@ -300,7 +330,7 @@ class Trainer:
 
     def path(self, kind, suffix=".tar"):
         """Where the files of one part go."""
-        return Path(self.settings.models_dir) / f"{kind}-{self.settings.save_name}{suffix}"
+        return checkpoint_path(self.settings, kind, suffix)
 
     def checkpoint(self, progress):
         """Save, validate and draw; only the first process does, the others wait."""

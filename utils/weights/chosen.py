@@ -8,36 +8,20 @@ import torch
 
 from kernels.threads import thread_count
 from models import FOLDER
+from models.registry import ROLES
 from utils import UsageError
 from utils.depth.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
 from utils.files import file_digest
-from utils.weights.download import HUB_FOLDER
 from utils.weights.loading import load_estimator, load_network
 
 log = logging.getLogger("kbe")
-
-# Per role: files in models/trained/ in the order in which they are taken (trained by the user, the
-# paper's, those of the first reimplementation, a folder from the Hugging Face hub), then the file
-# that ships in models/bundled/.
-WEIGHTS = {
-    "estimation": (("disparity-3dkbe.tar", "network-disparity.pytorch",
-                    "disparity-estimation-no-mask.tar", "disparity-estimation-mask.tar",
-                    HUB_FOLDER),
-                   "disparity-estimation.safetensors"),
-    "refinement": (("refine-3dkbe.tar", "network-refinement.pytorch", "disparity-refinement.tar"),
-                   "disparity-refinement.safetensors"),
-    "inpainting": (("inpaint-3dkbe.tar", "network-inpainting.pytorch", "inpainting-color.tar"),
-                   "inpainting.safetensors"),
-}
-FLAGS = {"estimation": "--estim-path", "refinement": "--refine-path",
-         "inpainting": "--inpaint-path"}
 
 
 def find_weights(role, given=None, models=FOLDER):
     """Choose the weights file of a role.
 
     Args:
-        role: "estimation", "refinement" or "inpainting".
+        role: a key of `models.registry.ROLES`.
         given: what the user asked for; taken as it is.
         models: the folder with trained/ and bundled/.
     Returns:
@@ -49,10 +33,11 @@ def find_weights(role, given=None, models=FOLDER):
         path = Path(given).expanduser()
         if not path.exists():
             raise ValueError(f"no weights at {path}.\n"
-                             f"  Run ./download_models.sh or pass {FLAGS[role]} FILE.")
+                             f"  Run ./download_models.sh or pass {ROLES[role].flag} FILE.")
         return path
-    trained, bundled = WEIGHTS[role]
-    candidates = [models / "trained" / name for name in trained] + [models / "bundled" / bundled]
+    candidates = [models / "trained" / name for name in ROLES[role].trained]
+    if ROLES[role].bundled:
+        candidates.append(models / "bundled" / ROLES[role].bundled)
     return next((path for path in candidates
                  if path.is_file() or (path / "config.json").is_file()), None)
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models import TRAINED
+from models.registry import HUB_FOLDER
 from utils.files import file_digest
 
-HUB_FOLDER = "depth-anything"  # in models/trained/; utils.weights.chosen looks for it there
 ZIP, LEGACY = b"PK\x03\x04", b"\x80\x02\x8a\n"  # what torch.save writes, and wrote before 2020
 ZIP_END, ZIP_TAIL = b"PK\x05\x06", 65557  # its end record, and the bytes within which that begins
 CHUNK = 1 << 18  # bytes that a broken connection loses at most; the library's own is 10 MB

@@ -6,25 +6,17 @@ files exist, told apart by their form and never by their name:
 * the paper's: a bare state dict of the published sizes, trained on BGR in [0, 1]. Its colour
   channels are put into RGB order while loading, weights at both ends, so no image is ever flipped;
 * those of other trainings with the wrapper {"model_state_dict": ...} and no metadata: RGB, and
-  for estimation [-1, 1] with semantics of reversed channels; `load_estimator` gives it that;
+  for estimation [-1, 1] with semantics of reversed channels; the network gives it that;
 * ours: metadata says {"channel_order": "RGB", "range": "[0, 1]"}.
 """
 
 import json
-import re
-from typing import NamedTuple
 
 import torch
 
 from models import TRAINED
-from models.compact_estimation import CompactDisparity
-from models.compact_inpainting import CompactInpaint
-from models.compact_refinement import CompactRefine
-from models.disparity_estimation import Disparity, Estimation, Semantics
-from models.disparity_refinement import Refine, RefinePretrained
-from models.features import VGG16Partial
-from models.partial_inpainting import PartialInpaint
-from models.pointcloud_inpainting import Inpaint
+from models.registry import NETWORKS, ROLES, recognise
+from models.roles import Convention
 from utils.weights.files import (
     OUR_METADATA,
     list_some,
@@ -37,12 +29,8 @@ __all__ = [
     "load_estimator", "load_network", "read_checkpoint", "read_state_dict", "save_state_dict"
 ]
 
-VGG19_PATH = TRAINED / "vgg19_bn-c79401a0.pth"
-VGG16_PATH = TRAINED / "vgg16-397923af.pth"
-
-FLAGS = {
-    "estimation": "--estim-path", "refinement": "--refine-path", "inpainting": "--inpaint-path"
-}
+VGG19_PATH = TRAINED / ROLES["semantics"].trained[0]
+VGG16_PATH = TRAINED / ROLES["features"].trained[0]
 
 
 def load_network(path, role, device="cpu", trust=False):
@@ -50,109 +38,90 @@ def load_network(path, role, device="cpu", trust=False):
 
     Args:
         path: the file, see read_checkpoint.
-        role: "estimation", "refinement", "inpainting", "semantics" (VGG-19) or "features" (VGG-16).
+        role: a key of `models.registry.ROLES`.
         device: where the network goes.
         trust: see read_checkpoint.
     Returns:
-        nn.Module in eval mode, for RGB in [0, 1]: Disparity or CompactDisparity; Refine,
-        RefinePretrained or CompactRefine; Inpaint, PartialInpaint or CompactInpaint; Semantics;
-        VGG16Partial.
+        nn.Module in eval mode, for RGB in [0, 1]: a network of that role in models/registry.py.
     Raises:
         ValueError: the file cannot be read, is no network that we know, is one for another role,
             or a key is missing, surplus or misshaped.
     """
-    checkpoint = read_checkpoint(path, trust, FLAGS.get(role))
-    variant = _recognise(checkpoint.state, path)
-    if variant.role != role:
-        raise ValueError(_wrong_role(path, variant, role))
-    return _build(variant, checkpoint, path).eval().to(device)
+    checkpoint = read_checkpoint(path, trust, ROLES[role].flag)
+    entry = _recognise(checkpoint.state, path, role)
+    return _build(entry.load(), checkpoint, path).eval().to(device)
 
 
-def load_estimator(path, device="cpu", trust=False, vgg_path=VGG19_PATH):
+def identify(path, role):
+    """Say which network a file holds, without building it.
+
+    Args, raises: as load_network.
+    Returns:
+        models.registry.Entry, and the metadata of the file.
+    """
+    checkpoint = read_checkpoint(path, flag=ROLES[role].flag)
+    return _recognise(checkpoint.state, path, role), checkpoint.metadata
+
+
+def load_estimator(path, device="cpu", trust=False, vgg_path=None):
     """Load an estimation network as one that takes just the photo.
 
     Args:
         path, device, trust: as for load_network.
-        vgg_path: torchvision's VGG-19 weights; opened only for a network that needs semantics.
+        vgg_path: weights of its companion, torchvision's VGG-19 by default; opened only if it has
+            one.
     Returns:
-        nn.Module: RGB in [0, 1] (B, 3, H, W) -> relative disparity (B, 1, ceil(H/2), ceil(W/2)),
-        an Estimation or a CompactDisparity.
+        models.roles.Estimator: RGB in [0, 1] (B, 3, H, W) -> relative disparity (B, 1, h, w).
     Raises:
         ValueError: as load_network, for either file.
     """
     network = load_network(path, "estimation", device, trust)
-    if not isinstance(network, Disparity):
+    if network.companion is None:
         return network
-    semantics = load_network(vgg_path, "semantics", device, trust)
-    semantics.channel_order = network.semantics_order
-    return Estimation(semantics, network).eval()
+    companion = load_network(vgg_path or VGG19_PATH, network.companion, device, trust)
+    return network.joined(companion).eval()
 
 
 # -- from a state dict to a network --
 
 
-class Variant(NamedTuple):
-    """A kind of network that a file may hold."""
-
-    role: str
-    name: str  # with its article, for messages
-    pattern: str  # a regular expression that some key of it, and none of those before, matches
-    build: object  # {key: shape} -> nn.Module, sizes taken from the shapes
-
-
-class Convention(NamedTuple):
-    """What images a file's weights were trained on."""
-
-    channel_order: str  # "RGB" or "BGR"
-    value_range: tuple = (0.0, 1.0)
-    semantics_order: str = "rgb"  # how VGG-19 took the images, once they are RGB
+def _recognise(state, path, role):
+    entry = recognise(state)
+    if entry is None:
+        known = dict.fromkeys(entry.load().label for entry in NETWORKS)
+        raise ValueError(f"{path} holds no network that we know: its keys are {list_some(state)}.\n"
+                         f"  Known are: {', '.join(known)}.")
+    if entry.role != role:
+        raise ValueError(_wrong_role(path, entry, role))
+    return entry
 
 
-def _recognise(state, path):
-    keys = "\n".join(state)
-    for variant in VARIANTS:
-        if re.search(variant.pattern, keys, re.MULTILINE):
-            return variant
-    raise ValueError(
-        f"{path} holds no network that we know: its keys are {list_some(state)}.\n"
-        "  Known are: " + ", ".join(dict.fromkeys(variant.name for variant in VARIANTS)) + "."
-    )
+def _wrong_role(path, entry, role):
+    found, flag = ROLES[entry.role].flag, ROLES[role].flag
+    advice = f", pass it as {found}" if found else ""
+    needs = f"{flag} needs" if flag else "Needed is"
+    return f"{path}: this is {entry.load().label}{advice}.\n  {needs} weights for {role}."
 
 
-def _wrong_role(path, variant, role):
-    advice = f", pass it as {FLAGS[variant.role]}" if variant.role in FLAGS else ""
-    needs = f"{FLAGS[role]} needs" if role in FLAGS else "Needed is"
-    return f"{path}: this is {variant.name}{advice}.\n  {needs} weights for {role}."
-
-
-def _build(variant, checkpoint, path):
+def _build(kind, checkpoint, path):
     shapes = {key: tuple(tensor.shape) for key, tensor in checkpoint.state.items()}
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
-        network = variant.build(shapes)
-    state = _match(network, checkpoint.state, f"{path}, {variant.name}")
+        network = kind.from_shapes(shapes)
+    state = _match(network, network.own_names(checkpoint.state), f"{path}, {kind.label}")
     convention = _convention(network, checkpoint, path)
-    if convention.channel_order == "BGR":
-        state = _reverse_colours(state)
-    if isinstance(network, Disparity):
-        network.value_range = convention.value_range
-        network.semantics_order = convention.semantics_order
+    try:
+        if convention.channel_order == "BGR":
+            state = network.reverse_colours(state)
+        network.expect(convention)
+    except ValueError as error:
+        raise ValueError(f"{path} holds {error}.") from error
     network.load_state_dict(state, assign=True)
     return network
 
 
 def _match(network, state, label):
-    """Return exactly the tensors that the network wants, or say what is wrong.
-
-    Torchvision's VGG files hold more layers than we use, under other names, and older ones lack the
-    batch counters, which nothing reads.
-    """
+    """Return exactly the tensors that the network wants, or say what is wrong."""
     wanted = network.state_dict()
-    if any(key.startswith("features.") for key in state):
-        names = {key: "features." + ".".join(key.split(".")[-2:]) for key in wanted}
-        state = {key: state[name] for key, name in names.items() if name in state}
-    counters = {key: torch.zeros((), dtype=torch.long) for key in wanted
-                if key.endswith("num_batches_tracked")}
-    state = counters | state
     missing = [key for key in wanted if key not in state]
     surplus = [key for key in state if key not in wanted]
     misshaped = [
@@ -171,9 +140,8 @@ def _convention(network, checkpoint, path):
     if "channel_order" in checkpoint.metadata:
         return _said_convention(OUR_METADATA | checkpoint.metadata, path)
     if checkpoint.wrapped:
-        return Convention("RGB", (-1.0, 1.0), "bgr")
-    published = PUBLISHED_WIDTHS.get(type(network)) == getattr(network, "widths", ())
-    return Convention("BGR" if published else "RGB")
+        return network.foreign
+    return Convention("BGR" if network.is_published() else "RGB")
 
 
 def _said_convention(metadata, path):
@@ -188,121 +156,3 @@ def _said_convention(metadata, path):
             "  Known are RGB and BGR, and a range such as [0, 1]."
         )
     return Convention(order, (low, high))
-
-
-def _reverse_colours(state):
-    """Turn weights for BGR into the same network for RGB: swap channels where colour passes."""
-    reversed_state = dict(state)
-    for key, axis in COLOUR_AXES:
-        if key in state:
-            tensor = state[key]
-            order = torch.arange(tensor.shape[axis])
-            order[:3] = torch.tensor([2, 1, 0])
-            reversed_state[key] = tensor.index_select(axis, order)
-    return reversed_state
-
-
-def _widths(shapes, activation):
-    """Channels of each grid row, off the first activation of one of the row's three laterals."""
-    widths = []
-    while True:
-        row = len(widths)
-        laterals = (f"{row}x{column} - {row}x{column + 1}.{activation}" for column in range(3))
-        width = next((shapes[key][0] for key in laterals if shapes.get(key)), None)
-        if width is None:
-            return tuple(widths)
-        widths.append(width)
-
-
-def _size(shapes, key, axis, usual):
-    """A size off one shape, or the usual one where the key is missing, for _match to report."""
-    shape = shapes.get(key, ())
-    return shape[axis] if len(shape) > axis else usual
-
-
-def _disparity(shapes):
-    channels = _size(shapes, "moduleSemantics.weight", 1, 512)
-    return Disparity(_widths(shapes, "moduleMain.0.weight"), semantics_channels=channels)
-
-
-def _compact(shapes):
-    widths = [_size(shapes, f"laterals.{row}.weight", 0, usual)
-              for row, usual in enumerate((24, 40, 64, 128, 192))]
-    columns = {key.split(".")[1] for key in shapes if key.startswith("columns.")}
-    return CompactDisparity(widths, columns=len(columns))
-
-
-def _refine(network):
-    steps = ("moduleImageOne.moduleMain.2", "moduleImageTwo.moduleMain.3",
-             "moduleImageThr.moduleMain.3")
-    return lambda shapes: network(tuple(
-        _size(shapes, f"{step}.weight", 0, usual)
-        for step, usual in zip(steps, (24, 48, 96), strict=True)
-    ))
-
-
-def _compact_refine(shapes):
-    return CompactRefine(_unet_widths(shapes, "photo", 24))
-
-
-def _compact_inpaint(shapes):
-    return CompactInpaint(_unet_widths(shapes, "entry", 32))
-
-
-def _unet_widths(shapes, entry, usual):
-    widths = [_size(shapes, f"{entry}.moduleMain.0.weight", 0, usual)]
-    while shape := shapes.get(f"downs.{len(widths) - 1}.moduleMain.1.weight"):
-        widths.append(shape[0])
-    return widths
-
-
-def _inpaint(network, activation):
-    return lambda shapes: network(
-        _widths(shapes, activation),
-        context_channels=_size(shapes, "moduleContext.0.weight", 0, 64),
-    )
-
-
-# The order matters: the first pattern that matches decides.
-VARIANTS = (
-    Variant("estimation", "a compact disparity network", r"^encoder\.", _compact),
-    Variant("estimation", "a disparity network", r"^(moduleSemantics\.|4x0 - )", _disparity),
-    Variant("refinement", "a refinement network",
-            r"^module(Refine|ImageOne|DisparityOne|DisparityFou)\.moduleShortcut\.",
-            _refine(RefinePretrained)),
-    Variant("refinement", "a refinement network without shortcuts",
-            r"^module(Refine|ImageOne|DisparityOne|DisparityFou)\.", _refine(Refine)),
-    Variant("refinement", "a compact refinement network", r"^(photo|estimate|choice)\.",
-            _compact_refine),
-    Variant("inpainting", "a compact inpainting network", r"^(entry|downs|ups|exit)\.",
-            _compact_inpaint),
-    Variant("inpainting", "a partial-convolution inpainting network",
-            r"^(moduleInput|0x0 - 0x1)\.conv1\.", _inpaint(PartialInpaint, "p_relu_1.weight")),
-    Variant("inpainting", "an inpainting network", r"^module(Context|Input)\.",
-            _inpaint(Inpaint, "moduleMain.0.weight")),
-    Variant("semantics", "VGG-19 with batch normalisation",
-            r"^(moduleVgg\.|features\.1\.running_mean)",
-            lambda shapes: Semantics(channel_order="rgb")),
-    Variant("features", "VGG-16", r"^(slice1\.|features\.0\.weight)",
-            lambda shapes: VGG16Partial(normalise=True)),
-    Variant("discriminator", "a discriminator", r"^(outConv|Dmain|localD1)\.", None),
-)
-
-PUBLISHED_WIDTHS = {
-    Disparity: (32, 48, 64, 512, 512, 512),
-    RefinePretrained: (24, 48, 96),
-    Inpaint: (32, 64, 128, 256),
-}
-
-# Where colour enters and leaves a network, over all variants: key, and the axis of the channels.
-COLOUR_AXES = (
-    ("moduleImage.weight", 1),  # Disparity
-    ("moduleImageOne.moduleMain.0.weight", 1),  # Refine
-    ("moduleImageOne.moduleShortcut.weight", 1),
-    ("moduleContext.0.weight", 1),  # Inpaint and PartialInpaint
-    ("moduleInput.moduleMain.0.weight", 1), ("moduleInput.conv1.weight", 1),
-    ("moduleInput.moduleShortcut.weight", 1),
-    ("moduleImage.moduleMain.2.weight", 0), ("moduleImage.moduleMain.2.bias", 0),
-    ("moduleImage.conv2.weight", 0), ("moduleImage.conv2.bias", 0),
-    ("moduleImage.moduleShortcut.weight", 0), ("moduleImage.moduleShortcut.bias", 0),
-)
