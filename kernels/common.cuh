@@ -2,13 +2,11 @@
 // (x, y) of a frame W wide lies at (y + 1) * (W + 2) + x + 1. Every kernel does one item per thread
 // and takes sizes as arguments, so it is compiled once. Arithmetic is written out in the order of
 // the CPU twin, and compiled without fusing multiplications into additions, so decisions agree.
+// Names in capitals that are defined nowhere here come from constants.py, by -D.
 
 #pragma once
 
 #define INFINITE __int_as_float(0x7f800000)
-#define NEAR_PLANE 0.001f           // points nearer than this (in depth) are dropped
-#define COVERAGE_THRESHOLD 1e-4f    // summed weights below this count as nothing
-#define GUARD 1e-7                  // added to depth before division, as the published renderer does
 
 __device__ inline long long thread_index() {
     return (long long)blockIdx.x * blockDim.x + threadIdx.x;

@@ -9,13 +9,11 @@ any number of threads.
 import numpy as np
 import torch
 
+from .constants import COVERAGE_THRESHOLD, GUARD, NEAR_PLANE
 from .cpu_fill import fill_disocclusion as fill_disocclusion
 from .jit import jit
 from .threads import run_all
 
-NEAR_PLANE = np.float32(0.001)  # points nearer than this (in depth) are dropped
-COVERAGE_THRESHOLD = np.float32(1e-4)  # summed weights below this count as nothing
-GUARD = 1e-7  # added to depth before division, as the published renderer does
 CHANNEL_GROUP = 16  # channels accumulated together: 16 floats fill a cache line
 BLOCK = 256  # points transposed together, small enough for the first-level cache
 DROPPED = np.int32(-1)

@@ -13,21 +13,25 @@ import threading
 
 import numpy as np
 
-from .cpu import COVERAGE_THRESHOLD, NEAR_PLANE, NOWHERE, degrid
+from .constants import (
+    COVERAGE_THRESHOLD,
+    FULL,
+    GROW_FROM,
+    NEAR_PLANE,
+    OVERLAP,
+    TOLERANCE,
+    WEIGHT_ONE,
+    WIDEST_FOOTPRINT,
+)
+from .cpu import NOWHERE, degrid
 from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
 from .jit import jit
 
 BLOCK = 1024  # points projected together
-TOLERANCE = np.float32(1)  # a point this much behind the z-buffer (in disparity) still shows
-GROW_FROM = np.float32(1.25)  # projected spacing (px) from which a point is drawn that wide
-OVERLAP = np.float32(0.01)  # px, so that rounding leaves no crack between two such points
-WIDEST_FOOTPRINT = np.float32(32)  # bounds the work for points right before the camera
 ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
 
-WEIGHT_ONE = np.float32(65536)  # weights are counted in units of 2**-16
 LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
 HIGH_WORD = np.uint64(32)
-FULL = np.uint64(255 * 65536) << HIGH_WORD  # 255 points' worth: one more cannot overflow
 WORD = np.uint64(1)
 
 _local = threading.local()

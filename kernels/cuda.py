@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .constants import DEFINITIONS
 from .cpu_fill import UNITS
 
 FOLDER = Path(__file__).parent
 # Without fused multiply-adds the device decides like the CPU twin.
-OPTIONS = ("--std=c++17", "--fmad=false", f"-I{FOLDER}")
+OPTIONS = ("--std=c++17", "--fmad=false", f"-I{FOLDER}", *DEFINITIONS)
 THREADS = 256
 NOWHERE = float("-inf")  # disparity of the padding: never in front of anything
 

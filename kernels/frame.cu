@@ -4,13 +4,6 @@
 
 #include "common.cuh"
 
-#define TOLERANCE 1.0f
-#define GROW_FROM 1.25f
-#define OVERLAP 0.01f
-#define WIDEST_FOOTPRINT 32.0f
-#define WEIGHT_ONE 65536.0f
-#define FULL ((255ull * 65536) << 32)
-
 typedef unsigned long long word;
 
 struct Camera {

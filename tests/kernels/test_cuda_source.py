@@ -20,6 +20,7 @@ from test_kernels_frame import SCALE, layers
 import kernels
 from benchmarks import three_kernels
 from kernels import cpu, cpu_fill, cpu_frame, cuda
+from kernels.constants import DEFINITIONS
 
 HERE = Path(__file__).parent
 SOURCES = sorted(path.name for path in cuda.FOLDER.glob("*.cu"))
@@ -85,7 +86,8 @@ def libraries(tmp_path_factory):
 
 def compiled(compiler, source, library):
     flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-Wall", "-Werror", "-shared", "-fPIC"]
-    flags += ["-include", str(HERE / "serial_cuda.h"), "-x", "c++", str(cuda.FOLDER / source)]
+    flags += [*DEFINITIONS, "-include", str(HERE / "serial_cuda.h")]
+    flags += ["-x", "c++", str(cuda.FOLDER / source)]
     done = subprocess.run([compiler, *flags, "-o", str(library)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(library))
