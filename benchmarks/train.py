@@ -18,7 +18,7 @@ import time
 
 from tqdm import tqdm
 
-from train import MODES, make_trainer, read_settings
+from train import TRAINERS, make_trainer, read_settings
 from utils.files import complete_or_absent
 
 
@@ -28,7 +28,8 @@ def parse(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--modes", nargs="*", choices=MODES, default=MODES, help="which (all)")
+    parser.add_argument("--modes", nargs="*", choices=TRAINERS, default=TRAINERS,
+                        help="which (all)")
     parser.add_argument("--steps", type=int, default=20, help="steps that count (20)")
     parser.add_argument("--warmup-steps", type=int, default=5, help="steps before those (5)")
     parser.add_argument("--json", help="write the figures here")
@@ -45,14 +46,14 @@ def measure(mode, flags, warmup, steps):
         arguments = [*flags, "--training-mode", mode, "--models-dir", folder]
         if mode == "inpainting_ref":
             arguments += ["--model-path", start_network(flags, folder), "--pretrain-steps", "0"]
-        settings, _ = read_settings([*arguments, "--steps", str(warmup + steps + 8)])
+        settings = read_settings([*arguments, "--steps", str(warmup + steps + 8)])
         return time_steps(make_trainer(settings), warmup, steps)
 
 
 def start_network(flags, folder):
     """Save an untrained inpainting network for the adversarial mode to start from."""
     arguments = [*flags, "--training-mode", "inpainting", "--models-dir", folder]
-    trainer = make_trainer(read_settings(arguments)[0])
+    trainer = make_trainer(read_settings(arguments))
     trainer.save()
     return str(trainer.path("inpaint"))
 

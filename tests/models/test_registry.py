@@ -157,7 +157,7 @@ def test_a_new_loss_is_minimised_and_weighed(flags, monkeypatch):
         AcceleratorState._reset_state(reset_partial_state=True)
         more = ["--lr-estimation", "1e-5"]
         more += [] if value is None else ["--weight", f"flat={value}"]
-        trainer = train.make_trainer(train.read_settings([*flags, *more])[0])
+        trainer = train.make_trainer(train.read_settings([*flags, *more]))
         batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
         terms = trainer.losses(batch)
         found[value] = float(terms["flat"].detach()) if "flat" in terms else None

@@ -26,6 +26,7 @@ from models.compact_refinement import CompactRefine
 from models.partial_inpainting import PartialInpaint
 from models.pointcloud_inpainting import Inpaint
 from models.roles import Inpainter
+from utils.cli.train_flags import FLAGS
 from utils.training import adversarial as adversarial_training
 from utils.training import data_sets
 from utils.training import estimation as depth_training
@@ -116,11 +117,11 @@ def batch(tmp_path):
 
 
 def settings_of(*arguments):
-    return train.read_settings(list(arguments))[0]
+    return train.read_settings(list(arguments))
 
 
 def trainer_for(arguments):
-    return train.make_trainer(train.read_settings(arguments)[0])
+    return train.make_trainer(train.read_settings(arguments))
 
 
 # -- command line --
@@ -162,10 +163,11 @@ def test_rates_are_those_that_a_network_learns_at(mode, rate, paper, compact):
 
 
 def test_every_setting_is_read_somewhere():
-    files = [ROOT / "train.py", *ROOT.glob("utils/training/*.py")]
+    files = [ROOT / "train.py", ROOT / "utils" / "cli" / "train_flags.py",
+             *ROOT.glob("utils/training/*.py")]
     text = "".join(path.read_text() for path in files)
     listed = re.search(r'names = \(("crop".*?)\)', text, re.DOTALL)[1]
-    for name in train.Settings.__dataclass_fields__:
+    for name in FLAGS:
         used = re.search(rf"settings\.{name}\b", text) or f'"{name}"' in listed
         assert used or name.startswith("lr_") and f"settings.{name}" in text, name
 
@@ -660,7 +662,7 @@ class TinyJudge(nn.Module):
 def adversarial(flags, tmp_path, monkeypatch):
     """adversarial(flags...) -> trainer with a tiny judge, on a tiny crop."""
     monkeypatch.setattr(adversarial_training, "MPDDiscriminator", TinyJudge)
-    monkeypatch.setattr(train, "check_settings", lambda settings: None)
+    monkeypatch.setattr("utils.cli.train_flags.check", lambda settings: None)
     train.main([*flags, "--training-mode", "inpainting", "--steps", "1", "--save-name", "start",
                 "--network", "paper"])
     start = tmp_path / "models" / "inpaint-start.tar"
@@ -776,7 +778,7 @@ def test_benchmark_times_steps(flags, monkeypatch, mode):
     from benchmarks.train import measure
 
     monkeypatch.setattr(adversarial_training, "MPDDiscriminator", TinyJudge)
-    monkeypatch.setattr(train, "check_settings", lambda settings: None)
+    monkeypatch.setattr("utils.cli.train_flags.check", lambda settings: None)
     found = measure(mode, [*flags, "--crop", "48x32"], warmup=1, steps=2)
     assert found["images_per_second"] > 0 and 0 <= found["waiting"] <= 1
     assert found["crop"] == [32, 48] and found["batch_size"] == 2

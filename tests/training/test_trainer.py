@@ -93,7 +93,7 @@ def make(tmp_path):
     def build(flags="", data=None, kind=Tiny):
         fixed = ["--device", "cpu", "--models-dir", str(tmp_path / "models"),
                  "--runs-dir", str(tmp_path / "runs"), "--log-every", "2"]
-        settings, _ = train.read_settings(flags.split() + fixed)
+        settings = train.read_settings(flags.split() + fixed)
         return kind(settings, data or Numbers())
 
     return build
@@ -312,10 +312,10 @@ def test_average_follows_the_weights_slowly(make):
 
 
 def test_rate_warms_up_then_falls():
-    settings, _ = train.read_settings(["--warmup", "4", "--gamma-lr", "0.9"])
+    settings = train.read_settings(["--warmup", "4", "--gamma-lr", "0.9"])
     assert training.rate(0, settings, 100) == pytest.approx(0.25)
     assert training.rate(10, settings, 100) == pytest.approx(0.9**10)
-    settings, _ = train.read_settings(["--schedule", "cosine"])
+    settings = train.read_settings(["--schedule", "cosine"])
     assert training.rate(0, settings, 100) == pytest.approx(1)
     assert training.rate(50, settings, 100) == pytest.approx(0.505)
     assert training.rate(100, settings, 100) == pytest.approx(0.01)
