@@ -1,4 +1,4 @@
-"""Every network against the reference's numbers, to 1e-4 of their spread (SPEC 3.2)."""
+"""Every network against the reference's numbers, to 1e-4 of their spread (docs/method.md)."""
 
 import json
 import zlib
@@ -57,7 +57,7 @@ def without_gradient():
 
 
 def fill_with_recipe(network, salt=""):
-    """Give every tensor of a network the value that its name stands for (SPEC 2)."""
+    """Give every tensor of a network the value that its name stands for."""
     state = network.state_dict()
     for key, tensor in state.items():
         if tensor.is_floating_point():

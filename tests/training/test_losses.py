@@ -46,7 +46,7 @@ def weighted_sum(table, terms):
 
 
 class Slices(nn.Module):
-    """VGG-16 in three slices with weights made from their names (SPEC 2), not normalised."""
+    """VGG-16 in three slices with weights made from their names, not normalised."""
 
     def __init__(self):
         super().__init__()
