@@ -1,6 +1,6 @@
 """How good is estimated disparity? Figures per data set, beside a vertical ramp and a constant.
 
-    python -m benchmarks.depth --val ../shared/data/val --weights a.safetensors b.safetensors
+    python -m benchmarks.depth --val DATA/val --weights a.safetensors b.safetensors
     python -m benchmarks.depth --nyu nyu_depth_v2_labeled.mat --split splits.mat --json nyu.json
     python -m benchmarks.depth --ibims ibims1_core_raw
     python -m benchmarks.depth --data-set mine.json     # a dict as train.py takes it

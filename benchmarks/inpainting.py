@@ -1,6 +1,6 @@
 """How well are uncovered pixels filled? Against true second views, in PSNR and SSIM.
 
-    python -m benchmarks.inpainting --stereo ../shared/data/val/stereo --weights mine.safetensors
+    python -m benchmarks.inpainting --stereo DATA/val/stereo --weights mine.safetensors
     python -m benchmarks.inpainting --scenes shard.h5 --json scenes.json
     python -m benchmarks.inpainting --stereo FOLDER --estimator disparity-estimation.safetensors
 

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
+GOLDEN = Path(__file__).with_name("golden")
 
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+    parser.addoption("--data", type=Path, metavar="FOLDER", help="also run the tests on large "
+                     "collections, those of which are under FOLDER: val/stereo, val/rgbd, "
+                     "nyu-train, photos, mobilenetv2_imagenet.safetensors")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -17,6 +20,10 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(skip)
+    if not config.getoption("--data"):
+        of_data = [item for item in items if "data" in item.fixturenames]
+        items[:] = [item for item in items if item not in of_data]
+        config.hook.pytest_deselected(items=of_data)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,10 +34,21 @@ def heed_ctrl_c():
 
 @pytest.fixture(scope="session")
 def golden():
-    """Folder of the golden numbers; tests that compare with them skip where it is absent."""
-    if not GOLDEN.is_dir():
-        pytest.skip("the golden numbers are not beside this checkout")
+    """Folder of the golden numbers (docs/method.md, Golden numbers)."""
     return GOLDEN
+
+
+@pytest.fixture
+def data(request):
+    """Returns a path under the folder of --data; a test that uses this runs only with it."""
+
+    def find(name):
+        path = request.config.getoption("--data") / name
+        if not path.exists():
+            pytest.skip(f"--data holds no {name}")
+        return path
+
+    return find
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

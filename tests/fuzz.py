@@ -11,7 +11,6 @@ else is kept under results/fuzz/ and ends the run with status 1.
 import argparse
 import io
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -221,6 +220,8 @@ READERS = {"image": read_as_image, "depth": read_as_depth, "weights": read_as_we
 
 def work(reader, seed, first, count, folder):
     """Read inputs in this process; write what happened to each as one line of JSON."""
+    import resource
+
     import torch  # noqa: F401 - before memory is limited and measured
 
     from utils.depth import map_files as depth_files
@@ -255,6 +256,8 @@ def judge(read, path):
 
 
 def resident_bytes():
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

@@ -2,7 +2,7 @@
 
 import torch.nn.functional as F
 
-# The stencil's threshold with which the published inpainting weights were trained (SPEC 5.3).
+# The threshold with which the published inpainting weights were trained (docs/method.md, Geometry).
 VALID_THRESHOLD = 0.03
 
 

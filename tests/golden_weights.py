@@ -1,4 +1,7 @@
-"""The golden data's deterministic weights: every tensor is rebuilt from its key (SPEC 2)."""
+"""The golden data's deterministic weights: every tensor is made from its key.
+
+The recipe stands in docs/method.md, Golden numbers.
+"""
 
 import math
 import zlib

@@ -1,8 +1,11 @@
 """A small slice of tests/fuzz.py, and that it would notice."""
 
 import pytest
+from waiting import unix
 
 from tests import fuzz
+
+pytestmark = unix  # readers work under an alarm and a limit of memory
 
 
 @pytest.mark.parametrize("reader", fuzz.READERS)

@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import cv2
 import h5py
@@ -11,8 +10,6 @@ import pytest
 import torch
 
 from benchmarks import depth
-
-RGBD = Path(__file__).resolve().parents[2] / "shared" / "data" / "val" / "rgbd"
 
 
 def _sample(inverse, reach=math.inf, **more):
@@ -85,9 +82,8 @@ def test_annotated_edges_are_used():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not RGBD.is_dir(), reason="the NYU frames are not beside this checkout")
-def test_the_ramp_scores_on_nyu_what_others_found():
-    rows = depth.evaluate({"ramp": depth.ramp}, depth.nyu_samples(RGBD))
+def test_the_ramp_scores_on_nyu_what_others_found(data):
+    rows = depth.evaluate({"ramp": depth.ramp}, depth.nyu_samples(data("val/rgbd")))
     found = depth.means(rows["ramp"])
     assert found["abs_rel"] == pytest.approx(0.234, abs=0.003)
     assert found["delta1"] == pytest.approx(0.585, abs=0.01)

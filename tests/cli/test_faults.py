@@ -6,17 +6,16 @@ import json
 import os
 import pkgutil
 import re
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from waiting import unix, wait_until
 
 import kbe
 from utils.film.photos import write_image
@@ -73,6 +72,7 @@ def leftovers(folder):
 
 def limit_files(size):
     """Let writes beyond this many bytes of a file fail, as on a full disk; return what was."""
+    resource = pytest.importorskip("resource", reason="this system limits no process")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     return before[0], signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -209,8 +209,10 @@ def test_a_full_disk_is_told_and_leaves_nothing(photo, tmp_path, size):
 
 # -- signals --------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, number):
+@unix
+@pytest.mark.parametrize("sent", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, sent):
+    number = getattr(signal, sent)
     out = tmp_path / "o"
     # Films so long that the signal finds the second one at work on a machine that stalls, too.
     flags = command(album, "--out", out, "--duration", "80", "--skip-existing", "--json")
@@ -218,12 +220,10 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, number):
     process = subprocess.Popen([sys.executable, str(ROOT / "kbe.py"), *flags], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    deadline = time.monotonic() + 120
-    while not list(out.glob("b/.partial*")) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: list(out.glob("b/.partial*")), process)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    killed = number == signal.SIGKILL
+    killed = sent == "SIGKILL"
     assert process.returncode == (-number if killed else 128 + number)
     assert "Traceback" not in err
     assert bool(leftovers(out)) == killed

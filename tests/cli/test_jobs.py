@@ -2,7 +2,6 @@
 
 import io
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -118,15 +117,18 @@ def test_results_come_in_order_and_the_next_is_prepared_meanwhile():
 
 
 def test_at_most_one_prepared_job_waits():
-    waiting, most = set(), []
+    waiting, most, prepared = set(), [], [threading.Event() for _ in range(12)]
 
     def prepare(job):
+        prepared[job].set()
         waiting.add(job)
         most.append(len(waiting))
         return job
 
     def finish(job, value, stop):
-        time.sleep(0.02)
+        assert job == 11 or prepared[job + 1].wait(10)
+        if job == 0:  # the fourth is not begun, however long the first takes
+            assert not prepared[3].wait(0.2)
         waiting.discard(job)
         return job
 

@@ -1,7 +1,7 @@
 """The order of frames, and that rendering them ahead changes nothing."""
 
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,18 +21,13 @@ class CountingScene:
 
     device = torch.device("cpu")
 
-    def __init__(self, delay=0.0):
-        self.rendered, self.running, self.most_running = [], 0, 0
-        self.delay, self.lock = delay, threading.Lock()
+    def __init__(self, meeting=None):
+        self.rendered, self.meeting = [], meeting
 
     def render(self, shift, focal_px, size):
-        with self.lock:
-            self.running += 1
-            self.most_running = max(self.most_running, self.running)
-            self.rendered.append(shift[2])
-        time.sleep(self.delay)
-        with self.lock:
-            self.running -= 1
+        self.rendered.append(shift[2])
+        if self.meeting:
+            self.meeting.wait()
         return np.full((*size, 3), round(-shift[2]), np.uint8), np.zeros(size, bool)
 
 
@@ -81,24 +76,33 @@ def test_way_back_is_not_rendered_again_while_it_fits():
     assert len(scene.rendered) <= 20 + 2
 
 
-def test_rendering_runs_ahead_in_parallel_but_not_far():
-    scene = CountingScene(delay=0.005)
+def test_rendering_runs_ahead_in_parallel_but_not_far(monkeypatch):
+    ordered = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *work):
+            ordered.append(work)
+            return super().submit(*work)
+
+    monkeypatch.setattr(film, "ThreadPoolExecutor", Pool)
+    # Two frames must be rendered at once, or the barrier breaks and the film fails.
+    scene = CountingScene(threading.Barrier(2, timeout=20))
     frames = film_frames(scene, zoom_path(), 60, (8, 8), "none", workers=3)
-    next(frames)
-    time.sleep(0.2)
-    assert scene.most_running > 1
-    assert len(scene.rendered) <= 1 + 3 + 1, "memory must not grow with the film"
+    for taken in range(1, 11):
+        next(frames)
+        assert len(ordered) <= taken + 3, "memory must not grow with the film"
+    scene.meeting = None
     frames.close()
 
 
 def test_closing_early_stops_rendering():
-    scene = CountingScene(delay=0.005)
+    before = set(threading.enumerate())
+    scene = CountingScene()
     frames = film_frames(scene, zoom_path(), 500, (8, 8), workers=2)
     next(frames)
+    assert set(threading.enumerate()) > before
     frames.close()
-    done = len(scene.rendered)
-    time.sleep(0.05)
-    assert len(scene.rendered) == done
+    assert set(threading.enumerate()) <= before and len(scene.rendered) <= 1 + 2
 
 
 def test_error_while_rendering_reaches_the_caller():

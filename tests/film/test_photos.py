@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+from waiting import unix
 
 from utils.film import photos as images
 from utils.film.photos import read_image, resize, write_image
@@ -350,11 +351,15 @@ def test_a_200_megapixel_header_is_no_bomb(tmp_path):
     assert images.open_picture(tmp_path / "phone.png").size == (16_320, 12_240)
 
 
-def test_missing_empty_folder_and_device_are_told_apart(tmp_path):
+def test_missing_empty_and_folder_are_told_apart(tmp_path):
     assert "no such file" in error_of(tmp_path / "nothing.jpg")
     (tmp_path / "empty.jpg").touch()
     assert "is empty (0 bytes)" in error_of(tmp_path / "empty.jpg")
     assert "is a folder" in error_of(tmp_path)
+
+
+@unix
+def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     assert "is a device or a pipe" in error_of(tmp_path / "pipe.jpg")
 

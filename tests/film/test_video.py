@@ -3,13 +3,11 @@
 import errno
 import io
 import os
-import resource
 import signal
 import struct
 import subprocess
 import sys
 import threading
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from waiting import wait_until
 
 from utils.film import video
 from utils.film.gif import Palette, append_comment, bayer_pattern
@@ -250,10 +249,8 @@ def test_writing_goes_on_while_encoding_and_stops_when_far_ahead(tmp_path, monke
 
     renderer = threading.Thread(target=render)
     renderer.start()
-    deadline = time.monotonic() + 20
-    while len(written) <= QUEUE_FRAMES and time.monotonic() < deadline:
-        time.sleep(0.01)
-    renderer.join(0.1)
+    wait_until(lambda: len(written) > QUEUE_FRAMES, seconds=20)
+    renderer.join(0.1)  # it would go on in this time, if it did not wait
     # One frame at the encoder, a queue full of others, and one that write() is waiting with.
     assert len(written) == QUEUE_FRAMES + 1 and gate.frames == 0
     gate.open.set()
@@ -307,9 +304,7 @@ def test_ctrl_c_while_the_rest_is_encoded_leaves_no_file(tmp_path, monkeypatch):
 
     def interrupt():
         os.kill(os.getpid(), signal.SIGINT)
-        deadline = time.monotonic() + 20
-        while not writer._abandoned and time.monotonic() < deadline:  # it has arrived
-            time.sleep(0.01)
+        wait_until(lambda: writer._abandoned, seconds=20)  # it has arrived
         gate.open.set()
 
     writer = VideoWriter(tmp_path / "film.mp4", (48, 64), 25)
@@ -324,14 +319,14 @@ def test_ctrl_c_while_the_rest_is_encoded_leaves_no_file(tmp_path, monkeypatch):
 class Failing(Gate):
     """Stands for an encoder whose disk fills up at the third frame, or at the end."""
 
-    def __init__(self, at_the_end):
+    def __init__(self, at_the_end, written):
         super().__init__()
-        self.at_the_end = at_the_end
+        self.at_the_end, self.written = at_the_end, written
 
     def encode(self, pixels):
         self.frames += 1
         if self.frames == 3 and not self.at_the_end:
-            time.sleep(0.2)  # the queue fills meanwhile, and write() waits
+            wait_until(lambda: len(self.written) >= 2 + QUEUE_FRAMES, seconds=20)  # it is full
             raise av.error.OSError(errno.ENOSPC, "No space left on device")
 
     def finish(self):
@@ -341,16 +336,16 @@ class Failing(Gate):
 @pytest.mark.parametrize("at_the_end", [False, True])
 def test_a_full_disk_is_told_and_leaves_no_file(tmp_path, monkeypatch, at_the_end):
     path = old_film(tmp_path)
-    monkeypatch.setattr(video, "_Encoder", lambda *_: Failing(at_the_end))
-    written = 0
+    written = []
+    monkeypatch.setattr(video, "_Encoder", lambda *_: Failing(at_the_end, written))
     with pytest.raises(OSError, match="film.mp4: cannot be written: No space left") as caught:
         with VideoWriter(path, (48, 64), 25) as writer:
             for frame in moving(100):
                 writer.write(frame)
-                written += 1
+                written.append(frame)
     assert "Free some space or choose another --out" in str(caught.value)
     assert caught.value.errno == errno.ENOSPC
-    assert written == 100 if at_the_end else written < 20  # nothing is rendered in vain
+    assert len(written) == 100 if at_the_end else len(written) < 20  # nothing is rendered in vain
     assert os.listdir(tmp_path) == ["film.mp4"] and path.read_bytes() == b"an older film"
 
 
@@ -360,6 +355,7 @@ def test_a_write_that_fails_at_any_byte_never_passes_for_success(tmp_path, codec
     path = tmp_path / f"film{CODECS[codec].suffixes[0]}"
     size = film(path, 4, codec=codec, metadata={"a": "b" * 300}).stat().st_size
     path.unlink()
+    resource = pytest.importorskip("resource", reason="this system limits no process")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     for limit in (0, 1, 100, size // 2, size - 400, size - 40, size - 8, size - 1):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))

@@ -1,4 +1,4 @@
-"""The kernels against the numbers that the published implementation gave (SPEC 3.2, 5.4-5.6)."""
+"""The kernels against the numbers that the published implementation gave (docs/method.md)."""
 
 import h5py
 import numpy as np

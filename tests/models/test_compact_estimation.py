@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional
 
 from models.compact_estimation import (
@@ -14,10 +15,9 @@ from models.compact_estimation import (
     SameConv,
     UpColumn,
 )
+from utils.weights import load_network
 
-IMAGENET = (
-    Path(__file__).resolve().parents[2] / "shared" / "data" / "mobilenetv2_imagenet.safetensors"
-)
+BUNDLED = Path(__file__).resolve().parents[2] / "models" / "bundled"
 SMALL = (8, 8, 8, 8, 8)
 
 
@@ -116,24 +116,16 @@ def test_wrong_number_of_widths_is_named():
         CompactDisparity(widths=(8, 8))
 
 
-def imagenet_weights():
-    if not IMAGENET.exists():
-        pytest.skip("the ImageNet weights are not beside this checkout")
-    from safetensors.torch import load_file
-
-    return {key: value.float() for key, value in load_file(IMAGENET).items()}
-
-
-def test_imagenet_weights_load_by_key_and_shape():
+def test_imagenet_weights_load_by_key_and_shape(data):
     encoder = MobileEncoder()
-    encoder.load_state_dict(imagenet_weights())
+    encoder.load_state_dict(load_file(data("mobilenetv2_imagenet.safetensors")))
     assert encoder.features[18][0].weight.shape == (1280, 320, 1, 1)
 
 
-def test_imagenet_features_move_with_the_picture_and_tell_textures_apart():
+def test_bundled_features_move_with_the_picture_and_tell_textures_apart():
     """A shift by 32 px moves the coarsest features by one place; leaves are not a sky."""
-    encoder = MobileEncoder().eval()
-    encoder.load_state_dict(imagenet_weights())
+    network = load_network(BUNDLED / "disparity-estimation.safetensors", "estimation")
+    encoder = network.encoder
     torch.manual_seed(0)
     leaves = functional.interpolate(torch.rand(1, 3, 80, 80), size=(320, 320), mode="bicubic")
     sky = functional.interpolate(torch.rand(1, 3, 3, 3), size=(320, 320), mode="bicubic")

@@ -19,6 +19,7 @@ from models.partial_inpainting import PartialInpaint
 from models.pointcloud_inpainting import Inpaint
 
 SIZES = [(16, 16), (17, 31), (75, 101), (1, 5)]
+REFINERS = [Refine, RefinePretrained]
 INPAINTERS = [Inpaint, PartialInpaint]
 
 
@@ -70,6 +71,23 @@ def test_inpainting_has_the_size_of_the_image(network, height, width):
     assert [tuple(tensor.shape) for tensor in result] == [
         (2, 3, height, width), (2, 1, height, width), (2, 1, height, width)
     ]
+
+
+@pytest.mark.parametrize("network", REFINERS + INPAINTERS)
+def test_samples_of_a_batch_do_not_touch_each_other(network):
+    small = network((2, 3, 4)).eval()
+    image, disparity, mask = make_view(16, 20, batch=2)
+    disparity = disparity * torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)
+    if network in REFINERS:
+        inputs = (image, functional.avg_pool2d(disparity, 4))
+    else:
+        inputs = (image * mask, disparity * mask, mask)
+    together = small(*inputs)
+    alone = [small(*(tensor[i : i + 1] for tensor in inputs)) for i in range(2)]
+    if network in REFINERS:
+        together, alone = [together], [[result] for result in alone]
+    for whole, *parts in zip(together, *alone, strict=True):
+        torch.testing.assert_close(whole, torch.cat(parts), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("network", "weights", "entries"), [

@@ -4,16 +4,12 @@ Judged over the pixels that *both* methods reach, which favours the row warp: it
 count against it.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.inpainting import row_warp, second_view, stereo_pair, stereo_pairs
 from utils.training import metrics
-
-STEREO = Path(__file__).resolve().parents[2] / "shared" / "data" / "val" / "stereo"
 
 
 def _psnr_of_both(pair):
@@ -78,9 +74,8 @@ def test_rendering_beats_the_row_warp_on_the_motorcycle(record_property):
     assert rendered > 28 and rendered > warped + 1
 
 
-@pytest.mark.skipif(not STEREO.is_dir(), reason="the stereo scenes are not beside this checkout")
-def test_rendering_beats_the_row_warp_on_every_stereo_scene(record_property):
-    for pair in stereo_pairs(STEREO):
+def test_rendering_beats_the_row_warp_on_every_stereo_scene(data, record_property):
+    for pair in stereo_pairs(data("val/stereo")):
         rendered, warped = _psnr_of_both(pair)
         _report(record_property, pair.name, rendered, warped)
         assert rendered > warped + 0.5

@@ -556,11 +556,8 @@ def test_without_colours_the_image_is_what_was_stored():
           "focal_unit": "long side", "param": {"baseline": 120, "focal": 0.5}}, 1175),
     ],
 )
-def test_real_data_sets_load_as_dicts(golden, keys, count):
-    root = golden.parent / "data" / keys["path"]
-    if not root.is_dir():
-        pytest.skip("the real photographs are not beside this checkout")
-    drawn = samples(keys | {"path": str(root)}, (96, 128), train=True)
+def test_real_data_sets_load_as_dicts(data, keys, count):
+    drawn = samples(keys | {"path": str(data(keys["path"]))}, (96, 128), train=True)
     assert len(drawn.sets[0]) == count
     for number in range(0, count, 200):
         sample = drawn[0, number, number]

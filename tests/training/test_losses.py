@@ -46,7 +46,7 @@ def weighted_sum(table, terms):
 
 
 class Slices(nn.Module):
-    """VGG-16 in three slices with weights made from their names (SPEC 2), not normalised."""
+    """VGG-16 in three slices with weights made from their names, not normalised."""
 
     def __init__(self):
         super().__init__()
@@ -97,7 +97,7 @@ def test_gradient_loss_matches_golden(stored, mask):
 def test_derivative_matches_golden(stored, step, normalized):
     g = stored["derivative_scale"]
     for name, axis in (("vertical", -2), ("horizontal", -1)):
-        expected = g[f"h{step}_norm{int(normalized)}_{name}"]
+        expected = g[f"h{step}_norm{int(normalized)}_{name}"]  # of the upper left corner
         ours = losses.derivative(g["input"], step, axis, normalized)
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
 

@@ -17,6 +17,7 @@ from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from waiting import unix
 
 import data_loader
 import train
@@ -757,6 +758,7 @@ def test_adversarial_resume_equals_uninterrupted(adversarial, tmp_path):
 # -- whole processes --
 
 
+@unix
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_to_the_whole_group_saves_and_exits(flags, tmp_path, number, status):
     """As Ctrl-C on a terminal, which also reaches the loader's workers."""

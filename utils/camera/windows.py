@@ -88,7 +88,8 @@ def aspect_box(image_size, aspect):
     return (width / aspect, width) if aspect > width / height else (height, height * aspect)
 
 
-# (divisor that gives the centre, share that gives the size) of each end, by dolly: SPEC 7.
+# (divisor that gives the centre, share that gives the size) of each end, by dolly
+# (docs/method.md, Windows).
 _DEFAULTS = {
     False: ((2.15, 0.90), (1.85, 0.85)),
     True: ((2.0, 0.8), (2.0, 0.3)),

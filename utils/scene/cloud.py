@@ -12,7 +12,8 @@ from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.matte import Matte
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
-# nothing moves by a pixel, and single precision would place points badly (SPEC 12, G8).
+# nothing moves by a pixel, and single precision would place points badly (docs/method.md, What we
+# do otherwise, G8).
 DISPARITY_FLOOR = 0.005
 # Inpainting works on at most this many pixels; a larger photo is inpainted at reduced size, which
 # bounds time and memory, and stays near the 1024 x 768 that the networks were trained for.

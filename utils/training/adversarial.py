@@ -80,7 +80,7 @@ JUDGE_LOSSES = (
 
 
 class AdversarialTrainer(InpaintingTrainer):
-    """Refines inpainting on moved views of single photos (SPEC 9.6).
+    """Refines inpainting on moved views of single photos (docs/method.md, Training).
 
     The discriminator steps every time, on the inpainted view against the photo. The generator steps
     every `balance_steps`, after `pretrain_steps`, counted within cycles of `stop_steps`.

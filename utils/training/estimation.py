@@ -15,7 +15,8 @@ from utils.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
-BETA = 0.015  # how fast the reference's schedule hands over from order to gradients (SPEC 9.3)
+# How fast the reference's schedule hands over from order to gradients (docs/method.md, Training).
+BETA = 0.015
 LEAST_SHARE = 0.05  # of the mean disparity, added before logarithms are taken
 
 
@@ -129,7 +130,9 @@ class MeanFigures:
 
 
 def instance_loss(disparity, instances, slack):
-    """Keep disparity smooth inside objects (SPEC 9.3): the sum over the photos that show any.
+    """Keep disparity smooth inside objects: the sum over the photos that show any.
+
+    See docs/method.md, Training.
 
     Args:
         disparity: (B, 1, h, w).
@@ -254,7 +257,7 @@ def load_semantics(device):
 
 
 class EstimationTrainer(DepthTrainer):
-    """Trains the network that guesses coarse disparity from one photo (SPEC 9.3).
+    """Trains the network that guesses coarse disparity from one photo (docs/method.md, Training).
 
     Samples of relative disparity take the scale-and-shift-invariant loss of MiDaS. So do samples of
     known scale with `--depth-loss ssi`; with `reference` they take the reference's schedule.

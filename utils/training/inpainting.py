@@ -93,7 +93,7 @@ def hidden_mask(lifted, shift):
 
 
 def random_windows(size, uniform):
-    """Start and end window of a random camera move (SPEC 9.1).
+    """Start and end window of a random camera move (docs/method.md, Training).
 
     Args:
         size: (height, width), px.
@@ -223,7 +223,10 @@ LOSSES = (
 
 
 class InpaintingTrainer(Trainer):
-    """Trains inpainting of colour and disparity with the truth in holes (SPEC 9.5)."""
+    """Trains inpainting of colour and disparity with the truth in holes.
+
+    See docs/method.md, Training.
+    """
 
     role = "inpainting"
     kind = ROLES[role].kind

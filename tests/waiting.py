@@ -1,0 +1,21 @@
+"""What tests need of the system they run on, and how they wait for another process."""
+
+import os
+import time
+
+import pytest
+
+unix = pytest.mark.skipif(os.name != "posix", reason="Unix signals and limits; this is Windows")
+
+
+def wait_until(happened, process=None, seconds=120):
+    """Wait for a condition that no event tells of, such as a file of another process.
+
+    Raises:
+        AssertionError: `process` ended before, or the time is over.
+    """
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain"
+        time.sleep(0.005)
