@@ -7,22 +7,19 @@ Files are hostile until shown otherwise: no pickles, and sizes are checked befor
 
 import io
 import re
-import struct
 import zipfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from utils.files import complete_or_absent, naming_write_errors
 from utils.film.photos import (
     MAX_PIXELS,
     UnreadableFile,
-    decode,
     describe,
     naming_the_file,
-    open_picture,
     read_head,
+    read_stored,
     write_image,
 )
 
@@ -264,7 +261,7 @@ def _hdf5_names(path):
 
 def _read_picture(path, key):
     try:
-        image = open_picture(path)
+        return read_stored(path)
     except UnreadableFile as error:
         if "is no photo" not in str(error):
             raise
@@ -273,34 +270,6 @@ def _read_picture(path, key):
             f"{path}: is no depth map that can be read: it seems to be {found}. "
             "Use NPY, NPZ, PNG, TIFF, PFM, EXR, HDF5 or MATLAB v7.3."
         ) from None
-    with image, naming_the_file(path):
-        deep_colour = image.mode.startswith(("RGB", "LA")) and ";16" in str(image.tile)
-        decode(image)
-        if deep_colour:  # which Pillow, having checked the file, reduces to 8 bits
-            return _deep_colour(path.read_bytes())
-        if image.mode == "P":
-            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        if image.mode in ("1", "CMYK", "YCbCr"):
-            image = image.convert("L" if image.mode == "1" else "RGB")
-        return np.asarray(image)
-
-
-def _deep_colour(data):
-    """Decode 16 bits a channel with OpenCV, (H, W, C) uint16."""
-    if data.startswith(b"\x89PNG"):
-        # OpenCV spends seconds on a chunk that claims gigabytes; it gets those with pixels only.
-        start, kept = 8, [data[:8]]
-        while start + 12 <= len(data):
-            length, kind = struct.unpack_from(">I4s", data, start)
-            end = start + 12 + length
-            if kind in (b"IHDR", b"IDAT") and end <= len(data):
-                kept.append(data[start:end])
-            start = end
-        data = b"".join(kept) + b"\0\0\0\0IEND\xaeB`\x82"
-    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise ValueError("its pixels cannot be decoded")
-    return values
 
 
 def _choose(path, names, key):

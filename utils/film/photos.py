@@ -1,13 +1,12 @@
 """Photographs in, pictures out: every file becomes (H, W, 3) uint8 RGB as a person sees it.
 
-Pillow reads (JPEG, PNG, WebP, TIFF, GIF, BMP, JPEG 2000 and, from 11.3 on, AVIF); HEIC comes from
-pillow-heif where that is installed. What was done on the way to upright 8-bit sRGB is told in
-`Photo.notes`. Files are hostile until shown otherwise: the size is checked before anything is
-decoded, and whatever a decoder raises leaves here as one ValueError that names the file.
+Pillow reads (JPEG, PNG, WebP, GIF, BMP, JPEG 2000, AVIF), HEIC comes from pillow-heif, TIFF from
+tifffile (utils.film.tiff). What was done on the way to upright 8-bit sRGB is told in `Photo.notes`.
+Files are hostile until shown otherwise: the size is checked before anything is decoded, and
+whatever a decoder raises leaves here as one ValueError that names the file.
 """
 
 import contextlib
-import io
 import math
 import threading
 import warnings
@@ -16,9 +15,29 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from utils.files import complete_or_absent, naming_write_errors
+from utils.film import tiff
+from utils.film.colour import Space, colour_space, reduce, to_srgb
+from utils.film.kinds import (
+    HEIF_BRANDS,
+    PNG_HEAD,
+    RAW_SUFFIXES,
+    TIFF_HEADS,
+    UnreadableFile,
+    check_end,
+    describe,
+    naming_the_file,
+    png_chunks,
+    read_head,
+    unread_picture,
+    unsupported,
+)
+
+__all__ = ["MAX_PIXELS", "MIN_SIDE", "Photo", "UnreadableFile", "describe", "in_fours",
+           "naming_the_file", "open_picture", "read_head", "read_image", "read_stored", "resize",
+           "stored_orientation", "upright", "write_image"]
 
 # Twice the 200 megapixels of the largest telephones: 1.2 GB decoded. A few kilobytes of hostile
 # PNG can claim a thousand times as much.
@@ -26,40 +45,20 @@ MAX_PIXELS = 400_000_000
 MIN_SIDE = 16  # below this there is no room for crop windows, nor for six halvings in a network
 
 # Decoders that only look at pixels. Pillow knows more, but its EPS starts Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "QOI", "AVIF", "HEIF")
-# Cameras' raw files pose as TIFF; Pillow would return the thumbnail that they carry.
-RAW_SUFFIXES = {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"}
-HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-# Decoders accept a file whose end was never written (zeros); this is how it should end.
-END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "QOI", "AVIF", "HEIF")
 
 EXIF_ORIENTATION, EXIF_DETAILS, EXIF_FOCAL_35MM = 0x0112, 0x8769, 0xA405
-# What turns a stored picture upright, by the EXIF orientation that asks for it.
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-COLOUR_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # Pillow's mode -> a profile's space
-SEEMS = {  # what a file that is no picture seems to be, by its first bytes in lower case
-    "an HTML page (a failed download?)": (b"<!doctype html", b"<html"),
-    "SVG or XML text": (b"<svg", b"<?xml"),
-    "a PDF": (b"%pdf",),
-    "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cjxl "),
-    "a zip archive": (b"pk\3\4",),
-    "a Matroska or WebM video": (b"\x1a\x45\xdf\xa3",),
-    "a depth map (pass it with --depth)": (b"\x93numpy", b"\x89hdf", b"v/1\1", b"pf\n", b"matlab"),
-}
+EXIF_INTEROPERABILITY = 0xA005
+# What turns a stored picture upright, by the EXIF orientation that asks for it: whether rows and
+# columns change places, then OpenCV's code of a flip (0 up to down, 1 left to right, -1 both).
+UPRIGHT = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1),
+           7: (True, -1), 8: (True, 0)}
+# What JPEG, HEIF and AVIF say of a gain map, which brightens a picture on HDR screens.
+GAIN_MAPS = (b"urn:iso:std:iso:ts:21496", b"hdr-gain-map", b"hdrgainmap")
+SQUARE = 0.05  # pixels' sides that differ by no more are square
+LONGEST_PIXEL = 4  # sides that differ by more are a mistake
 
 _quiet_lock = threading.Lock()
-
-
-class UnreadableFile(ValueError):
-    """A file that cannot be used; the message names it and says what was found."""
 
 
 class Photo(NamedTuple):
@@ -70,12 +69,24 @@ class Photo(NamedTuple):
     focal_px: float | None  # from the EXIF 35 mm equivalent, for this size; None if not recorded
 
 
+class Stored(NamedTuple):
+    """A decoded picture whose colours, transparency and orientation are as the file has them."""
+
+    values: np.ndarray  # (H, W) or (H, W, C) uint8 or uint16, over the whole range
+    kind: str  # "GRAY", "RGB", "CMYK" or "LAB"
+    alpha: np.ndarray | None  # (H, W) uint8
+    space: Space | None
+    orientation: int
+    focal_px: float | None
+    tall: float = 1.0  # height of a pixel / its width
+
+
 def read_image(path):
     """Read a photograph as a person sees it: upright, opaque, in sRGB.
 
-    EXIF orientation is applied, transparency is composited over white, CMYK and colour profiles
-    are converted to sRGB, 16 bits a channel are scaled to 8, and of several pictures in one file
-    (an animation) the first is taken; each of these is said in `notes`.
+    EXIF orientation is applied, transparency is composited over white, CMYK, colour profiles and
+    HDR are converted to sRGB, deeper channels are scaled to 8 bits, and of several pictures in one
+    file the first is taken (of a TIFF's pages the largest); each of these is said in `notes`.
 
     Args:
         path: image file, at least MIN_SIDE px each way and at most MAX_PIXELS.
@@ -84,25 +95,23 @@ def read_image(path):
     Raises:
         ValueError: the file is missing, empty, damaged, no supported image, too small or too large.
     """
-    with open_picture(path) as image, naming_the_file(path):
-        if min(image.size) < MIN_SIDE:
-            raise UnreadableFile(
-                f"{path}: is {image.width}x{image.height} px; a photo needs at least "
-                f"{MIN_SIDE} px each way."
-            )
-        notes = []
-        if any(";16" in str(tile) for tile in image.tile):
-            notes.append("reduced 16 bits a channel to 8")
-        orientation, focal_px = _exif(image)
-        decode(image)
-        if getattr(image, "is_animated", False):
-            notes.append("took the first of several pictures in the file")
-        turn = UPRIGHT.get(_exif(image)[0])  # Pillow's TIFF reader has turned it by now
-        image = _to_rgb(_to_8_bit(image), notes)
-        image = image if turn is None else image.transpose(turn)
-        if orientation in UPRIGHT:
-            notes.append(f"turned upright (EXIF orientation {orientation})")
-        return Photo(np.array(image), tuple(notes), focal_px)
+    path, notes = Path(path), []
+    head = read_head(path)
+    with naming_the_file(path):
+        if head.startswith(TIFF_HEADS):
+            stored = _read_tiff(path, notes)
+        else:
+            stored = _read_with_pillow(path, notes)
+        pixels = to_srgb(stored.values, stored.kind, stored.space, notes)
+        if stored.alpha is not None:
+            pixels = _over_white(pixels, stored.alpha, notes)
+        pixels = _with_square_pixels(pixels, stored.tall, notes)
+        if stored.orientation in UPRIGHT:
+            notes.append(f"turned upright (EXIF orientation {stored.orientation})")
+        pixels = np.ascontiguousarray(upright(pixels, stored.orientation))
+        if not pixels.flags.writeable:
+            pixels = pixels.copy()
+        return Photo(pixels, tuple(notes), stored.focal_px)
 
 
 def write_image(path, pixels):
@@ -157,11 +166,84 @@ def in_fours(size):
     return height // 4 * 4, width // 4 * 4
 
 
+def upright(pixels, orientation):
+    """Turn a picture as its EXIF orientation asks.
+
+    Args:
+        pixels: (H, W) or (H, W, C), uint8, uint16 or float32.
+        orientation: 1 to 8 (EXIF 2.3, tag 0x0112); anything else changes nothing.
+    Returns:
+        (H, W[, C]) or (W, H[, C]).
+    """
+    transposed, flip = UPRIGHT.get(orientation, (False, None))
+    if transposed:
+        pixels = cv2.transpose(pixels)
+    return pixels if flip is None else cv2.flip(pixels, flip)
+
+
+def stored_orientation(path):
+    """Return the orientation, 1 to 8, that a photo's file asks for; 1 where it says nothing.
+
+    Args:
+        path: image file.
+    Raises:
+        ValueError: as of `read_image`; pixels are not decoded.
+    """
+    path = Path(path)
+    with naming_the_file(path):
+        if read_head(path).startswith(TIFF_HEADS):
+            with tiff.open_page(path) as page:
+                return _exif(*_tiff_exif(page))[0]
+        with open_picture(path) as image:
+            turned = image.info.get("original_orientation")  # by libheif
+            return turned or _exif(image.getexif, image.size)[0]
+
+
+def read_stored(path):
+    """Read a picture's numbers as they are stored, upright: for maps, not for looking at.
+
+    Args:
+        path: image file of at most MAX_PIXELS.
+    Returns:
+        (H, W) or (H, W, C): colours and any transparency; integers or floating point.
+    Raises:
+        ValueError: as of `read_image`.
+    """
+    path = Path(path)
+    head = read_head(path)
+    with naming_the_file(path):
+        if head.startswith(TIFF_HEADS):
+            with tiff.open_page(path) as page:
+                _check_size(path, page.size)
+                values = tiff.read_samples(path, page).values
+                orientation = _exif(*_tiff_exif(page))[0]
+        else:
+            with open_picture(path) as image:
+                values = _stored_by_pillow(path, image)
+                orientation = _exif(image.getexif, image.size)[0]
+        if orientation not in UPRIGHT:
+            return values
+        exact = values.dtype in (np.uint8, np.uint16, np.float64)
+        return upright(values if exact else values.astype(np.float32), orientation)
+
+
+def _stored_by_pillow(path, image):
+    deep = _is_deep_colour(image)
+    decode(image)
+    if deep:  # which Pillow, having checked the file, reduces to 8 bits
+        return _deep_colour(path.read_bytes())
+    if image.mode == "P":
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode in ("1", "CMYK", "YCbCr"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    return np.asarray(image)
+
+
 def open_picture(path):
     """Open an image file with Pillow after every check that needs no decoding.
 
     Args:
-        path: image file.
+        path: image file; TIFF is not opened here, but by utils.film.tiff.
     Returns:
         PIL.Image.Image, not yet decoded, of at most MAX_PIXELS; the caller closes it.
     Raises:
@@ -173,7 +255,8 @@ def open_picture(path):
     with naming_the_file(path):
         image = _open_header(path, head)
         try:
-            _check_opened(path, image)
+            _check_size(path, image.size)
+            check_end(path, image.format)
         except UnreadableFile:
             image.close()
             raise
@@ -186,63 +269,6 @@ def decode(image):
         image.load()
 
 
-def read_head(path, length=64):
-    """Return a file's first bytes, having checked that it is a file with something in it.
-
-    Args:
-        path: any file.
-        length: how many bytes.
-    Raises:
-        ValueError: missing, a folder, a device or pipe, not readable, or empty.
-    """
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise UnreadableFile(f"{path}: is a folder, not a file.")
-        if path.exists() and not path.is_file():
-            raise UnreadableFile(f"{path}: is a device or a pipe, not a regular file.")
-        with path.open("rb") as file:
-            head = file.read(length)
-    except FileNotFoundError:
-        raise UnreadableFile(f"{path}: no such file. Check the spelling and the folder.") from None
-    except OSError as error:
-        raise UnreadableFile(f"{path}: cannot be opened: {error.strerror}.") from error
-    if not head:
-        raise UnreadableFile(f"{path}: is empty (0 bytes). Copy or download it again.")
-    return head
-
-
-def describe(head):
-    """Say in a few words what a file seems to be, from its first bytes (`head`)."""
-    lower = head.lstrip().lower()
-    for name, starts in SEEMS.items():
-        if lower.startswith(starts):
-            return name
-    if head[4:8] == b"ftyp":
-        return "an MP4 or MOV video"
-    if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in head):
-        return "text"
-    return f"of an unknown kind (first bytes {head[:8].hex(' ')})"
-
-
-@contextlib.contextmanager
-def naming_the_file(path):
-    """Turn whatever a decoder raises into an UnreadableFile that names the file.
-
-    Decoders fed with damaged data raise OSError, SyntaxError, struct.error, IndexError,
-    MemoryError and more: all of them mean one thing to the user.
-    """
-    try:
-        yield
-    except UnreadableFile:
-        raise
-    except Exception as error:
-        reason = str(error).strip().rstrip(".") or type(error).__name__
-        raise UnreadableFile(
-            f"{path}: damaged or incomplete ({reason}). Copy or download it again."
-        ) from error
-
-
 @contextlib.contextmanager
 def _quietly():
     """Silence warnings (odd tags, sizes); one thread at a time, since filters are global."""
@@ -252,19 +278,23 @@ def _quietly():
 
 
 def _check_format(path, head):
-    """Refuse what Pillow would misread, and make HEIC known to it if the file needs that."""
+    """Refuse what would be misread, and make HEIC known to Pillow if the file needs that."""
     if path.suffix.lower() in RAW_SUFFIXES:
         raise UnreadableFile(
             f"{path}: is a camera's raw file. Develop it to JPEG, PNG or TIFF first."
         )
     if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS and b"avif" not in head:
-        try:
-            import pillow_heif
-        except ImportError:
-            raise UnreadableFile(
-                f"{path}: is HEIC, which needs one more package: pip install pillow-heif"
-            ) from None
-        pillow_heif.register_heif_opener()
+        _pillow_heif(path).register_heif_opener()
+
+
+def _pillow_heif(path):
+    try:
+        import pillow_heif
+    except ImportError:
+        raise UnreadableFile(
+            f"{path}: is HEIC, which needs one more package: pip install pillow-heif"
+        ) from None
+    return pillow_heif
 
 
 def _open_header(path, head):
@@ -276,117 +306,273 @@ def _open_header(path, head):
         try:
             return Image.open(path, formats=known)
         except Image.UnidentifiedImageError:
-            raise UnreadableFile(f"{path}: {_why_not(head, known)}") from None
+            if b"avif" in head[:32] and "AVIF" not in known:
+                raise UnreadableFile(
+                    f"{path}: is AVIF, which needs a newer Pillow: pip install 'pillow>=11.3'"
+                ) from None
+            raise unread_picture(path, head) from None
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _why_not(head, known):
-    if b"avif" in head[:32] and "AVIF" not in known:
-        return "is AVIF, which needs a newer Pillow: pip install 'pillow>=11.3'"
-    pictures = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"RIFF", b"BM")
-    if head.startswith(pictures) or head[8:12] in HEIF_BRANDS:
-        return "damaged or incomplete (its header cannot be read). Copy or download it again."
-    return (
-        f"is no photo that can be read: it seems to be {describe(head)}. "
-        "Convert it to JPEG, PNG, WebP, TIFF, HEIC or AVIF."
-    )
-
-
-def _check_opened(path, image):
-    if image.width * image.height > MAX_PIXELS:
+def _check_size(path, size, least=1):
+    width, height = size
+    if width * height > MAX_PIXELS:
         raise UnreadableFile(
-            f"{path}: claims to be {image.width}x{image.height} px "
-            f"({image.width * image.height / 1e6:.0f} megapixels); at most "
-            f"{MAX_PIXELS / 1e6:.0f} are read. Scale it down first."
+            f"{path}: claims to be {width}x{height} px ({width * height / 1e6:.0f} megapixels); "
+            f"at most {MAX_PIXELS / 1e6:.0f} are read. Scale it down first."
         )
-    marker = END_MARKERS.get(image.format)
-    if marker and _ends_in_zeros(path, marker):
+    if min(width, height) < least:
         raise UnreadableFile(
-            f"{path}: damaged or incomplete (its end is all zeros, as an interrupted copy "
-            "leaves it). Copy or download it again."
+            f"{path}: is {width}x{height} px; a photo needs at least {least} px each way."
         )
 
 
-def _ends_in_zeros(path, marker):
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        tail = file.read()
-    written = tail.rstrip(b"\0")
-    # Some cameras pad a finished file to full blocks.
-    return len(tail) - len(written) >= 16 and not written.endswith(marker)
+def _exif(load, size):
+    """Return (orientation 1..8, focal length in px or None, whether in Adobe RGB) from EXIF.
 
-
-def _exif(image):
-    """Return (orientation 1..8, focal length in px or None) from EXIF that may be nonsense."""
+    Args:
+        load: function that returns PIL.Image.Exif, which may be nonsense.
+        size: (width, height) of the picture, px.
+    """
     try:
         with _quietly():
-            exif = image.getexif()
+            exif = load()
             orientation = exif.get(EXIF_ORIENTATION, 1)
-            focal_mm = float(exif.get_ifd(EXIF_DETAILS).get(EXIF_FOCAL_35MM) or 0)
+            details = exif.get_ifd(EXIF_DETAILS)
+            focal_mm = float(details.get(EXIF_FOCAL_35MM) or 0)
+            rule = exif.get_ifd(EXIF_INTEROPERABILITY).get(1) if details else None
     except Exception:  # the picture is still good
-        return 1, None
+        return 1, None, False
     # The 35 mm equivalent compares diagonals (CIPA DCG-001): 43.27 mm on film.
-    focal_px = focal_mm * math.hypot(*image.size) / math.hypot(36, 24)
-    return orientation, focal_px if 5 <= focal_mm <= 2000 else None
+    focal_px = focal_mm * math.hypot(*size) / math.hypot(36, 24)
+    return orientation, focal_px if 5 <= focal_mm <= 2000 else None, rule in ("R03", b"R03")
 
 
-def _to_8_bit(image):
-    """Return the image in a mode of 8 bits a channel; integers are scaled, never clipped."""
-    if image.mode == "1":
-        return image.convert("L")
-    if not image.mode.startswith(("I", "F")):  # 16-bit colour: Pillow keeps the high bytes
-        return image
-    values = np.asarray(image).astype(np.float32)
-    top = {"F": 1.0}.get(image.mode, 65535.0)
-    if not (values.min() >= 0 and values.max() <= top):
-        raise UnreadableFile(
-            f"{image.filename}: holds numbers from {values.min():g} to {values.max():g}, no "
-            f"picture (0 to {top:g}). Pass a depth map with --depth."
-        )
-    grey = Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
-    grey.info = {"icc_profile": image.info.get("icc_profile")}
-    return grey
+# -- by Pillow ------------------------------------------------------------------------------------
+
+def _read_with_pillow(path, notes):
+    with open_picture(path) as image:
+        _check_size(path, image.size, MIN_SIDE)
+        deep = _is_deep_colour(image)
+        orientation, focal_px, adobe_rgb = _exif(image.getexif, image.size)
+        cicp = _cicp(path) if image.format == "PNG" else None
+        nclx = _nclx(path, image) if image.format in ("HEIF", "AVIF") else None
+        said = image.info
+        space = colour_space(
+            cicp=cicp, icc=said.get("icc_profile"), nclx=nclx, srgb="srgb" in said,
+            gamma=said.get("gamma"), chromaticity=said.get("chromaticity"), adobe_rgb=adobe_rgb)
+        if _has_gain_map(image):
+            notes.append("left out the gain map for HDR screens")
+        if deep or image.mode.startswith("I;16"):
+            notes.append("reduced 16 bits a channel to 8")
+        decode(image)
+        if getattr(image, "is_animated", False):
+            notes.append("took the first of several pictures in the file")
+        if space and space.hdr and image.format in ("HEIF", "AVIF"):
+            values, kind, alpha = _split_alpha(_deep_heif(path, image.format), "RGB")
+        elif deep:
+            values = _deep_colour(path.read_bytes())
+            colours = values[..., :3][..., ::-1] if values.ndim == 3 else values
+            if values.ndim == 3 and values.shape[2] == 4:
+                colours = np.dstack([colours, values[..., 3]])
+            values, kind, alpha = _split_alpha(np.ascontiguousarray(colours), "RGB")
+        else:
+            values, kind, alpha = _samples(path, image)
+        return Stored(values, kind, alpha, space, orientation, focal_px)
 
 
-def _to_rgb(image, notes):
-    """Return the image as opaque sRGB."""
-    profile = image.info.get("icc_profile")
-    alpha = None
+def _samples(path, image):
+    """(values, kind, alpha) of a decoded picture of Pillow's."""
+    if image.mode.startswith(("I", "F")):
+        top = 1.0 if image.mode == "F" else 65535.0
+        return _over_whole_range(path, np.asarray(image), top), "GRAY", None
+    grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        if alpha.getextrema()[0] == 255:
-            alpha = None
-    elif image.mode == "CMYK":
-        notes.append("converted CMYK to RGB")
-    if image.mode not in COLOUR_SPACES:
-        image = image.convert("RGB")
-    image = _to_srgb(image, profile, notes).convert("RGB")
-    if alpha is not None:
-        image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
-        notes.append("composited transparency over white")
-    return image
+        values, _, alpha = _split_alpha(np.asarray(image.convert("RGBA")), "RGB")
+        return (np.ascontiguousarray(values[..., 0]), "GRAY", alpha) if grey else (
+            values, "RGB", alpha)
+    if image.mode == "CMYK":
+        return np.asarray(image), "CMYK", None
+    return np.asarray(image.convert("L" if grey else "RGB")), "GRAY" if grey else "RGB", None
 
 
-def _to_srgb(image, profile, notes):
-    """Apply an ICC profile; one that is sRGB already, or broken, changes nothing."""
+def _split_alpha(values, kind):
+    """Take the last of two or four channels for transparency."""
+    if values.ndim == 2:
+        return values, "GRAY", None
+    if values.shape[2] not in (2, 4):
+        return values, kind, None
+    colours = np.ascontiguousarray(values[..., :-1])
+    if colours.shape[2] == 1:
+        colours, kind = colours[..., 0], "GRAY"
+    return colours, kind, reduce(np.ascontiguousarray(values[..., -1]))
+
+
+def _is_deep_colour(image):
+    """Whether these are colours (or grey and alpha) of 16 bits, which Pillow would reduce to 8.
+
+    To be asked first: for EXIF a PNG file is decoded.
+    """
+    return image.mode.startswith(("RGB", "LA")) and ";16" in str(image.tile)
+
+
+def _deep_colour(data):
+    """Decode 16 bits a channel with OpenCV, (H, W, C) uint16, blue first."""
+    if data.startswith(PNG_HEAD):
+        # OpenCV spends seconds on a chunk that claims gigabytes; it gets those with pixels only.
+        kept = [data[start:end] for kind, start, end in png_chunks(data)
+                if kind in (b"IHDR", b"IDAT")]
+        data = b"".join([PNG_HEAD, *kept]) + b"\0\0\0\0IEND\xaeB`\x82"
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise ValueError("its pixels cannot be decoded")
+    return values
+
+
+def _deep_heif(path, kind):
+    """Decode an HEIF or AVIF file in its own depth, scaled to 16 bits: (H, W, C) uint16."""
+    heif = _pillow_heif(path).open_heif(path, convert_hdr_to_8bit=False)
+    if kind == "HEIF":
+        values, depth = np.asarray(heif), 16
+    else:  # whose pixels need a decoder of AV1
+        import imagecodecs
+
+        values, depth = imagecodecs.avif_decode(path.read_bytes(), index=0), heif.info["bit_depth"]
+    if values.dtype == np.uint8:
+        depth = 8
+    return values if depth == 16 else np.rint(
+        values.astype(np.float32) * (65535 / (2**depth - 1))).astype(np.uint16)
+
+
+def _cicp(path):
+    """(primaries, transfer function) of a PNG's cICP chunk, or None."""
+    data = path.read_bytes()
+    for kind, start, end in png_chunks(data):
+        if kind == b"cICP" and end - start == 16:
+            return data[start + 8], data[start + 9]
+        if kind == b"IDAT":
+            break
+    return None
+
+
+def _nclx(path, image):
+    """(primaries, transfer function) of an HEIF or AVIF file, or None."""
+    profile = image.info.get("nclx_profile")
+    if profile is None and image.format == "AVIF":  # of which Pillow does not tell
+        with contextlib.suppress(Exception):
+            profile = _pillow_heif(path).open_heif(path).info.get("nclx_profile")
     if not profile:
-        return image
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        name = ImageCms.getProfileDescription(source).strip() or "its colour profile"
-        if name.lower().startswith("srgb"):
-            return image
-        if source.profile.xcolor_space.strip() != COLOUR_SPACES[image.mode]:
-            raise ValueError("the profile is for another kind of picture")
-        converted = ImageCms.profileToProfile(
-            image, source, ImageCms.createProfile("sRGB"), outputMode="RGB",
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        return None
+    return profile["color_primaries"], profile["transfer_characteristics"]
+
+
+def _has_gain_map(image):
+    said = [segment for name, segment in getattr(image, "applist", []) if name != "EXIF"]
+    said.append(image.info.get("xmp", b""))
+    said += [str(name).encode() for name in image.info.get("aux", ())]
+    said = b"".join(part for part in said if isinstance(part, bytes)).lower()
+    return any(sign in said for sign in GAIN_MAPS)
+
+
+# -- TIFF -----------------------------------------------------------------------------------------
+
+def _read_tiff(path, notes):
+    _check_format(path, b"")
+    with tiff.open_page(path) as page:
+        _check_size(path, page.size, MIN_SIDE)
+        orientation, focal_px, adobe_rgb = _exif(*_tiff_exif(page))
+        samples = tiff.read_samples(path, page)
+        icc, tall = tiff.profile(page), tiff.pixel_shape(page)
+    if page.count > 1:
+        which = "largest" if page.number else "first"
+        notes.append(f"took the {which} of several pictures in the file")
+    values, colours = samples.values, samples.colours
+    if colours not in (1, 3, 4) or (samples.kind, colours) == ("GRAY", 3):
+        raise unsupported(path, f"a TIFF of {colours} bands that are not red, green and blue")
+    bits = 8 * values.dtype.itemsize
+    if bits > 8:
+        notes.append(f"reduced {bits} bits a channel to 8")
+    if samples.kind != "LAB":  # whose numbers are signed in part
+        values = _over_whole_range(path, values, samples.top)
+    alpha = None
+    if values.ndim == 3:
+        if samples.alpha:
+            alpha = np.ascontiguousarray(values[..., colours])
+        values = np.ascontiguousarray(values[..., 0] if colours == 1 else values[..., :colours])
+        if samples.alpha == "premultiplied":
+            values = _unmultiplied(values, alpha)
+        alpha = None if alpha is None else reduce(alpha)
+    space = colour_space(icc=icc, adobe_rgb=adobe_rgb)
+    return Stored(values, samples.kind, alpha, space, orientation, focal_px, tall)
+
+
+def _tiff_exif(page):
+    """What `_exif` wants of a page."""
+    def load():
+        exif, file = Image.Exif(), page.tiff.parent
+        exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
+        exif.load_from_fp(file.filehandle, page.tiff.offset)
+        return exif
+    return load, page.size
+
+
+def _over_whole_range(path, values, top):
+    """Scale numbers up to `top` to uint8 or uint16; others are refused, never clipped.
+
+    Integers of 32 bits and more are taken to fill the smallest of 8, 16 and all their bits that
+    holds them: a picture of a thousandth of white would be none.
+    """
+    if values.dtype == bool:
+        return values.astype(np.uint8) * np.uint8(255)
+    if (values.dtype, top) in ((np.uint8, 255), (np.uint16, 65535)):
+        return values
+    least, most = values.min(), values.max()
+    if values.dtype.kind in "iu" and values.dtype.itemsize > 2:
+        top = next(number for number in (255, 65535, max(top, most)) if most <= number)
+    if not (least >= 0 and most <= top):
+        raise UnreadableFile(
+            f"{path}: holds numbers from {least:g} to {most:g}, no picture (0 to {top:g}). "
+            "Pass a depth map with --depth."
         )
-    except Exception:  # a broken profile: the colours as stored are the best guess
-        notes.append("ignored a broken colour profile")
-        return image
-    notes.append(f"converted colours from {name} to sRGB")
-    return converted
+    low = values.dtype == np.uint8 or top == 255
+    depth, dtype = (255, np.uint8) if low else (65535, np.uint16)
+    out = np.empty(values.shape, dtype)
+    for row, line in enumerate(values):
+        out[row] = np.rint(line * (depth / float(top)))
+    return out
+
+
+def _unmultiplied(values, alpha):
+    share = np.maximum(alpha, 1).astype(np.float32) / np.iinfo(alpha.dtype).max
+    share = share if values.ndim == 2 else share[..., None]
+    return np.where(share >= 1, values, np.minimum(values / share, np.iinfo(values.dtype).max)
+                    ).round().astype(values.dtype)
+
+
+# -- towards what is seen -------------------------------------------------------------------------
+
+def _over_white(pixels, alpha, notes):
+    """Composite over white; alpha that is nothing everywhere is a forgotten channel, no mask."""
+    least, most = alpha.min(), alpha.max()
+    if least == 255:
+        return pixels
+    if most == 0:
+        notes.append("left out an alpha channel that hides everything")
+        return pixels
+    notes.append("composited transparency over white")
+    image = Image.fromarray(pixels)
+    return np.array(Image.composite(image, Image.new("RGB", image.size, "white"),
+                                    Image.fromarray(alpha)))
+
+
+def _with_square_pixels(pixels, tall, notes):
+    """Stretch a picture whose pixels are taller or wider than square, as a fax."""
+    if abs(tall - 1) <= SQUARE or not 1 / LONGEST_PIXEL <= tall <= LONGEST_PIXEL:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = (round(height * tall), width) if tall > 1 else (height, round(width / tall))
+    if size[0] * size[1] > MAX_PIXELS:
+        return pixels
+    notes.append(f"stretched its pixels, {tall:.2f} times as tall as wide, to squares")
+    return resize(pixels, size)
