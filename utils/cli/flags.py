@@ -191,12 +191,13 @@ class Settings:
     stereo: str | None = VIDEO.flag(
         "for two eyes: side by side, each in full width, into 3d_kbe_sbs.mp4; or for red-cyan "
         "glasses", effect=LOOK, choices=("sbs", "anaglyph"))
-    codec: str = VIDEO.flag("default: by the name of the video file, else h264", effect=LOOK,
-                            choices=tuple(CODECS))
+    codec: str = VIDEO.flag(
+        "how the film is encoded (default: by the name of the video file, else h264)", effect=LOOK,
+        choices=tuple(CODECS))
     quality: int | None = VIDEO.flag(
         "constant quality on the encoder's own scale (default: high)", effect=LOOK, metavar="N")
 
-    device: str = RUNNING.flag("default: %(default)s", default="auto",
+    device: str = RUNNING.flag("where to compute (default: %(default)s)", default="auto",
                                choices=("auto", "cpu", "cuda", "mps"))
     ray: str | None = RUNNING.flag(
         "spread the photos over a Ray cluster: at an address, the one this machine belongs to if "
