@@ -20,6 +20,7 @@ from utils.depth.estimators import (
     read_disparity,
     refine_disparity,
 )
+from utils.depth.sharpening import resize_disparity
 from utils.weights.chosen import Networks, find_weights
 from utils.weights.loading import save_state_dict
 
@@ -73,6 +74,28 @@ def test_compact_refinement_works_at_four_times_the_estimate(compact):
     image = torch.rand(1, 3, 768, 1024)
     refine_disparity(refiner, image, estimate_disparity(compact, image))
     assert sizes == [((480, 640), (120, 160))]
+
+
+@pytest.mark.parametrize("refiner", [None, CompactRefine((8, 8)), RefinePretrained((8, 8, 8))])
+def test_a_sharp_estimate_keeps_its_edges_and_what_is_thin(refiner):
+    """Grey photo, so only the estimate knows: a bar of 3 of its px would vanish at a quarter."""
+    estimate = torch.full((1, 1, 388, 518), 20.0)
+    estimate[..., 100:103] = 100
+    estimate[..., 200:, 300:] = 60
+    fine = refine_disparity(refiner, torch.full((1, 3, 768, 1024), 0.5), estimate)[0, 0]
+    bar, wall = fine[100, 190:214], fine[600, 580:606]
+    assert 4 <= (bar > 80).sum() <= 8 and (bar < 30).sum() >= 14
+    assert ((wall > 25) & (wall < 55)).sum() <= 2, "the wall's edge is a ramp"
+
+
+def test_a_large_estimate_without_sharp_edges_goes_to_the_network():
+    seen = []
+    refiner = CompactRefine((8, 8)).eval()
+    refiner.register_forward_pre_hook(lambda _, given: seen.append(given[1].shape[2:]))
+    quarter = torch.full((1, 1, 24, 32), 20.0)
+    quarter[..., 16:] = 100
+    refine_disparity(refiner, torch.rand(1, 3, 768, 1024), resize_disparity(quarter, (388, 518)))
+    assert seen == [(192, 256)]
 
 
 def test_refinement_follows_a_shift_of_the_disparity(compact):

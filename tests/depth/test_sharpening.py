@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.depth.sharpening import edge_radius, sharpen_edges, upsample_disparity
+from utils.depth.sharpening import blur_px, edge_radius, sharpen_edges, upsample_disparity
 
 
 def disc_scene(size=(96, 128), center=(48, 70), radius=25):
@@ -82,3 +82,15 @@ def test_any_shape_of_photo(size):
 
 def test_search_grows_with_the_enlargement_up_to_a_bound():
     assert [edge_radius(scale) for scale in (1, 2, 4, 100)] == [3, 4, 7, 10]
+
+
+@pytest.mark.parametrize("sigma", [1, 2, 3])
+def test_blur_of_edges_is_measured_in_px_of_the_map(sigma):
+    _, truth = disc_scene((192, 256), (96, 140), 50)
+    blurred = cv2.GaussianBlur(truth, (0, 0), sigma)
+    assert blur_px(torch.from_numpy(blurred)[None, None]) == pytest.approx(sigma, rel=0.15)
+
+
+def test_a_map_without_edges_has_no_blur():
+    slope = torch.linspace(1, 2, 128).expand(1, 1, 96, 128)
+    assert np.isnan(blur_px(slope)) and np.isnan(blur_px(torch.zeros(1, 1, 96, 128)))

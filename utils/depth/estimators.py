@@ -11,13 +11,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from models.roles import scaled_size
+from models.roles import REFINEMENT_SIDE, scaled_size
 from utils.depth.map_files import read_depth
 from utils.depth.map_kind import guess_kind, to_disparity
-from utils.depth.sharpening import resize_disparity, sharpen_disparity, upsample_disparity
+from utils.depth.sharpening import (
+    blur_px,
+    resize_disparity,
+    sharpen_disparity,
+    upsample_disparity,
+)
 
 # An estimate is blurred by about this many px at this long side, whatever its own size.
 BLUR_SIDE, BLUR_RADIUS = 256, 8
+# Edges less blurred than this, in px of a quarter-size copy, would lose by passing through it.
+QUARTER_BLUR = 0.85
 LARGEST = 1e37  # of a disparity, so that differences stay finite in single precision
 
 
@@ -48,6 +55,9 @@ def estimate_disparity(network, image):
 def refine_disparity(network, image, disparity):
     """Bring coarse disparity to the size and the edges of the photo.
 
+    Networks take it at a quarter of their size. An estimate with finer edges than that keeps them:
+    it is enlarged straight away, whether or not there is a network.
+
     Args:
         network: models.roles.Refiner in eval mode; None enlarges without one.
         image: (1, 3, H, W) RGB in [0, 1].
@@ -55,17 +65,23 @@ def refine_disparity(network, image, disparity):
     Returns:
         (1, 1, H, W) float32 relative disparity, not negative, on the CPU.
     """
-    if network is not None:
-        device = next(network.parameters()).device
-        size = network.working_size(image.shape[2:], disparity.shape[2:])
-        quarter = resize_disparity(disparity, [side // 4 for side in size])
-        disparity = network.refine(resize_image(image, size).to(device), quarter.to(device))
-    disparity = disparity.float().cpu()
-    disparity = disparity - disparity.amin().clamp(max=0)
+    given, photo = _not_negative(disparity), image.shape[2:]
+    size = network.working_size(photo, given.shape[2:]) if network else photo
+    shrinks = 4 * max(given.shape[2:]) / min(REFINEMENT_SIDE, max(size))
+    if shrinks > 1 and blur_px(given) < QUARTER_BLUR * shrinks:
+        return upsample_disparity(given, image)
     if network is None:
-        small = resize_image(image, scaled_size(image.shape[2:], BLUR_SIDE))
-        disparity = sharpen_disparity(disparity, small, BLUR_RADIUS)
-    return upsample_disparity(disparity, image)
+        small = resize_image(image, scaled_size(photo, BLUR_SIDE))
+        return upsample_disparity(sharpen_disparity(given, small, BLUR_RADIUS), image)
+    device = next(network.parameters()).device
+    quarter = resize_disparity(disparity, [side // 4 for side in size])
+    refined = network.refine(resize_image(image, size).to(device), quarter.to(device))
+    return upsample_disparity(_not_negative(refined), image)
+
+
+def _not_negative(disparity):
+    disparity = disparity.float().cpu()
+    return disparity - disparity.amin().clamp(max=0)
 
 
 class HuggingFaceEstimator:

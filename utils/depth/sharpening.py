@@ -24,6 +24,8 @@ RAMP = 0.01
 BINS = 32
 # Sharpening looks this far at most, px; a larger enlargement is done in two strides.
 MAX_RADIUS = 10
+# A blurred step is seen whole through a window of this radius, px.
+BLUR_WINDOW = 7
 
 
 def resize_disparity(disparity, size):
@@ -63,6 +65,29 @@ def sharpen_disparity(disparity, image, radius):
 def edge_radius(scale):
     """Return how far, in px, the edges of a map enlarged by `scale` may be blurred or off."""
     return int(min(MAX_RADIUS, max(2, round(1.5 * scale) + 1)))
+
+
+def blur_px(disparity):
+    """Measure how blurred the edges of a disparity map are.
+
+    For a step blurred by a Gaussian of deviation s, height times slope sums up to 2 s sqrt(pi)
+    times the sum of squared slope.
+
+    Args:
+        disparity: (1, 1, h, w), larger = nearer, not negative.
+    Returns:
+        That deviation in px, the mean over all edges; about 0.8 for steps that are as sharp as a
+        resized map can be, NaN where there is no edge.
+    """
+    values = np.ascontiguousarray(disparity[0, 0].float().cpu().numpy())
+    low, high = _extremes(values, BLUR_WINDOW)
+    height = high - low
+    edge = height > STEP_EDGE * values.max()
+    squared = sum(slope**2 for slope in np.gradient(values))
+    if not edge.any():
+        return math.nan
+    height, squared = height[edge], squared[edge]
+    return float((height * np.sqrt(squared)).sum() / squared.sum() / (2 * math.sqrt(math.pi)))
 
 
 def sharpen_edges(disparity, pixels, radius):
