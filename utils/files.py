@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and what tells two of them apart."""
+"""Files: which are data, how they appear complete or not at all, and what identifies one."""
 
 import contextlib
 import errno
@@ -13,10 +13,44 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+# What systems put into people's folders, in lower case; and whatever begins with a dot.
+NO_DATA = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
 PARTIAL = ".partial-"  # hidden, so that a glob over results never meets a half-written file
 
 ADVICE = {errno.ENOSPC: "Free some space", errno.EDQUOT: "Free some space",
           errno.EFBIG: "Make a smaller film", errno.ENAMETOOLONG: "Give a shorter name"}
+
+
+def is_data(path, below=None):
+    """Whether an entry that was met in a folder, a pattern or a list can be a file of data.
+
+    Folders are none, whatever their names; nor are hidden files and those that systems leave
+    behind, nor anything in a folder of that kind.
+
+    Args:
+        path: pathlib.Path.
+        below: the folder in which the search began; what lies above it does not matter.
+    """
+    parts = path.relative_to(below).parts if below else (path.name,)
+    return not any(map(is_hidden, parts)) and not path.is_dir()
+
+
+def is_hidden(name):
+    """Whether a file or folder of this name is hidden, or a system's own."""
+    return name.startswith(".") and name not in (".", "..") or name.lower() in NO_DATA
+
+
+def data_files(folder, suffixes, recursive=False):
+    """Return the data files of a folder that end in one of `suffixes`, sorted.
+
+    Args:
+        folder: pathlib.Path.
+        suffixes: in lower case, with their dots.
+        recursive: also those in its sub-folders.
+    """
+    found = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(path for path in found if path.suffix.lower() in suffixes
+                  and is_data(path, folder) and path.is_file())
 
 
 @contextlib.contextmanager

@@ -600,6 +600,17 @@ def test_skip_existing_skips_only_what_is_the_same(photo, depth, tmp_path, capsy
     assert made("--easing", "smooth"), "a damaged film was taken for done"
 
 
+def test_subfolders_are_entered_when_asked(album, photo, tmp_path, capsys):
+    (album / "2023").mkdir()
+    (album / "2023" / "deep.png").write_bytes(photo.read_bytes())
+    (album / "c_broken.jpg").unlink()
+    assert run("--in", album, "--out", tmp_path / "o", "--2d", *SHORT) == 0
+    assert "--recursive" in capsys.readouterr().err
+    assert run("--in", album, "--out", tmp_path / "r", "--2d", *SHORT, "--recursive") == 0
+    assert (tmp_path / "r" / "deep" / "3d_kbe.mp4").is_file()
+    assert not (tmp_path / "o" / "deep").exists()
+
+
 # -- the program ----------------------------------------------------------------------------------
 
 def test_help_matches_golden(monkeypatch):

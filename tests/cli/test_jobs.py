@@ -29,8 +29,10 @@ def test_folder_gives_its_photos_in_order(album):
 
 
 def test_glob_is_resolved_where_the_shell_did_not(album):
-    assert names(find_photos([str(album / "*.jpg")])) == ["-dash.jpg", "b.jpg", "inner.jpg",
-                                                          "odd\nname.jpg"]
+    assert names(find_photos([str(album / "*.jpg")])) == ["-dash.jpg", "b.jpg", "odd\nname.jpg"]
+    assert names(find_photos([str(album / "*.txt")])) == ["notes.txt"]
+    assert names(find_photos([str(album / "*")])) == ["-dash.jpg", "a.PNG", "b.jpg",
+                                                      "odd\nname.jpg"]
 
 
 def test_existing_file_with_brackets_is_no_pattern(album):
@@ -45,6 +47,69 @@ def test_single_photo_is_no_batch_and_need_not_look_like_one():
 def test_standard_input_gives_one_path_per_line():
     found = find_photos(["-"], io.StringIO("a.jpg\n\n b .jpg\nc.jpg"))
     assert found == ([Path("a.jpg"), Path(" b .jpg"), Path("c.jpg")], True)
+
+
+@pytest.fixture
+def litter(tmp_path):
+    """One photo, and what systems leave beside it."""
+    for name in ("a.jpg", "._a.jpg", "Thumbs.db", "__MACOSX/a.jpg", ".thumbnails/a.jpg",
+                 "@eaDir/a.jpg/thumb.jpg", "deep/b.jpg", "deep/.hidden/c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def test_what_systems_leave_behind_is_no_photo(litter, monkeypatch):
+    monkeypatch.chdir(litter)
+    everything = sorted(str(path) for path in Path(".").rglob("*"))
+    for inputs, text in ((["."], ""), (["*"], ""), (["**/*.jpg"], ""),
+                         (["-"], "\n".join(everything)), ([str(litter)], "")):
+        found = find_photos(inputs, io.StringIO(text))
+        deeper = inputs in (["-"], ["**/*.jpg"])
+        assert names(found) == ["a.jpg", "b.jpg"][: 2 if deeper else 1], inputs
+    assert names(find_photos([".thumbnails"])) == ["a.jpg"], "asked for by its name"
+    assert names(find_photos([".thumbnails/a.jpg"])) == ["a.jpg"]
+
+
+def test_sub_folders_are_entered_when_asked_and_said_otherwise(litter, caplog):
+    caplog.set_level("INFO", logger="kbe")
+    assert names(find_photos([str(litter)], recursive=True)) == ["a.jpg", "b.jpg"]
+    assert not caplog.messages
+    find_photos([str(litter)])
+    assert "--recursive" in caplog.text
+    (litter / "a.jpg").unlink()
+    with pytest.raises(ValueError, match="(?s)no photos in .*--recursive"):
+        find_photos([str(litter)])
+
+
+@pytest.mark.parametrize("text", [
+    "a.jpg\r\nb c.jpg\r\n", "\ufeffa.jpg\nb c.jpg\n", "a.jpg\0b c.jpg\0", '"a.jpg"\n"b c.jpg"',
+    "'a.jpg'\n'b c.jpg'", "  a.jpg  \nb c.jpg\t\n\n",
+    "a.jpg\r\nb c.jpg\r\n".encode("utf-16").decode("utf-8", "surrogateescape")])
+def test_lists_of_every_system_are_read(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "b c.jpg"):
+        Path(name).touch()
+    assert find_photos(["-"], io.StringIO(text, newline="")) == (
+        [Path("a.jpg"), Path("b c.jpg")], True)
+
+
+def test_a_name_with_blanks_or_quotes_around_it_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (" a.jpg ", '"a.jpg"', "a.jpg"):
+        Path(name).write_bytes(name.encode())
+    found = find_photos(["-"], io.StringIO(' a.jpg \n"a.jpg"\n'))
+    assert names(found) == [" a.jpg ", '"a.jpg"']
+
+
+def test_a_photo_that_two_names_reach_is_made_once(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    (tmp_path / "link.jpg").symlink_to("a.jpg")
+    (tmp_path / "loop").symlink_to(".")
+    for inputs in ([str(tmp_path)], [str(tmp_path / "**" / "*.jpg")],
+                   [str(tmp_path / "a.jpg"), str(tmp_path / "link.jpg")],
+                   [str(tmp_path / "a.jpg"), str(tmp_path / ".." / tmp_path.name / "a.jpg")]):
+        assert names(find_photos(inputs)) == ["a.jpg"]
 
 
 def test_same_photo_twice_is_made_once():

@@ -97,6 +97,7 @@ class Settings:
     inputs: tuple[str, ...] = FILES.flag(
         "photos, folders, globs; or - for one path per line on stdin", "--in", required=True,
         nargs="+", metavar="PHOTO")
+    recursive: bool = FILES.flag("take the photos in a folder's sub-folders too", default=False)
     out: Path = FILES.flag(
         "folder for the results, made if missing; several photos get a folder each in it. For one "
         "photo also a video file's name", required=True, metavar="DIR")

@@ -3,13 +3,17 @@
 import glob
 import hashlib
 import json
+import logging
+import os
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from utils import UsageError
-from utils.files import file_digest, real_path, remove_leftovers
+from utils.files import data_files, file_digest, is_data, is_hidden, real_path, remove_leftovers
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
+
+log = logging.getLogger("kbe")
 
 # What is taken from a folder; a file named on the command line is tried whatever its suffix.
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp",
@@ -74,7 +78,7 @@ def plan_run(settings, stdin=None):
     from utils.cli.plan import check_film
 
     check_film(settings, settings.size or ANY_SIZE)
-    photos, batch = find_photos(settings.inputs, stdin)
+    photos, batch = find_photos(settings.inputs, stdin, settings.recursive)
     # Players take a film for side by side by the end of its name.
     suffix = ("_sbs" if settings.stereo == "sbs" else "") + CODECS[settings.codec].suffixes[0]
     jobs = plan_jobs(photos, batch, settings.out, suffix)
@@ -88,39 +92,91 @@ def plan_run(settings, stdin=None):
     return Run(jobs, batch)
 
 
-def find_photos(inputs, stdin=None):
+def find_photos(inputs, stdin=None, recursive=False):
     """Resolve --in.
 
     Args:
-        inputs: photos, folders, globs, or "-" for one path per line on `stdin`.
+        inputs: photos, folders, globs, or "-" for a list of paths on `stdin`.
         stdin: text file.
+        recursive: also take what is in the folders' sub-folders.
     Returns:
-        list of Path; and whether they are a batch: several, or however many a folder, glob or
-        stdin happened to give.
+        list of Path, each photo once, also if several names or links lead to it; and whether they
+        are a batch: several, or however many a folder, glob or stdin happened to give.
     Raises:
         ValueError: a folder without photos, a glob without matches, nothing on stdin.
     """
     photos, batch = [], len(inputs) > 1
     for text in inputs:
-        path = Path(text)
+        path, several = Path(text).expanduser(), True
         if text == "-":
-            found = [Path(line.rstrip("\n")) for line in stdin if line.strip()]
-            batch = True
+            found = _only_data(_listed(stdin.read()))
         elif path.is_dir():
-            found = sorted(p for p in path.iterdir()
-                           if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file()
-                           and not p.name.startswith("."))
-            batch = True
+            found = _in_folder(path, recursive)
         elif not path.exists() and glob.has_magic(text):
-            found, batch = sorted(map(Path, glob.glob(text, recursive=True))), True
+            found = _only_data(map(Path, sorted(glob.glob(text, recursive=True))))
+            # As of a folder, its photos; or else whatever the pattern asks for.
+            found = [p for p in found if p.suffix.lower() in PHOTO_SUFFIXES] or found
         else:
-            found = [path]
+            found, several = [path], False
         if not found:
-            what = {"-": "standard input"}.get(text, text)
+            what = "standard input" if text == "-" else text
             raise ValueError(f"no photos in {what}.\n  Looked for "
-                             f"{', '.join(sorted(PHOTO_SUFFIXES))}.")
+                             f"{', '.join(sorted(PHOTO_SUFFIXES))}{_deeper(path, recursive)}.")
         photos += found
-    return list(dict.fromkeys(photos)), batch
+        batch = batch or several
+    once = {}
+    for photo in photos:
+        once.setdefault(_identity(photo), photo)
+    return list(once.values()), batch
+
+
+def _in_folder(folder, recursive):
+    found = data_files(folder, PHOTO_SUFFIXES, recursive)
+    if found and _deeper(folder, recursive):
+        log.info("%s%s.", folder, _deeper(folder, recursive))
+    return found
+
+
+def _deeper(folder, recursive):
+    """What to say of sub-folders that only --recursive would enter, or ""."""
+    there = not recursive and folder.is_dir() and any(
+        entry.is_dir() and not is_hidden(entry.name) for entry in folder.iterdir())
+    return "; its sub-folders were not entered (--recursive does)" if there else ""
+
+
+def _listed(text):
+    """Paths of a list as shells, Windows and file managers write them."""
+    if text.startswith(("\udcff\udcfe", "\udcfe\udcff")):  # UTF-16, read as UTF-8 with escapes
+        text = text.encode("utf-8", "surrogateescape").decode("utf-16")
+    text = text.removeprefix("\ufeff")
+    lines = text.split("\0" if "\0" in text else "\n")
+    return [_as_meant(line.removesuffix("\r")) for line in lines if line.strip()]
+
+
+def _as_meant(line):
+    """The path as it is written, if there is such a file; else without blanks and quotes."""
+    bare = line.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
+        bare = bare[1:-1]
+    return Path(bare if not Path(line).exists() and Path(bare).exists() else line)
+
+
+def _only_data(paths):
+    """Leave out of a list or the matches of a pattern what is no data; what is missing stays."""
+    paths = list(paths)
+    if not paths:
+        return []
+    above = Path(os.path.commonpath([path.absolute().parent for path in paths]))
+    return [path for path in paths if is_data(path.absolute(), above)]
+
+
+def _identity(photo):
+    """What tells two files apart; the path where there is none."""
+    try:
+        found = real_path(photo).stat()  # first, since the system follows but 40 links
+    except (OSError, ValueError):
+        return str(photo)
+    return found.st_dev, found.st_ino
 
 
 def plan_jobs(photos, batch, out, suffix):

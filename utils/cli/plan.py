@@ -43,6 +43,7 @@ class Plan(NamedTuple):
     frames: int  # of the film
     focal_px: float  # of `image`
     depth_file: Path | None  # its depth map, where one is given
+    orientation: int = 1  # by which the photo was turned (EXIF)
 
     @property
     def scale(self):
@@ -110,7 +111,7 @@ def plan_photo(job, settings):
     first, last = (window.scaled(size[1] / width, size[0] / height) for window in (start, end))
     at = aim(size, first, first if settings.autozoom else last)
     return Plan(image, photo_size, start, end, at, view_size, film_size, frames,
-                focal_px * size[1] / width, depth_file)
+                focal_px * size[1] / width, depth_file, photo.orientation)
 
 
 def check_film(settings, size):

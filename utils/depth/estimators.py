@@ -144,22 +144,25 @@ def is_hugging_face(path):
     return str(path).startswith("hf:") or Path(path).is_dir()
 
 
-def read_disparity(path, kind=None):
+def read_disparity(path, kind=None, fit=None):
     """Read a depth-map file as relative disparity.
 
     Args:
         path: file in any format of `utils.depth.map_files.read_depth`.
         kind: "disparity", "depth", or None to guess.
+        fit: function that turns the map as the photo lies and says so, see
+            `utils.depth.maps.fit_shape`; None: it is right as it is.
     Returns:
         (h, w) float32, finite, not negative; and what is to be said of it.
     Raises:
         ValueError: unreadable, or nothing in it is known.
     """
-    values = read_depth(path)
-    reason = "as told by --depth-kind"
-    if kind is None:
-        kind, reason = guess_kind(path, values)
+    values, fitted, reason = read_depth(path), "", "as told by --depth-kind"
     try:
+        if fit:
+            values, fitted = fit(values)
+        if kind is None:
+            kind, reason = guess_kind(path, values)
         disparity = to_disparity(values, kind)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -168,6 +171,8 @@ def read_disparity(path, kind=None):
     if unknown.any():
         note += f"; {unknown.mean():.1%} unknown, filled from the nearest known pixel"
         disparity = _fill_unknown(disparity, unknown)
+    if fitted:
+        note += f"; {fitted}"
     disparity = disparity.clip(-LARGEST, LARGEST)
     return disparity - min(0.0, float(disparity.min())), note
 

@@ -23,6 +23,8 @@ from utils.film.photos import (
     write_image,
 )
 
+# What is taken from a folder of maps; JPEG is none, it smears edges, and photos lie beside maps.
+MAP_SUFFIXES = {".png", ".tif", ".tiff", ".npy", ".npz", ".pfm", ".exr", ".h5", ".hdf5", ".mat"}
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 PFM_HEADER = re.compile(rb"P([Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]+)(?:\r?\n|[ \t])")
 READ_HEADER = {
@@ -49,14 +51,24 @@ def read_depth(path, key=None):
     Raises:
         ValueError: missing, damaged, too large, not one map, coloured, or without any number.
     """
-    path = Path(path)
-    values = _reader(path)(path, key)
     with np.errstate(over="ignore"):
-        values = np.array(_one_channel(path, values), np.float32, order="C")
+        values = np.array(read_numbers(path, key), np.float32, order="C")
     values[np.isneginf(values)] = np.nan
     if not np.isfinite(values).any():
         raise UnreadableFile(f"{path}: holds no finite number, so there is no depth in it.")
     return values
+
+
+def read_numbers(path, key=None):
+    """Read a map of any meaning (instances, confidence) in the type in which it is stored.
+
+    Args, kinds of file and errors: as of `read_depth`; a map of which nothing is finite is none
+    here.
+    Returns:
+        (H, W) of integers, bool or floating point.
+    """
+    path = Path(path)
+    return _one_channel(path, _reader(path)(path, key))
 
 
 def write_disparity(folder, disparity, prefix=""):

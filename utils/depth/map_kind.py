@@ -16,6 +16,7 @@ SAYS_DISPARITY = re.compile(
     r"disp(arit(y|ies)|s|map)?($|[^a-z])|inv(erse)?[ _-]?(depth|z)|idepth|midas|depth[ _-]?any"
 )
 SAYS_DEPTH = re.compile(r"depth|dist(ances?)?($|[^a-z])|range|zbuf|(^|[^a-z])z($|[^a-z])")
+NO_READING = 65535  # of 16 bits; many cameras store it where they measured nothing
 # How far (share of the range) the bottom third must differ from the top third to be believed.
 # On 2030 maps (NYU depth, and photographs' disparity) this decides 94 %, and 99 % of them rightly.
 CLEAR_TILT = 0.1
@@ -36,19 +37,45 @@ def guess_kind(path, values, key=None):
     Returns:
         ("disparity" or "depth", reason): the reason is a phrase to show to the user.
     """
-    path = Path(path)
+    path, said = Path(path), known_depth(values)
     names = [inner_name(path, key), path.stem]
-    tilt = vertical_tilt(values)
-    leaning = "" if abs(tilt) < CLEAR_TILT else "disparity" if tilt > 0 else "depth"
+    tilt, leaning = _lean(values)
     for name in names:
         if SAYS_DISPARITY.search(name.lower()):
             return "disparity", _with_doubt(f"the name '{name}' says so", "disparity", leaning)
-        if SAYS_DEPTH.search(name.lower()) and not _is_grey_picture(values):
-            return "depth", _with_doubt(f"the name '{name}' says so", "depth", leaning)
+        if SAYS_DEPTH.search(name.lower()) and not _is_grey_picture(said):
+            return "depth", _with_doubt(f"the name '{name}' says so", "depth", _lean(said)[1])
     if leaning:
         side = "larger" if tilt > 0 else "smaller"
         return leaning, f"values are {side} at the bottom of the picture, which is mostly nearer"
     return _custom(path, values)
+
+
+def known_depth(values):
+    """Depth without the numbers that say that nothing was measured: NaN there.
+
+    That is 65535 among whole numbers (millimetres), unless others come near it, as in a picture
+    that is stretched over all 16 bits.
+
+    Args:
+        values: (H, W) of depth, as stored.
+    Returns:
+        (H, W), `values` itself where nothing changes, else float32.
+    """
+    nothing = values == NO_READING
+    if not nothing.any():
+        return values
+    others = values[np.isfinite(values) & ~nothing]
+    most = others.max(initial=0)
+    if most > 0.9 * NO_READING or (others != np.floor(others)).any():
+        return values
+    return np.where(nothing, np.nan, values).astype(np.float32)
+
+
+def _lean(values):
+    """Tilt, and the kind that it speaks for, or ""."""
+    tilt = vertical_tilt(values)
+    return tilt, "" if abs(tilt) < CLEAR_TILT else "disparity" if tilt > 0 else "depth"
 
 
 def vertical_tilt(values):
@@ -77,13 +104,14 @@ def to_disparity(values, kind):
         values: (H, W) float32 from read_depth.
         kind: "disparity" (returned as it is) or "depth" (inverted).
     Returns:
-        (H, W) float32. NaN where unknown: not finite, or depth <= 0. Infinite depth becomes 0.
+        (H, W) float32. NaN where unknown: not finite, depth <= 0, or 65535 among millimetres (see
+        `known_depth`). Infinite depth becomes 0.
     Raises:
         ValueError: nothing is known, as in a depth map of zeros, or there is no such kind.
     """
     if kind not in ("disparity", "depth"):
         raise ValueError(f"the kind of a depth map is 'disparity' or 'depth', not {kind!r}.")
-    disparity = np.asarray(values, np.float64)
+    disparity = np.asarray(known_depth(values) if kind == "depth" else values, np.float64)
     if kind == "depth":
         with np.errstate(divide="ignore", over="ignore"):
             disparity = np.where(disparity > 0, 1 / disparity, np.nan)

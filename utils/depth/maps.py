@@ -1,24 +1,33 @@
 """Where the depth of one photo comes from: a map of the user's, or the networks."""
 
 import logging
+import re
+import unicodedata
 from pathlib import Path
 
 import torch
 
 from utils.depth.estimators import fit_disparity, read_disparity, refine_disparity
-from utils.film.photos import in_fours
+from utils.depth.map_files import MAP_SUFFIXES
+from utils.files import data_files
+from utils.film.photos import in_fours, upright
 
 log = logging.getLogger("kbe")
+
+# What tools put behind a photo's name for its map.
+ADDED = re.compile(r"[-_. ](depth|disparity|disp|depth[-_]?map|inverse[-_]?depth|pred)", re.I)
+STRETCH = 0.02  # how far a map's aspect may be off the photo's
 
 
 def find_map(maps, photo):
     """Resolve --depth for one photo: the file, or the one of its stem in the folder.
 
     Args:
-        maps: Path of a map or of a folder of maps, or None.
+        maps: Path of a map or of a folder of maps, or None. In a folder NAME.npy and NAME_depth.png
+            belong to NAME.jpg, if they are of a kind that holds maps, and not the photo itself.
         photo: Path.
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or more than one.
     """
     if maps is None:
         return None
@@ -27,10 +36,60 @@ def find_map(maps, photo):
         if not maps.exists():
             raise ValueError(f"--depth {maps}: there is no such file or folder.")
         return maps
-    found = sorted(path for path in maps.iterdir() if path.stem == photo.stem)
+    stem = _plain(photo.stem)
+    found = [path for path in data_files(maps, MAP_SUFFIXES) if _belongs(_plain(path.stem), stem)
+             and not (photo.exists() and path.samefile(photo))]
     if not found:
-        raise ValueError(f"{photo}: no depth map named {photo.stem}.* in {maps}.")
+        raise ValueError(f"{photo}: no depth map named {photo.stem}.* or {photo.stem}_depth.* in "
+                         f"{maps}.\n  Looked for {', '.join(sorted(MAP_SUFFIXES))}.")
+    if len(found) > 1:
+        raise ValueError(f"{photo}: {maps} holds several maps of it: "
+                         f"{', '.join(path.name for path in found)}.\n  Leave one of them there.")
     return found[0]
+
+
+def _plain(stem):
+    """A stem in one spelling: file systems store accents in two."""
+    return unicodedata.normalize("NFC", stem)
+
+
+def _belongs(stem, photo):
+    return stem == photo or stem.startswith(photo) and bool(ADDED.fullmatch(stem[len(photo):]))
+
+
+def fit_shape(values, photo_size, orientation):
+    """Bring a map of the whole photo into its orientation, or refuse one of another shape.
+
+    Args:
+        values: (h, w) uint8, uint16 or float32; any size.
+        photo_size: (height, width) of the photo as a person sees it.
+        orientation: by which the photo was turned (EXIF, 1 to 8); tools that ignore it write maps
+            that lie as the photo is stored.
+    Returns:
+        (h, w) or (w, h), and what is to be said of it, or "".
+    Raises:
+        ValueError: neither of the photo's aspect, to 2 %, nor square.
+    """
+    if _same_aspect(values.shape, photo_size):
+        return values, ""
+    turned = upright(values, orientation)
+    if _same_aspect(turned.shape, photo_size):
+        return turned, f"turned as the photo was (EXIF orientation {orientation})"
+    rows, columns = values.shape
+    height, width = photo_size
+    stretch = columns * height / (rows * width)
+    sizes = f"{columns}x{rows}, and the photo is {width}x{height}"
+    if rows == columns or abs(stretch - 1) <= STRETCH or abs(1 / stretch - 1) <= STRETCH:
+        return values, f"stretched to the photo's shape (it is {sizes})"
+    lies = "the photo's shape on its side" if _same_aspect(values.shape[::-1], photo_size) else (
+        "another shape")
+    raise ValueError(f"is {sizes}: {lies}.\n  Give a map of the whole photo, as it is seen.")
+
+
+def _same_aspect(size, photo_size):
+    """Whether sizes are proportional, to a pixel of the map."""
+    (rows, columns), (height, width) = size, photo_size
+    return min(abs(rows - columns * height / width), abs(columns - rows * width / height)) <= 1
 
 
 def find_disparity(plan, settings, networks):
@@ -46,7 +105,9 @@ def find_disparity(plan, settings, networks):
     if settings.flat:
         return torch.ones_like(plan.image[:, :1])
     if plan.depth_file:
-        disparity, note = read_disparity(plan.depth_file, settings.depth_kind)
+        disparity, note = read_disparity(
+            plan.depth_file, settings.depth_kind,
+            lambda values: fit_shape(values, plan.photo_size, plan.orientation))
         log.info("%s", note)
         # The map shows the whole photo; a few of its last rows and columns were dropped.
         shapes = zip(disparity.shape, in_fours(plan.photo_size), plan.photo_size, strict=True)

@@ -37,7 +37,7 @@ from utils.film.kinds import (
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE", "Photo", "UnreadableFile", "describe", "in_fours",
            "naming_the_file", "open_picture", "read_head", "read_image", "read_stored", "resize",
-           "stored_orientation", "upright", "write_image"]
+           "upright", "write_image"]
 
 # Twice the 200 megapixels of the largest telephones: 1.2 GB decoded. A few kilobytes of hostile
 # PNG can claim a thousand times as much.
@@ -67,6 +67,7 @@ class Photo(NamedTuple):
     pixels: np.ndarray  # (H, W, 3) uint8, sRGB, upright
     notes: tuple[str, ...]  # what was done to get there, each a phrase worth telling the user
     focal_px: float | None  # from the EXIF 35 mm equivalent, for this size; None if not recorded
+    orientation: int = 1  # by which it was turned, as EXIF counts: 1 to 8
 
 
 class Stored(NamedTuple):
@@ -79,6 +80,7 @@ class Stored(NamedTuple):
     orientation: int
     focal_px: float | None
     tall: float = 1.0  # height of a pixel / its width
+    turned: int = 0  # orientation by which the decoder has turned it already
 
 
 def read_image(path):
@@ -111,7 +113,7 @@ def read_image(path):
         pixels = np.ascontiguousarray(upright(pixels, stored.orientation))
         if not pixels.flags.writeable:
             pixels = pixels.copy()
-        return Photo(pixels, tuple(notes), stored.focal_px)
+        return Photo(pixels, tuple(notes), stored.focal_px, stored.turned or stored.orientation)
 
 
 def write_image(path, pixels):
@@ -179,24 +181,6 @@ def upright(pixels, orientation):
     if transposed:
         pixels = cv2.transpose(pixels)
     return pixels if flip is None else cv2.flip(pixels, flip)
-
-
-def stored_orientation(path):
-    """Return the orientation, 1 to 8, that a photo's file asks for; 1 where it says nothing.
-
-    Args:
-        path: image file.
-    Raises:
-        ValueError: as of `read_image`; pixels are not decoded.
-    """
-    path = Path(path)
-    with naming_the_file(path):
-        if read_head(path).startswith(TIFF_HEADS):
-            with tiff.open_page(path) as page:
-                return _exif(*_tiff_exif(page))[0]
-        with open_picture(path) as image:
-            turned = image.info.get("original_orientation")  # by libheif
-            return turned or _exif(image.getexif, image.size)[0]
 
 
 def read_stored(path):
@@ -379,7 +363,8 @@ def _read_with_pillow(path, notes):
             values, kind, alpha = _split_alpha(np.ascontiguousarray(colours), "RGB")
         else:
             values, kind, alpha = _samples(path, image)
-        return Stored(values, kind, alpha, space, orientation, focal_px)
+        turned = said.get("original_orientation") or 0
+        return Stored(values, kind, alpha, space, orientation, focal_px, turned=turned)
 
 
 def _samples(path, image):
