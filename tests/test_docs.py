@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 FOLDERS = r"(?:benchmarks|docs|images|kernels|models|tests|utils|\.ci)/"
-FLAG = r"(?<![\w-])--[a-zA-Z0-9][\w-]*"
+FLAG = r"(?<![\w-])--[a-zA-Z0-9](?:-?\w)*(?![\w-])"
 # Made by whoever trains, downloads or tries; and the example of a data set.
 LATER = ("models/trained/", "models/toy.py", "images/000")
 
