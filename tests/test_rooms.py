@@ -67,3 +67,19 @@ def test_a_room_costs_nothing_until_it_is_used(room):
     if room == "utils.synthetic":  # a program of its own, python -m utils.synthetic
         return
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+def test_a_film_loads_only_what_it_needs(tmp_path):
+    """Whatever else is installed: each of these would keep whoever waits for a film waiting."""
+    script = f"""if True:
+        import sys, kbe
+        kbe.main(["--in", "images/example.jpg", "--out", {str(tmp_path)!r}, "--max-size", "128",
+                  "--duration", "0.2", "--quiet"])
+        heavy = {{"accelerate", "h5py", "huggingface_hub", "kornia", "matplotlib", "pandas", "ray",
+                 "requests", "sympy", "tensorboard", "torchvision", "transformers"}}
+        rooms = {{"utils.synthetic", "utils.training", "torch._dynamo", "torch._inductor",
+                 "torch.utils.tensorboard"}}
+        sys.exit(" ".join(sorted((heavy | rooms) & sys.modules.keys())) or 0)"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.glob("*.mp4"))

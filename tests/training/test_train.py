@@ -828,3 +828,5 @@ def test_a_killed_process_ends_the_run_with_an_error(flags):
     os.kill(int(children.stdout.split()[-1]), 9)
     run.communicate(timeout=120)
     assert run.returncode != 0
+
+
