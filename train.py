@@ -107,6 +107,7 @@ class Settings:
     runs_dir: str
     model_path: str | None
     resume: bool
+    overwrite: bool
     save_every: int
     log_every: int
 
@@ -249,6 +250,8 @@ def add_running_options(parser):
                        help="where TensorBoard logs go (default: %(default)s)")
     group.add_argument("--resume", action="store_true",
                        help="continue from the checkpoint of this save name")
+    group.add_argument("--overwrite", action="store_true",
+                       help="begin anew although this save name has a checkpoint, and replace it")
     group.add_argument("--save-every", type=int, default=500, metavar="N",
                        help="steps between checkpoints, each with a validation (default: "
                        "%(default)s)")
