@@ -3,12 +3,14 @@
     python train.py                                          disparity from one photo
     python train.py --training-mode refinement               sharper, at full resolution
     python train.py --training-mode inpainting               colour and disparity behind things
-    python train.py --training-mode inpainting_ref --model-path models/trained/inpaint-3dkbe.tar
+    python train.py --training-mode inpainting_ref --model-path models/trained/inpaint-3dkbe.tar \\
+        --save-name refined
 
 Without data sets of your own the first run makes synthetic scenes under data/synthetic. To train on
 yours, add a dict to DATASETS below, or write the same dicts as a list into a JSON file and pass
 --dataset-file. Several processes: accelerate launch train.py ..., or torchrun. Everything lands in
-models/trained: <type>-<save name>.tar, and beside it .json, .curve.png and .panel.png.
+models/trained: <type>-<save name>.tar, and beside it the one that validated best, -best.tar, and
+.json, .curve.png and .panel.png. It is never replaced unless --resume or --overwrite say so.
 """
 
 import argparse
@@ -310,7 +312,7 @@ def check_settings(settings):
         raise ValueError(
             "--training-mode inpainting_ref starts from an inpainting network.\n"
             "  Add --model-path models/trained/inpaint-3dkbe.tar (made by --training-mode "
-            "inpainting)."
+            "inpainting) and a --save-name of its own."
         )
     if settings.training_mode == "inpainting_ref" and min(settings.crop) < 280:
         raise ValueError("the discriminator of inpainting_ref needs 280 px on the short side.\n"
@@ -318,6 +320,9 @@ def check_settings(settings):
     if settings.other_crops and settings.training_mode == "inpainting_ref":
         raise ValueError("--other-crops is not for inpainting_ref, whose discriminator wants one "
                          "size.\n  Leave it out.")
+    if settings.resume and settings.overwrite:
+        raise ValueError("--resume goes on with a checkpoint, --overwrite begins anew.\n"
+                         "  Leave one of them out.")
     if settings.mask_loss != "none" and settings.training_mode != "estimation":
         raise ValueError("--mask-loss is for --training-mode estimation.\n  Leave it out.")
     if settings.mask_loss == "other" and not settings.mask_loss_dataset:
@@ -425,6 +430,8 @@ def main(arguments=None):
     """Run the command line; returns the exit status."""
     try:
         settings, dry_run = read_settings(arguments)
+        if not dry_run:
+            trainer_of(settings.training_mode).check_unfinished(settings)
     except ValueError as error:
         print(f"train.py: error: {error}", file=sys.stderr)
         return 2

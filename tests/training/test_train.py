@@ -184,6 +184,7 @@ def test_dry_run_prints_the_settings(capsys):
         ("--training-mode inpainting --mask-loss same", "--training-mode estimation"),
         ("--training-mode inpainting_ref --model-path x --crop 256x192", "--crop 384x288"),
         ("--training-mode inpainting_ref --model-path x --other-crops 384x384", "Leave it out"),
+        ("--resume --overwrite", "Leave one of them out"),
         ("--batch-size 0", "--batch-size must be at least 1"),
         ("--steps 0", "--steps must be at least 1"),
     ],
@@ -233,6 +234,53 @@ def test_default_data_set_is_made_on_first_use(flags, tmp_path, monkeypatch):
                 "param": {"baseline": 1, "focal": 1}}
     (opened,) = train.choose_data_sets(["new"], {"new": data_set})
     assert made == [(str(tmp_path / "new"), 4)] and len(opened) == 4
+
+
+@pytest.mark.parametrize(("mode", "name"), [
+    ("estimation", "disparity-mine.tar"), ("estimation", "disparity-mine-best.tar"),
+    ("refinement", "refine-mine.tar"), ("inpainting", "inpaint-mine.tar"),
+])
+def test_finished_checkpoint_is_not_overwritten(flags, tmp_path, mode, name, monkeypatch, capsys):
+    (tmp_path / "models").mkdir()
+    there = tmp_path / "models" / name
+    there.write_bytes(b"weeks of work")
+    arguments = [*flags, "--training-mode", mode, "--save-name", "mine"]
+    monkeypatch.setattr(train, "run", lambda settings: pytest.fail("work was begun"))
+    assert train.main(arguments) == 2
+    error = capsys.readouterr().err
+    for word in (str(there), "--resume", "--overwrite", "--save-name"):
+        assert word in error
+    assert there.read_bytes() == b"weeks of work" and len(list(there.parent.iterdir())) == 1
+    monkeypatch.setattr(train, "run", lambda settings: 0)
+    assert train.main([*arguments, "--dry-run"]) == 0
+    assert train.main([*arguments, "--overwrite"]) == 0
+    assert train.main([*arguments, "--save-name", "other"]) == 0
+
+
+def test_discriminator_counts_as_a_checkpoint(tmp_path):
+    (tmp_path / "discriminator-mine.tar").write_bytes(b"weeks of work")
+    settings = settings_of("--models-dir", str(tmp_path), "--save-name", "mine")
+    settings_of_nothing = settings_of("--models-dir", str(tmp_path), "--save-name", "other")
+    adversarial_training.AdversarialTrainer.check_unfinished(settings_of_nothing)
+    with pytest.raises(ValueError, match=r"discriminator-mine\.tar is there already"):
+        adversarial_training.AdversarialTrainer.check_unfinished(settings)
+
+
+def test_overwrite_begins_anew(flags, tmp_path):
+    assert train.main(flags) == 0
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert train.main([*flags, "--steps", "1", "--overwrite"]) == 0
+    for suffix in (".tar", "-best.tar"):
+        state = torch.load(tmp_path / "models" / f"disparity-3dkbe{suffix}", weights_only=True)
+        assert state["nb_iter"] == 1
+
+
+@pytest.mark.parametrize("mode", ["estimation", "refinement", "inpainting"])
+def test_every_mode_says_which_checkpoint_is_best(flags, tmp_path, mode):
+    trainer = trainer_for([*flags, "--training-mode", mode])
+    figures = trainer.fit()
+    best = torch.load(trainer.path(trainer.kind, "-best.tar"), weights_only=True)["best"]
+    assert best["value"] == figures[best["figure"]] and trainer.decides[1] in (min, max)
 
 
 # -- every mode runs, and what it leaves can be loaded --

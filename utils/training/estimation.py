@@ -89,6 +89,8 @@ def depth_figures(prediction, batch):
 class DepthTrainer(Trainer):
     """What estimation and refinement share: validation against simple guesses."""
 
+    decides = ("abs_rel", min)
+
     def figures(self, prediction, batch):
         """List of dicts of figures, one per sample."""
         return depth_figures(prediction, batch)
