@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 
 from models.registry import sizes
 
@@ -443,7 +444,8 @@ def main(arguments=None):
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         return run(settings)
-    except KeyboardInterrupt:  # before the first step, when there is nothing to save yet
+    except KeyboardInterrupt:  # before the first step, when there is nothing to save, or a second
+        print("train.py: stopped by Ctrl-C; what was saved last is kept", file=sys.stderr)
         return 130
 
 
@@ -461,11 +463,28 @@ def run(settings):
     except Stopped as stopped:
         print(f"train.py: stopped by {stopped}; go on with --resume", file=sys.stderr)
         return 128 + stopped.signal
+    except Exception as error:
+        print(f"train.py: error: {describe(error, settings)}", file=sys.stderr)
+        return 1
     finally:
         PartialState().destroy_process_group()
     if figures:
         print(json.dumps(figures))
     return 0
+
+
+def describe(error, settings):
+    """One line for an error that nobody foresaw, where it arose, and what to do about it."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    lines = str(error).strip().splitlines() or ["no more is known"]
+    text = f"{type(error).__name__}: {lines[0]}"
+    if "DataLoader worker" in text or "Caught" in text:  # its last line says what happened there
+        text = f"in a loader's worker: {lines[-1]}"
+    place = f"{os.path.basename(where.filename)}, line {where.lineno}"
+    kind = trainer_of(settings.training_mode).kind
+    saved = os.path.exists(os.path.join(settings.models_dir, f"{kind}-{settings.save_name}.tar"))
+    advice = "; the last checkpoint is kept, go on with --resume" if saved else ""
+    return f"{text} ({place}){advice}"
 
 
 if __name__ == "__main__":

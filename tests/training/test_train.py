@@ -355,6 +355,72 @@ def test_resume_equals_uninterrupted_with_real_data(flags, mode):
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
 
+# -- errors that nobody foresaw --
+
+CRASH = """
+import multiprocessing, os, signal, sys, time
+import data_loader, train
+from utils.training import records
+from utils.training.trainer import Trainer
+records.draw_curve = lambda path, history: None
+records.open_tensorboard = lambda folder: None
+old, read = Trainer.step, data_loader.Samples.__getitem__
+
+def slow(samples, key):  # a reader that hangs, as on a lost network drive
+    time.sleep(3600 if os.path.exists(sys.argv[2]) else 0)
+    return read(samples, key)
+
+def step(trainer, batch):
+    terms = old(trainer, batch)
+    if trainer.step_number == 2:
+        open(sys.argv[2], "w").close()
+        print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
+        if sys.argv[1] == "raise":
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB\\nmore")
+        if sys.argv[1] == "twice":  # Ctrl-C, then again
+            os.killpg(0, signal.SIGINT)
+        os.killpg(0, signal.SIGINT) if sys.argv[1] == "twice" else os.kill(os.getpid(), 9)
+    return terms
+
+Trainer.step = step
+data_loader.Samples.__getitem__ = slow
+sys.exit(train.main(sys.argv[3:]))
+"""
+
+
+def alive(process):
+    """Whether a process runs; one that ended but was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(("event", "status", "message"), [
+    ("raise", 1, r"train.py: error: RuntimeError: CUDA out of memory. .* GiB \(.*line \d+\)\n"),
+    ("twice", 130, r"train.py: stopped by Ctrl-C.*\n"),
+    ("kill", -signal.SIGKILL, ""),
+])
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
+def test_whatever_ends_training_ends_its_workers(flags, tmp_path, event, status, message):
+    command = [sys.executable, "-c", CRASH, event, str(tmp_path / "hang"), *flags,
+               "--steps", "999", "--workers", "2", "--log-every", "500", "--save-every", "500"]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, start_new_session=True) as process:
+        workers = process.stdout.readline().split()
+        try:
+            process.wait(40)
+            assert len(workers) == 2
+            # Both ends of the pipes close with the last process that holds them.
+            errors = process.communicate(timeout=20)[1]
+        finally:
+            if any(map(alive, (process.pid, *workers))):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == status
+    assert re.fullmatch(message, errors), errors
+    assert not any(map(alive, workers))
+
+
 # -- estimation --
 
 

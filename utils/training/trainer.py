@@ -200,6 +200,7 @@ class Trainer:
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes
         self.step_number, self.history = 0, []
+        self.streams = contextlib.ExitStack()  # of batches, whose workers end with `fit`
         self.best = None  # {"step", "figure", "value"} of the best checkpoint so far
         self.epoch_steps = max(1, data.epoch_length // (settings.batch_size * self.world))
         self.total_steps = settings.steps or settings.n_epochs * self.epoch_steps
@@ -284,13 +285,11 @@ class Trainer:
             Stopped: SIGTERM or Ctrl-C, after the checkpoint was written.
             ValueError: a sample cannot be read.
         """
-        batches = self.data.training(
-            self.step_number, self.total_steps, self.accelerator.process_index, self.world
-        )
         figures = {}
         if self.step_number >= self.total_steps:
             log.info("already at step %d of %d: nothing to do", self.step_number, self.total_steps)
-        with _signals() as caught, Progress(self) as progress:
+        with self.streams, _signals() as caught, Progress(self) as progress:
+            batches = self.open_stream(self.data)
             while self.step_number < self.total_steps:
                 began = time.perf_counter()
                 raw = next(batches)
@@ -305,6 +304,13 @@ class Trainer:
                 if last or self.step_number % self.settings.save_every == 0:
                     figures = self.checkpoint(progress)
         return figures
+
+    def open_stream(self, data):
+        """The batches of the steps to come; closed when `fit` ends, however it does."""
+        batches = data.training(
+            self.step_number, self.total_steps, self.accelerator.process_index, self.world
+        )
+        return self.streams.enter_context(contextlib.closing(batches))
 
     def step(self, batch):
         """One update of the network from one batch; returns the terms of the loss."""
