@@ -9,7 +9,11 @@ processes changes what is drawn, and a resumed run continues with the photos it 
 """
 
 import itertools
+import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 
 import cv2
 import numpy as np
@@ -257,10 +261,41 @@ def collate(samples):
     return default_collate(samples)
 
 
-def _quiet_worker(_):
+def _obedient_worker(_):
     # Ctrl-C and a scheduler's SIGTERM reach the whole group; the trainer decides when to end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    """End this worker when the training process is gone, however that was killed.
+
+    The loader's own watch is not enough: a worker that is full of batches waits for ever to hand
+    them over, to a pipe that it holds both ends of itself.
+    """
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def _batches(loader):
+    """Iterate over a loader; closing this generator ends the workers.
+
+    Left to the interpreter's exit they would be waited for without end: they ignore the SIGTERM
+    that is meant to stop them.
+    """
+    before = set(multiprocessing.active_children())
+    iterator = iter(loader)
+    workers = set(multiprocessing.active_children()) - before
+    try:
+        yield from iterator
+    finally:
+        if workers:
+            iterator._shutdown_workers()  # a traceback may hold the iterator, so not `del`
+        for worker in workers:
+            if worker.is_alive():
+                worker.kill()
+            worker.join()
 
 
 def prepare(batch, device, colours):
@@ -354,12 +389,12 @@ class TrainingData:
         # The cores belong to the network. Here and not in the workers: OpenCV's threads do not
         # survive a fork, and a worker that asks for their number then waits for ever.
         cv2.setNumThreads(1)
-        return iter(DataLoader(
+        return _batches(DataLoader(
             self.samples,
             batch_sampler=stream,
             num_workers=self.workers,
             collate_fn=collate,
-            worker_init_fn=_quiet_worker,
+            worker_init_fn=_obedient_worker,
             prefetch_factor=4 if self.workers else None,
             pin_memory=torch.cuda.is_available(),
         ))

@@ -3,12 +3,14 @@
     python train.py                                          disparity from one photo
     python train.py --training-mode refinement               sharper, at full resolution
     python train.py --training-mode inpainting               colour and disparity behind things
-    python train.py --training-mode inpainting_ref --model-path models/trained/inpaint-3dkbe.tar
+    python train.py --training-mode inpainting_ref --model-path models/trained/inpaint-3dkbe.tar \\
+        --save-name refined
 
 Without data sets of your own the first run makes synthetic scenes under data/synthetic. To train on
 yours, add a dict to DATASETS below, or write the same dicts as a list into a JSON file and pass
 --dataset-file. Several processes: accelerate launch train.py ..., or torchrun. Everything lands in
-models/trained: <type>-<save name>.tar, and beside it .json, .curve.png and .panel.png.
+models/trained: <type>-<save name>.tar, and beside it the one that validated best, -best.tar, and
+.json, .curve.png and .panel.png. It is never replaced unless --resume or --overwrite say so.
 """
 
 import dataclasses
@@ -17,6 +19,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 
 from utils.cli.train_flags import build_parser, resolve
 
@@ -164,6 +167,8 @@ def main(arguments=None):
     """Run the command line; returns the exit status."""
     try:
         settings = read_settings(arguments)
+        if not settings.dry_run:
+            trainer_of(settings.training_mode).check_unfinished(settings)
     except ValueError as error:
         print(f"train.py: error: {error}", file=sys.stderr)
         return 2
@@ -175,7 +180,8 @@ def main(arguments=None):
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         return run(settings)
-    except KeyboardInterrupt:  # before the first step, when there is nothing to save yet
+    except KeyboardInterrupt:  # before the first step, when there is nothing to save, or a second
+        print("train.py: stopped by Ctrl-C; what was saved last is kept", file=sys.stderr)
         return 130
 
 
@@ -193,11 +199,28 @@ def run(settings):
     except Stopped as stopped:
         print(f"train.py: stopped by {stopped}; go on with --resume", file=sys.stderr)
         return 128 + stopped.signal
+    except Exception as error:
+        print(f"train.py: error: {describe(error, settings)}", file=sys.stderr)
+        return 1
     finally:
         PartialState().destroy_process_group()
     if figures:
         print(json.dumps(figures))
     return 0
+
+
+def describe(error, settings):
+    """One line for an error that nobody foresaw, where it arose, and what to do about it."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    lines = str(error).strip().splitlines() or ["no more is known"]
+    text = f"{type(error).__name__}: {lines[0]}"
+    if "DataLoader worker" in text or "Caught" in text:  # its last line says what happened there
+        text = f"in a loader's worker: {lines[-1]}"
+    place = f"{os.path.basename(where.filename)}, line {where.lineno}"
+    kind = trainer_of(settings.training_mode).kind
+    saved = os.path.exists(os.path.join(settings.models_dir, f"{kind}-{settings.save_name}.tar"))
+    advice = "; the last checkpoint is kept, go on with --resume" if saved else ""
+    return f"{text} ({place}){advice}"
 
 
 if __name__ == "__main__":

@@ -123,5 +123,3 @@ class Inpaint(Inpainter, GridNetwork):
         """
         finest = self.run_grid(self.moduleInput(torch.cat([features, mask], dim=1)))
         return self.moduleImage(finest), self.moduleDisparity(finest)
-
-

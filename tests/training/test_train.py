@@ -187,6 +187,7 @@ def test_dry_run_prints_the_settings(capsys):
         ("--training-mode inpainting --mask-loss same", "--training-mode estimation"),
         ("--training-mode inpainting_ref --model-path x --crop 256x192", "--crop 384x288"),
         ("--training-mode inpainting_ref --model-path x --other-crops 384x384", "Leave it out"),
+        ("--resume --overwrite", "Leave one of them out"),
         ("--batch-size 0", "--batch-size must be at least 1"),
         ("--steps 0", "--steps must be at least 1"),
     ],
@@ -236,6 +237,53 @@ def test_default_data_set_is_made_on_first_use(flags, tmp_path, monkeypatch):
                 "param": {"baseline": 1, "focal": 1}}
     (opened,) = train.choose_data_sets(["new"], {"new": data_set})
     assert made == [(str(tmp_path / "new"), 4)] and len(opened) == 4
+
+
+@pytest.mark.parametrize(("mode", "name"), [
+    ("estimation", "disparity-mine.tar"), ("estimation", "disparity-mine-best.tar"),
+    ("refinement", "refine-mine.tar"), ("inpainting", "inpaint-mine.tar"),
+])
+def test_finished_checkpoint_is_not_overwritten(flags, tmp_path, mode, name, monkeypatch, capsys):
+    (tmp_path / "models").mkdir()
+    there = tmp_path / "models" / name
+    there.write_bytes(b"weeks of work")
+    arguments = [*flags, "--training-mode", mode, "--save-name", "mine"]
+    monkeypatch.setattr(train, "run", lambda settings: pytest.fail("work was begun"))
+    assert train.main(arguments) == 2
+    error = capsys.readouterr().err
+    for word in (str(there), "--resume", "--overwrite", "--save-name"):
+        assert word in error
+    assert there.read_bytes() == b"weeks of work" and len(list(there.parent.iterdir())) == 1
+    monkeypatch.setattr(train, "run", lambda settings: 0)
+    assert train.main([*arguments, "--dry-run"]) == 0
+    assert train.main([*arguments, "--overwrite"]) == 0
+    assert train.main([*arguments, "--save-name", "other"]) == 0
+
+
+def test_discriminator_counts_as_a_checkpoint(tmp_path):
+    (tmp_path / "discriminator-mine.tar").write_bytes(b"weeks of work")
+    settings = settings_of("--models-dir", str(tmp_path), "--save-name", "mine")
+    settings_of_nothing = settings_of("--models-dir", str(tmp_path), "--save-name", "other")
+    adversarial_training.AdversarialTrainer.check_unfinished(settings_of_nothing)
+    with pytest.raises(ValueError, match=r"discriminator-mine\.tar is there already"):
+        adversarial_training.AdversarialTrainer.check_unfinished(settings)
+
+
+def test_overwrite_begins_anew(flags, tmp_path):
+    assert train.main(flags) == 0
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert train.main([*flags, "--steps", "1", "--overwrite"]) == 0
+    for suffix in (".tar", "-best.tar"):
+        state = torch.load(tmp_path / "models" / f"disparity-3dkbe{suffix}", weights_only=True)
+        assert state["nb_iter"] == 1
+
+
+@pytest.mark.parametrize("mode", ["estimation", "refinement", "inpainting"])
+def test_every_mode_says_which_checkpoint_is_best(flags, tmp_path, mode):
+    trainer = trainer_for([*flags, "--training-mode", mode])
+    figures = trainer.fit()
+    best = torch.load(trainer.path(trainer.kind, "-best.tar"), weights_only=True)["best"]
+    assert best["value"] == figures[best["figure"]] and trainer.decides[1] in (min, max)
 
 
 # -- every mode runs, and what it leaves can be loaded --
@@ -308,6 +356,72 @@ def test_resume_equals_uninterrupted_with_real_data(flags, mode):
     run(2, "part")
     resumed = run(3, "part", "--resume")
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+# -- errors that nobody foresaw --
+
+CRASH = """
+import multiprocessing, os, signal, sys, time
+import data_loader, train
+from utils.training import records
+from utils.training.trainer import Trainer
+records.draw_curve = lambda path, history: None
+records.open_tensorboard = lambda folder: None
+old, read = Trainer.step, data_loader.Samples.__getitem__
+
+def slow(samples, key):  # a reader that hangs, as on a lost network drive
+    time.sleep(3600 if os.path.exists(sys.argv[2]) else 0)
+    return read(samples, key)
+
+def step(trainer, batch):
+    terms = old(trainer, batch)
+    if trainer.step_number == 2:
+        open(sys.argv[2], "w").close()
+        print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
+        if sys.argv[1] == "raise":
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB\\nmore")
+        if sys.argv[1] == "twice":  # Ctrl-C, then again
+            os.killpg(0, signal.SIGINT)
+        os.killpg(0, signal.SIGINT) if sys.argv[1] == "twice" else os.kill(os.getpid(), 9)
+    return terms
+
+Trainer.step = step
+data_loader.Samples.__getitem__ = slow
+sys.exit(train.main(sys.argv[3:]))
+"""
+
+
+def alive(process):
+    """Whether a process runs; one that ended but was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(("event", "status", "message"), [
+    ("raise", 1, r"train.py: error: RuntimeError: CUDA out of memory. .* GiB \(.*line \d+\)\n"),
+    ("twice", 130, r"train.py: stopped by Ctrl-C.*\n"),
+    ("kill", -signal.SIGKILL, ""),
+])
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
+def test_whatever_ends_training_ends_its_workers(flags, tmp_path, event, status, message):
+    command = [sys.executable, "-c", CRASH, event, str(tmp_path / "hang"), *flags,
+               "--steps", "999", "--workers", "2", "--log-every", "500", "--save-every", "500"]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, start_new_session=True) as process:
+        workers = process.stdout.readline().split()
+        try:
+            process.wait(40)
+            assert len(workers) == 2
+            # Both ends of the pipes close with the last process that holds them.
+            errors = process.communicate(timeout=20)[1]
+        finally:
+            if any(map(alive, (process.pid, *workers))):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == status
+    assert re.fullmatch(message, errors), errors
+    assert not any(map(alive, workers))
 
 
 # -- estimation --

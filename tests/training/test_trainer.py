@@ -45,6 +45,7 @@ class Tiny(training.Trainer):
 
     kind = "disparity"
     tag = "Estimation"
+    decides = ("error", min)
 
     def build(self):
         network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.PReLU(4),
@@ -187,9 +188,9 @@ def test_checkpoints_come_at_intervals_and_once_at_the_end(make):
     class Counting(Tiny):
         saved = ()
 
-        def save(self):
+        def save(self, best=False):
             self.saved = (*self.saved, self.step_number)
-            super().save()
+            super().save(best)
 
     assert (t := make("--steps 7 --save-every 3", kind=Counting)).fit() and t.saved == (3, 6, 7)
     assert (t := make("--steps 6 --save-every 3", kind=Counting)).fit() and t.saved == (3, 6)
@@ -209,6 +210,82 @@ def test_failed_save_keeps_the_last_checkpoint(make, monkeypatch):
         trainer.save()
     assert trainer.path("disparity").read_bytes() == before
     assert not [p for p in trainer.path("disparity").parent.iterdir() if "partial" in p.name]
+
+
+class Judged(Tiny):
+    """Whose validations bring what `errors` says, by step."""
+
+    errors = {}
+
+    def validate(self):
+        return {"error": self.errors[self.step_number], "error of zero": 0.0}
+
+
+def steps_of(trainer):
+    """Steps of the last and the best checkpoint."""
+    paths = (trainer.path("disparity"), trainer.path("disparity", training.BEST))
+    return [torch.load(path, weights_only=True)["nb_iter"] for path in paths]
+
+
+def test_best_checkpoint_is_kept_beside_the_last_also_after_resuming(make):
+    Judged.errors = {2: 0.5, 4: 0.3, 6: 0.4, 8: 0.35, 10: 0.2, 12: math.nan}
+    trainer = make("--steps 6 --save-every 2", kind=Judged)
+    trainer.fit()
+    assert steps_of(trainer) == [6, 4]
+    trainer = make("--steps 8 --save-every 2 --resume", kind=Judged)
+    trainer.fit()
+    assert steps_of(trainer) == [8, 4]  # the best before the resumption still counts
+    trainer = make("--steps 12 --save-every 2 --resume", kind=Judged)
+    trainer.fit()
+    assert steps_of(trainer) == [12, 10]
+    state = torch.load(trainer.path("disparity", training.BEST), weights_only=True)
+    assert state["best"] == {"step": 10, "figure": "error", "value": 0.2}
+
+
+def test_largest_figure_or_mean_over_data_sets_can_decide(make):
+    trainer = make("--steps 1")
+    trainer.decides = ("psnr", max)
+    found = [trainer._is_best({"a: psnr": a, "b: psnr": b, "b: psnr of rule": 99.0})
+             for a, b in ((10.0, 20.0), (29.0, 0.0), (12.0, 21.0), (12.0, 21.0))]
+    assert found == [True, False, True, False] and trainer.best["value"] == 16.5
+
+
+def test_failed_save_of_the_best_keeps_both(make, monkeypatch):
+    Judged.errors = {1: 0.5, 2: 0.4}
+    trainer = make("--steps 1", kind=Judged)
+    trainer.fit()
+    folder = trainer.path("disparity").parent
+    before = {path.name: path.read_bytes() for path in folder.glob("*.tar")}
+
+    def fail(source, target):
+        target.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(training.shutil, "copyfile", fail)
+    with pytest.raises(OSError, match="disk full"):
+        make("--steps 2 --resume", kind=Judged).fit()
+    assert before == {path.name: path.read_bytes() for path in folder.glob("*.tar")}
+    assert len(before) == 2 and not [p for p in folder.iterdir() if "partial" in p.name]
+
+
+def test_figures_of_the_validation_are_in_the_file(make):
+    trainer = make("--steps 4 --save-every 2")
+    trainer.fit()
+    history = torch.load(trainer.path("disparity"), weights_only=True)["history"]
+    assert [entry["step"] for entry in history if "error" in entry] == [2, 4]
+    resumed = make("--steps 6 --resume")
+    assert [e["step"] for e in resumed.history if "error" in e] == [2, 4]
+
+
+def test_failed_validation_loses_no_weights(make):
+    class Failing(Tiny):
+        def validate(self):
+            raise ValueError("photo.png cannot be read")
+
+    trainer = make("--steps 3", kind=Failing)
+    with pytest.raises(ValueError, match=r"photo\.png"):
+        trainer.fit()
+    assert torch.load(trainer.path("disparity"), weights_only=True)["nb_iter"] == 3
 
 
 def test_non_finite_loss_names_the_batch_and_keeps_the_checkpoint(make):

@@ -165,6 +165,8 @@ class Settings:
     runs_dir: str = RUNNING.flag("where TensorBoard logs go (default: %(default)s)",
                                  default="runs", metavar="DIR")
     resume: bool = RUNNING.flag("continue from the checkpoint of this save name", default=False)
+    overwrite: bool = RUNNING.flag(
+        "begin anew although this save name has a checkpoint, and replace it", default=False)
     save_every: int = RUNNING.flag(
         "steps between checkpoints, each with a validation (default: %(default)s)", default=500,
         metavar="N")
@@ -207,13 +209,16 @@ def check(settings: Settings) -> None:
         raise ValueError(
             "--training-mode inpainting_ref starts from an inpainting network.\n"
             "  Add --model-path models/trained/inpaint-3dkbe.tar (made by --training-mode "
-            "inpainting).")
+            "inpainting) and a --save-name of its own.")
     if adversarial and min(settings.crop or ()) < 280:
         raise ValueError("the discriminator of inpainting_ref needs 280 px on the short side.\n"
                          "  Add --crop 384x288 or larger.")
     if settings.other_crops and adversarial:
         raise ValueError("--other-crops is not for inpainting_ref, whose discriminator wants one "
                          "size.\n  Leave it out.")
+    if settings.resume and settings.overwrite:
+        raise ValueError("--resume goes on with a checkpoint, --overwrite begins anew.\n"
+                         "  Leave one of them out.")
     if settings.mask_loss != "none" and settings.training_mode != "estimation":
         raise ValueError("--mask-loss is for --training-mode estimation.\n  Leave it out.")
     if settings.mask_loss == "other" and not settings.mask_loss_dataset:

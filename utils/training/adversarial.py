@@ -88,6 +88,7 @@ class AdversarialTrainer(InpaintingTrainer):
 
     tag = "Inpaint adversarial"
     tables = (LOSSES, JUDGE_LOSSES)
+    companions = ("discriminator",)
 
     @classmethod
     def settle(cls, settings):

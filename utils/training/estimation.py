@@ -90,6 +90,8 @@ def depth_figures(prediction, batch):
 class DepthTrainer(Trainer):
     """What estimation and refinement share: validation against simple guesses."""
 
+    decides = ("abs_rel", min)
+
     def figures(self, prediction, batch):
         """List of dicts of figures, one per sample."""
         return depth_figures(prediction, batch)
@@ -332,9 +334,7 @@ class EstimationTrainer(DepthTrainer):
     def step_on_masks(self):
         """Step down the mask loss of a batch of photos with instance maps; nothing without any."""
         if self.mask_batches is None:
-            self.mask_batches = self.mask_data.training(
-                self.step_number, self.total_steps, self.accelerator.process_index, self.world
-            )
+            self.mask_batches = self.open_stream(self.mask_data)
         batch = self.mask_data.prepare(next(self.mask_batches), self.device)
         if not batch["instances"].any() and self.world == 1:
             return {}

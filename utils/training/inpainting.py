@@ -233,6 +233,7 @@ class InpaintingTrainer(Trainer):
     rate = "lr_inpaint"
     tag = "Inpaint"
     tables = (LOSSES,)
+    decides = ("psnr_holes", max)
     second_view = True
 
     def build(self):

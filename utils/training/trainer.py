@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import logging
 import math
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -25,6 +26,8 @@ from utils.training.records import Progress
 from utils.training.terms import choose_weights
 
 log = logging.getLogger(__name__)
+
+BEST = "-best.tar"  # of the checkpoint with the best validation so far, kept beside the last
 
 
 def checkpoint_path(settings, kind, suffix=".tar"):
@@ -168,9 +171,10 @@ class Trainer:
     """Trains the networks of one mode.
 
     A subclass sets `role` and `kind` (the checkpoint's type: `<kind>-<save name>.tar`) as in
-    models/registry.py, `rate` (the setting of its learning rate), `tag` (the group in TensorBoard)
-    and `tables` (of its losses, see utils/training/terms.py), and gives `build()`, `losses(batch)`,
-    `validate()`; one that trains several networks gives its own `step(batch)`.
+    models/registry.py, `rate` (the setting of its learning rate), `tag` (the group in TensorBoard),
+    `tables` (of its losses, see utils/training/terms.py) and `decides`, and gives `build()`,
+    `losses(batch)`, `validate()`; one that trains several networks names the kinds of the others in
+    `companions` and gives its own `step(batch)`.
 
     Args:
         settings: the dataclass of `train.py`.
@@ -182,6 +186,8 @@ class Trainer:
     rate = "lr_estimation"
     tag = "Training"
     tables = ()
+    companions = ()  # kinds of the networks that are trained beside the one of `kind`
+    decides = None  # figure of `validate()` and min or max: which checkpoint is the best
     second_view = False  # whether samples come with a second view of the scene
 
     def __init__(self, settings, data):
@@ -194,6 +200,8 @@ class Trainer:
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes
         self.step_number, self.history = 0, []
+        self.streams = contextlib.ExitStack()  # of batches, whose workers end with `fit`
+        self.best = None  # {"step", "figure", "value"} of the best checkpoint so far
         self.epoch_steps = max(1, data.epoch_length // (settings.batch_size * self.world))
         self.total_steps = settings.steps or settings.n_epochs * self.epoch_steps
         self.parts = {
@@ -223,6 +231,20 @@ class Trainer:
         if getattr(settings, cls.rate) is None:
             found[cls.rate] = network.learning_rate
         return dataclasses.replace(settings, **found)
+
+    @classmethod
+    def check_unfinished(cls, settings):
+        """Raise ValueError if a run of this save name would replace what another has learnt."""
+        if settings.resume or settings.overwrite:
+            return
+        for kind in (cls.kind, *cls.companions):
+            for suffix in (".tar", BEST):
+                path = checkpoint_path(settings, kind, suffix)
+                if path.exists() or path.is_symlink():
+                    raise ValueError(
+                        f"{path} is there already and would be lost.\n  Add --resume to go on with "
+                        "it, --overwrite to begin anew in its place, or another --save-name."
+                    )
 
     def build(self):
         """Return {kind: (network, learning rate)}."""
@@ -263,13 +285,11 @@ class Trainer:
             Stopped: SIGTERM or Ctrl-C, after the checkpoint was written.
             ValueError: a sample cannot be read.
         """
-        batches = self.data.training(
-            self.step_number, self.total_steps, self.accelerator.process_index, self.world
-        )
         figures = {}
         if self.step_number >= self.total_steps:
             log.info("already at step %d of %d: nothing to do", self.step_number, self.total_steps)
-        with _signals() as caught, Progress(self) as progress:
+        with self.streams, _signals() as caught, Progress(self) as progress:
+            batches = self.open_stream(self.data)
             while self.step_number < self.total_steps:
                 began = time.perf_counter()
                 raw = next(batches)
@@ -284,6 +304,13 @@ class Trainer:
                 if last or self.step_number % self.settings.save_every == 0:
                     figures = self.checkpoint(progress)
         return figures
+
+    def open_stream(self, data):
+        """The batches of the steps to come; closed when `fit` ends, however it does."""
+        batches = data.training(
+            self.step_number, self.total_steps, self.accelerator.process_index, self.world
+        )
+        return self.streams.enter_context(contextlib.closing(batches))
 
     def step(self, batch):
         """One update of the network from one batch; returns the terms of the loss."""
@@ -333,26 +360,53 @@ class Trainer:
         return checkpoint_path(self.settings, kind, suffix)
 
     def checkpoint(self, progress):
-        """Save, validate and draw; only the first process does, the others wait."""
+        """Validate, draw and save; only the first process does, the others wait."""
         progress.pause_clock()
-        self.save()
         figures = {}
         if self.accelerator.is_main_process:
-            with torch.no_grad():
-                figures = self.validate()
-            progress.validated(figures)
+            try:
+                with torch.no_grad():
+                    figures = self.validate()
+                progress.validated(figures)
+            except Exception:
+                self.save()  # what was learnt is not lost with the figures
+                raise
+            self.save(best=self._is_best(figures))
         self.accelerator.wait_for_everyone()
         progress.resume_clock()
         return figures
 
-    def save(self):
-        """Write one file per part. All are complete before the first gets its final name."""
+    def _is_best(self, figures):
+        """Whether no validation before was better; remembers this one if so.
+
+        Where there are several data sets, the mean of theirs decides.
+        """
+        if self.decides is None:
+            return False
+        name, choose = self.decides
+        found = [value for key, value in figures.items() if key.rpartition(": ")[2] == name]
+        value = sum(found) / len(found) if found else math.nan
+        if not math.isfinite(value):
+            return False
+        if self.best is not None and choose(self.best["value"], value) == self.best["value"]:
+            return False
+        self.best = {"step": self.step_number, "figure": name, "value": value}
+        log.info("best so far: %s %.4g at step %d", name, value, self.step_number)
+        return True
+
+    def save(self, best=False):
+        """Write one file per part. All are complete before the first gets its final name.
+
+        Args:
+            best: whether this is to be the best checkpoint, too.
+        """
         if not self.accelerator.is_main_process:
             return
         common = {
             "nb_iter": self.step_number,
             "settings": {k: _plain(v) for k, v in dataclasses.asdict(self.settings).items()},
             "history": self.history,
+            "best": self.best,
             "random_state": torch.get_rng_state(),
             "metadata": self.metadata(),
         }
@@ -363,6 +417,11 @@ class Trainer:
             for kind, part in self.parts.items():
                 temporary = files.enter_context(complete_or_absent(self.path(kind)))
                 torch.save(common | part.state(kind), temporary)
+                # Renamed before the last one is: a run that is cut off in between is resumed
+                # before this step, and finds the same best again.
+                if best and kind == self.kind:
+                    copied = files.enter_context(complete_or_absent(self.path(kind, BEST)))
+                    shutil.copyfile(temporary, copied)
 
     def load(self):
         """Continue where the checkpoints of this save name stopped."""
@@ -387,6 +446,8 @@ class Trainer:
             raise ValueError(f"--resume: the checkpoints are from different steps: {steps}.")
         state = states[self.kind]
         self.step_number, self.history = state["nb_iter"], state["history"]
+        if self.path(self.kind, BEST).exists():
+            self.best = state.get("best")
         torch.set_rng_state(state["random_state"])
         if self.accelerator.scaler is not None and "scaler_state_dict" in state:
             self.accelerator.scaler.load_state_dict(state["scaler_state_dict"])
