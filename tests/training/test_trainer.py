@@ -195,6 +195,27 @@ def test_checkpoints_come_at_intervals_and_once_at_the_end(make):
     assert (t := make("--steps 6 --save-every 3", kind=Counting)).fit() and t.saved == (3, 6)
 
 
+def test_the_best_is_kept_by_its_score_also_after_a_resume(make):
+    class Scored(Tiny):
+        scores = {2: 0.5, 4: 0.3, 6: 0.4, 8: 0.35, 10: 0.2}
+
+        def score(self, figures):
+            return self.scores[self.step_number]
+
+    def kept(trainer):
+        return torch.load(trainer.path("disparity", ".best.tar"), weights_only=True)["nb_iter"]
+
+    trainer = make("--steps 6 --save-every 2", kind=Scored)
+    trainer.fit()
+    assert kept(trainer) == 4
+    trainer = make("--steps 8 --save-every 2 --resume", kind=Scored)
+    trainer.fit()
+    assert kept(trainer) == 4, "0.35 is no better than what was kept before the resume"
+    trainer = make("--steps 10 --save-every 2 --resume", kind=Scored)
+    trainer.fit()
+    assert kept(trainer) == 10
+
+
 def test_failed_save_keeps_the_last_checkpoint(make, monkeypatch):
     trainer = make("--steps 2")
     trainer.fit()

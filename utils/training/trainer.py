@@ -193,7 +193,7 @@ class Trainer:
         self.accelerator = make_accelerator(settings)
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes
-        self.step_number, self.history = 0, []
+        self.step_number, self.history, self.best_score = 0, [], math.inf
         self.epoch_steps = max(1, data.epoch_length // (settings.batch_size * self.world))
         self.total_steps = settings.steps or settings.n_epochs * self.epoch_steps
         self.parts = {
@@ -341,9 +341,26 @@ class Trainer:
             with torch.no_grad():
                 figures = self.validate()
             progress.validated(figures)
+            self.keep_best(self.score(figures))
         self.accelerator.wait_for_everyone()
         progress.resume_clock()
         return figures
+
+    def score(self, figures):
+        """One number out of a validation, the smaller the better; None where none is kept."""
+        return None
+
+    def keep_best(self, score):
+        """Keep a copy of the weights, `<kind>-<save name>.best.tar`, if no score was smaller."""
+        path = self.path(self.kind, ".best.tar")
+        if score is None or score >= self.best_score:
+            return
+        self.best_score = score
+        kept = {"model_state_dict": self.parts[self.kind].best.state_dict(), "score": score,
+                "nb_iter": self.step_number, "metadata": self.metadata()}
+        with complete_or_absent(path) as temporary:
+            torch.save(kept, temporary)
+        log.info("step %d: the best so far, score %.4f: %s", self.step_number, score, path)
 
     def save(self):
         """Write one file per part. All are complete before the first gets its final name."""
@@ -386,6 +403,9 @@ class Trainer:
         if len(set(steps.values())) > 1:
             raise ValueError(f"--resume: the checkpoints are from different steps: {steps}.")
         state = states[self.kind]
+        best = self.path(self.kind, ".best.tar")
+        if best.exists():
+            self.best_score = torch.load(best, map_location="cpu", weights_only=True)["score"]
         self.step_number, self.history = state["nb_iter"], state["history"]
         torch.set_rng_state(state["random_state"])
         if self.accelerator.scaler is not None and "scaler_state_dict" in state:
