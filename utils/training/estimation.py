@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from models.registry import ROLES, find_network
 from utils.training import losses, metrics
