@@ -4,13 +4,11 @@
 # DATA holds nyu-train/{images,depth} (NYU Depth v2, official training split, 16-bit PNG in mm),
 # photos/{images,disparity,confidence} (photographs with relative pseudo-disparity) and
 # mobilenetv2_imagenet.safetensors (the encoder's ImageNet weights); MODEL_CARD.md says where each
-# comes from; and tables/, stereo/, strong/ and val/ for the last part. The network is trained, helps
-# to label the photographs anew, is trained further on those labels, helps once more, and goes on
-# with larger windows at the size of use; the mean of those two parts learns from the strong labels,
-# and what then orders held-out photos best ships. Some hours on two cores; resumes where it was
-# stopped. In the environment: FROM, the weights to start from; STEPS, MORE_STEPS, LAST_STEPS and
-# STRONG_STEPS of the four parts; PROCESSES, which share each batch of 8 (two of a thread each are
-# faster than one of two).
+# comes from. The network is trained, helps to label the photographs anew, is trained further on
+# those labels, helps once more, and ends on larger windows at the size of use; the mean of the last
+# two parts ships. Some hours on two cores; resumes where it was stopped. In the environment:
+# FROM, the weights to start from; STEPS, MORE_STEPS and LAST_STEPS of the three parts; PROCESSES,
+# which share each batch of 8 (two of a thread each are faster on two busy cores than one of two).
 set -euo pipefail
 data=$(cd "${1:?give the folder with nyu-train/, photos/ and mobilenetv2_imagenet.safetensors}" && pwd)
 cd "$(dirname "$0")/../.."
@@ -20,7 +18,7 @@ processes=${PROCESSES:-1}
 sets=$(mktemp)
 trap 'rm -f "$sets"' EXIT
 
-# part NAME FROM STEPS LR LR_ENCODER SEED CROP OTHER_CROPS SCALE MORE...: one training on $sets
+# part NAME FROM STEPS LR LR_ENCODER SEED CROP OTHER_CROPS SCALE: one training on the list in $sets
 part() {
     local resume=()
     [ -f "models/trained/disparity-$1.tar" ] && resume=(--resume)
@@ -31,7 +29,7 @@ part() {
         --steps "$3" --lr-estimation "$4" --lr-encoder "$5" --freeze-encoder 4 \
         --weight-decay 0.02 --weight log=1 --schedule cosine --warmup 200 --ema 0.998 \
         --amp bf16 --seed "$6" --threads "$(($(nproc) / processes))" \
-        --cache-mib $((4096 / processes)) "${resume[@]}" "${@:10}"
+        --cache-mib $((4096 / processes)) "${resume[@]}"
 }
 
 # relabel FOLDER WEIGHTS: photographs with better labels, if they are not there already
@@ -57,18 +55,5 @@ data_sets 1.0 data/photos-relabelled-again 0.8 $scenes 0.24 > "$sets"
 part last models/trained/disparity-second.tar "${LAST_STEPS:-2600}" 2e-4 5e-5 11 \
     320x240 240x320,288x288,352x256 0.7
 
-before=models/trained/disparity-before-strong.safetensors
-python -m models.bundled.pack_weights $before \
-    models/trained/disparity-second.tar models/trained/disparity-last.tar
-
-large_scenes=data/synthetic-384x288
-python -m utils.synthetic --out $large_scenes \
-    --size 384x288 --views 1 --count 1500 --seed 2000
-strong_data_sets "$data/photos" $large_scenes > "$sets"
-part strong $before "${STRONG_STEPS:-2000}" 2.5e-4 6e-5 9 \
-    320x240 240x320,288x288,352x256 0.6 --dataset "$strong_training" \
-    --val-dataset "$strong_validation" --val-images 180 --spoil --fine-labels --freeze-depthwise \
-    --weight log=0.5 --warmup 60 --ema 0.995 --save-every 200
-
 python -m models.bundled.pack_weights models/bundled/disparity-estimation.safetensors \
-    models/trained/disparity-strong.best.tar
+    models/trained/disparity-second.tar models/trained/disparity-last.tar

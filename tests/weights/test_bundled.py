@@ -120,7 +120,8 @@ def test_a_transplanted_grid_goes_on_where_the_first_network_stood():
     torch.manual_seed(0)
     first = CompactDisparity((8, 8, 8, 8, 8), 1).eval()
     second = EfficientDisparity((8, 8, 8, 8, 8), 1).eval()
-    photos = [gaussian_blur2d(torch.rand(1, 3, 64, 96), (9, 9), (2.0, 2.0)) * 3 - 1 for _ in range(12)]
+    noise = torch.rand(12, 1, 3, 64, 96)
+    photos = [3 * gaussian_blur2d(one, (9, 9), (2.0, 2.0)) - 1 for one in noise]
 
     def apart():
         with torch.inference_mode():
