@@ -116,21 +116,49 @@ def make_view(view, box, crop, flip, confidence_min):
     }
 
 
+def spoil(pixels, rng):
+    """What cameras and the web do to photos: blur, lost resolution, noise, JPEG; each sometimes.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        rng: numpy Generator.
+    Returns:
+        (H, W, 3) uint8, perhaps the same array.
+    """
+    height, width = pixels.shape[:2]
+    blurs, shrinks, noises, packs = rng.random(4) < (0.15, 0.15, 0.15, 0.3)
+    if blurs:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.6))
+    if shrinks:
+        share = rng.uniform(0.4, 0.9)
+        small = cv2.resize(pixels, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    if noises:
+        noise = rng.standard_normal(pixels.shape, dtype=np.float32) * rng.uniform(2, 10)
+        pixels = (pixels + noise).clip(0, 255).astype(np.uint8)
+    if packs:
+        quality = int(rng.integers(25, 90))
+        _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        pixels = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return pixels
+
+
 class Samples(Dataset):
     """What the loader indexes: `(set, item, number)` -> one sample as a dict of tensors.
 
     A fourth entry of the key says which of the crops; without it the first is taken.
 
-    Keys are those of `make_view`, and `metric` (1, or 0 where the disparity is relative), `name`
-    (for messages) and `uniform` (DRAWS,), numbers in [0, 1) for what the trainer decides at random.
-    With `second_view` also `second_image`, `second_disparity`, `second_mask`, `second_shift` (3,),
-    what has to be added to points of this view to see them from there, and `has_second` (0 or 1).
+    Keys are those of `make_view`, and `metric` (1, or 0 where the disparity is relative), `ordered`
+    (1 where only its order is known), `name` (for messages) and `uniform` (DRAWS,), numbers in
+    [0, 1) for what the trainer decides at random. With `second_view` also `second_image`,
+    `second_disparity`, `second_mask`, `second_shift` (3,), what has to be added to points of this
+    view to see them from there, and `has_second` (0 or 1).
     """
 
     def __init__(self, sets, crop, *, train, seed=0, second_view=False, scale_min=0.5, cache_mib=0,
-                 other_crops=()):
+                 other_crops=(), spoil=False):
         """Remember how to draw; nothing is read before the first index."""
-        self.sets, self.train, self.seed = sets, train, seed
+        self.sets, self.train, self.seed, self.spoil = sets, train, seed, spoil and train
         self.crops = [tuple(crop), *map(tuple, other_crops)]
         self.second_view, self.scale_min = second_view, scale_min
         self.cache, self.cache_left = {}, cache_mib * 2**20
@@ -155,7 +183,8 @@ class Samples(Dataset):
     def _sample(self, which, item, number, shape=0):
         opened, crop = self.sets[which], self.crops[shape]
         views = self._views(which, item)
-        draws = np.random.default_rng([self.seed, number]).random(DRAWS + 8, dtype=np.float32)
+        rng = np.random.default_rng([self.seed, number])
+        draws = rng.random(DRAWS + 8, dtype=np.float32)
         if not self.train:
             draws[:8] = (0, 0, 0.999, 0.5, 0.5, 0.999, 0, 0)
         order = list(range(len(views)))
@@ -170,7 +199,11 @@ class Samples(Dataset):
         flip = draws[5] < 0.5
         floor = opened.data_set["confidence_min"]
         sample = make_view(first, box, crop, flip, floor)
-        sample["metric"] = torch.tensor(float(first["kind"] != "relative"))
+        if self.spoil:
+            pixels = spoil(sample["image"].permute(1, 2, 0).numpy(), rng)
+            sample["image"] = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        sample["metric"] = torch.tensor(float(first["kind"] not in ("relative", "order")))
+        sample["ordered"] = torch.tensor(float(first["kind"] == "order"))
         sample["uniform"] = torch.from_numpy(draws[8:].copy())
         sample["name"] = opened.label(item)
         if self.second_view:
@@ -357,12 +390,13 @@ class TrainingData:
         cache_mib: how much memory decoded photos may fill, over all workers.
         val_share, val_images: share of each set to set aside; how many photos at most to use.
         seed: of everything random.
+        spoil: whether training samples are sometimes blurred, noisy or badly compressed.
     """
 
     def __init__(
         self, sets, held_out=None, *, crop, batch_size, second_view=False, crop_scale=0.5,
         colours=True, workers=1, cache_mib=4096, val_share=0.01, val_images=64, seed=0,
-        other_crops=(),
+        other_crops=(), spoil=False,
     ):
         """Split the sets; nothing is read yet."""
         self.sets, self.batch_size, self.seed = sets, batch_size, seed
@@ -376,7 +410,7 @@ class TrainingData:
         options = {"second_view": second_view, "seed": seed, "scale_min": crop_scale}
         memory = cache_mib // max(1, workers)
         self.samples = Samples(sets, crop, train=True, cache_mib=memory, other_crops=other_crops,
-                               **options)
+                               spoil=spoil, **options)
         self.check_samples = Samples(check_sets, crop, train=False, cache_mib=1024, **options)
         self.epoch_length = Stream(sets, self.items, batch_size, seed=seed).epoch_length
 

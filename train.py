@@ -150,8 +150,8 @@ def training_data(settings, sets, held_out=None, second_view=False):
     """The stream of batches over opened data sets."""
     import data_loader
 
-    names = ("crop", "other_crops", "batch_size", "crop_scale", "colours", "workers", "cache_mib",
-             "val_share", "val_images", "seed")
+    names = ("crop", "other_crops", "batch_size", "crop_scale", "colours", "spoil", "workers",
+             "cache_mib", "val_share", "val_images", "seed")
     options = {name: getattr(settings, name) for name in names}
     return data_loader.TrainingData(sets, held_out, second_view=second_view, **options)
 

@@ -3,6 +3,7 @@
     python -m benchmarks.depth --val DATA/val --weights a.safetensors b.safetensors
     python -m benchmarks.depth --nyu nyu_depth_v2_labeled.mat --split splits.mat --json nyu.json
     python -m benchmarks.depth --ibims ibims1_core_raw
+    python -m benchmarks.depth --strong DATA/strong --weights a.safetensors
     python -m benchmarks.depth --data-set mine.json     # a dict as train.py takes it
 
 Protocol (that of the paper's benchmarks):
@@ -40,6 +41,7 @@ from utils.training import metrics
 
 NYU_RANGE_M, NYU_CROP_PX = 10, 16
 IBIMS_RANGE_M = 50
+STRONG_STEMS = "(?!depthy_|dvd_|omnidata_|genpercept_|distill_)"  # what is weak judges nobody
 BY_RULE = "rule"  # in place of a refinement network
 COLUMNS = (
     "abs_rel", "rmse", "log10", "delta1", "delta2", "delta3",
@@ -55,6 +57,7 @@ class Sample(NamedTuple):
     inverse: torch.Tensor  # (1, 1, H, W) true inverse depth or disparity, 0 = unknown
     range: float | None  # farthest depth; inf: that of the truth; None: disparity, not depth
     edges: np.ndarray | None = None  # (H, W) annotated depth edges
+    ordered: bool = False  # whether `inverse` is right in its order only
 
 
 # --- data sets -----------------------------------------------------------------------------------
@@ -126,12 +129,24 @@ def dict_samples(data_set):
     for item in range(len(source)):
         view = source.views(item)[0]
         disparity, known = disparity_of(view)
-        reach = None if view["kind"] == "relative" else math.inf
+        reach = None if view["kind"] in ("relative", "order") else math.inf
         truth = torch.from_numpy(disparity * known)[None, None]
         image = image_tensor(view["image"])
         if truth.shape[-2:] != image.shape[-2:]:
             image = F.interpolate(image, truth.shape[-2:], mode="area")
-        yield Sample(source.label(item), image, truth, reach)
+        yield Sample(source.label(item), image, truth, reach, ordered=view["kind"] == "order")
+
+
+def strong_samples(folder):
+    """Photos labelled by strong networks, of clips that training leaves out: a frame of each.
+
+    `images/`, `nearness/` (8 bit, 0 = unknown) and `index.csv`, as MODEL_CARD.md describes them.
+    """
+    return dict_samples({
+        "name": "strong", "path": folder, "index": "index.csv", "part": "held out",
+        "stems": STRONG_STEMS, "disparity": "relative", "disparity_folder": "nearness",
+        "unknown": 0, "param": {"baseline": 1, "focal": 256},
+    })
 
 
 def _split(path):
@@ -217,6 +232,8 @@ def figures(disparity, sample):
         "correlation": metrics.correlation(disparity, truth, mask),
         "ordinal": metrics.ordinal_error(disparity, truth, mask),
     }
+    if sample.ordered:
+        return found | dict.fromkeys(("correlation", *COLUMNS[-2:]), math.nan)
     guess = metrics.align(disparity, truth, mask)
     if sample.range is not None:
         reach = sample.range if math.isfinite(sample.range) else float(1 / truth[mask].min())
@@ -317,6 +334,8 @@ def chosen_sets(options):
     if options.val:
         sets.append(("NYU v2 (val/rgbd)", nyu_samples(Path(options.val) / "rgbd")))
         sets.append(("Middlebury (val/stereo)", stereo_samples(Path(options.val) / "stereo")))
+    if options.strong:
+        sets.append(("strong labels, held-out clips", strong_samples(options.strong)))
     if options.nyu:
         sets.append(("NYU v2", nyu_samples(options.nyu, options.split)))
     if options.ibims:
@@ -327,7 +346,9 @@ def chosen_sets(options):
         data_set = json.loads(Path(path).read_text())
         sets.append((data_set.get("name", path), dict_samples(data_set)))
     if not sets:
-        raise SystemExit("No data set: pass --val, --nyu, --ibims, --stereo or --data-set.")
+        raise SystemExit(
+            "No data set: pass --val, --strong, --nyu, --ibims, --stereo or --data-set."
+        )
     return sets
 
 
@@ -340,6 +361,7 @@ def parse():
     parser.add_argument("--refine", help="refinement network; judged beside the rule, and neither")
     parser.add_argument("--device", default="cpu", help="where they run (cpu)")
     parser.add_argument("--val", help="folder that holds rgbd/ (NYU) and stereo/ (Middlebury)")
+    parser.add_argument("--strong", help="folder of strong labels, of which held-out clips judge")
     parser.add_argument("--nyu", help="NYU v2: folder, or nyu_depth_v2_labeled.mat")
     parser.add_argument("--split", help="splits.mat, or a text file of 1-based numbers")
     parser.add_argument("--ibims", help="iBims-1: the folder ibims1_core_raw")

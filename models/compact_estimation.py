@@ -45,7 +45,9 @@ class SameConv(nn.Conv2d):
     def forward(self, x):
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride); even sizes for stride 2."""
         if self.stride[0] == 2:
-            x = functional.pad(x, (0, 1, 0, 1))
+            before = (self.kernel_size[0] - 2) // 2
+            after = self.kernel_size[0] - 2 - before
+            x = functional.pad(x, (before, after, before, after))
         return super().forward(x)
 
 
@@ -85,6 +87,11 @@ class MobileEncoder(nn.Module):
                 inputs = outputs
         layers.append(conv_relu6(inputs, TAP_CHANNELS[-1], 1))
         self.features = nn.Sequential(*layers)
+
+    @property
+    def layers(self):
+        """What can be frozen from the front."""
+        return self.features
 
     def forward(self, image):
         """Give the features that the decoder reads.

@@ -56,6 +56,7 @@ class Entry(NamedTuple):
 
 # The order matters: a file holds the first network whose pattern one of its keys matches.
 NETWORKS = (
+    Entry("estimation", "models.efficient_estimation:EfficientDisparity", ("efficient",)),
     Entry("estimation", "models.compact_estimation:CompactDisparity", ("compact",)),
     Entry("estimation", "models.disparity_estimation:Disparity", ("paper",)),
     Entry("refinement", "models.disparity_refinement:RefinePretrained", ("paper",)),

@@ -15,3 +15,42 @@ data_sets() {
     local IFS=,
     echo "[${sets[*]}]"
 }
+
+# strong_data_sets PHOTOS_FOLDER SCENES_FOLDER prints the list with the strong labels. An item of
+# those is a clip, of which any frame may come; every sixth clip is held out. To validate it also
+# has rooms and table tops of $data/val, which are never trained on.
+strong_training=nyu,tables,stereo,photos,scenes,strong,people,weak
+strong_validation=strong-held-out,rooms-held-out,tables-held-out
+
+strong_data_sets() {
+    local strong="\"path\": \"$data/strong\", \"index\": \"index.csv\", \"disparity\": \"relative\",
+  \"disparity_folder\": \"nearness\", \"unknown\": 0, \"param\": {\"baseline\": 1, \"focal\": 256}"
+    local weak="depthy_|dvd_|omnidata_|genpercept_|distill_" people="mc_|tum_"
+    local scene name
+    mkdir -p data/middlebury/{images,disparity}
+    for scene in "$data"/val/stereo/*/; do
+        name=$(basename "$scene").png
+        ln -sf "${scene}left.png" "data/middlebury/images/$name"
+        ln -sf "${scene}disp_left.png" "data/middlebury/disparity/$name"
+    done
+    cat <<END
+[{"name": "nyu", "path": "$data/nyu-train", "depth_unit": 0.001,
+  "param": {"baseline": 0.1, "focal": 355}, "weight": 0.6},
+ {"name": "tables", "path": "$data/tables", "depth_unit": 0.001,
+  "param": {"baseline": 0.1, "focal": 570}, "weight": 3.0},
+ {"name": "stereo", "path": "$data/stereo", "disparity": "relative", "unknown": 0,
+  "disparity_folder": "nearness", "param": {"baseline": 1, "focal": 256}, "weight": 4.0},
+ {"name": "photos", "path": "$1", "disparity": "relative",
+  "param": {"baseline": 1, "focal": 192}, "weight": 0.2},
+ {"name": "scenes", "path": "$2",
+  "param": {"baseline": 0.1, "focal": 192}, "weight": 0.5},
+ {"name": "strong", $strong, "stems": "(?!$weak|$people)", "part": "train", "weight": 2.6},
+ {"name": "people", $strong, "stems": "$people", "part": "train", "weight": 1.2},
+ {"name": "weak", $strong, "stems": "$weak", "part": "train", "weight": 0.4},
+ {"name": "strong-held-out", $strong, "stems": "(?!$weak)", "part": "held out"},
+ {"name": "rooms-held-out", "path": "$data/val/rgbd", "depth_unit": 0.001,
+  "param": {"baseline": 0.1, "focal": 355}},
+ {"name": "tables-held-out", "path": "data/middlebury", "disparity": "relative", "unknown": 0,
+  "param": {"baseline": 1, "focal": 256}}]
+END
+}

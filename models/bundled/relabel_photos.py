@@ -73,7 +73,7 @@ def main(source, target, weights):
     with folder_complete_or_absent(target) as folder:
         for name in ("images", "disparity", "confidence"):
             (folder / name).mkdir()
-        for item, files in enumerate(tqdm(photos.items)):
+        for item, (files,) in enumerate(tqdm(photos.items)):
             view, path = photos.views(item)[0], Path(files["image"])
             label, confidence = relabel(
                 view["image"], view["stored"].astype(np.uint8), view["confidence"], network)

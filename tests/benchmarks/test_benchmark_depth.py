@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks import depth
+from utils.training.data_sets import is_held_out
 
 
 def _sample(inverse, reach=math.inf, **more):
@@ -159,6 +160,25 @@ def test_any_data_set_dict_can_be_judged(tmp_path):
     (sample,) = depth.dict_samples(data_set | {"depth_unit": 0.001})
     found = depth.figures(sample.inverse, sample)
     assert found["abs_rel"] < 1e-5 and sample.range == math.inf
+
+
+def test_strong_labels_judge_by_held_out_clips_and_order_alone_where_only_that_is_known(tmp_path):
+    names = [f"clip{n}" for n in range(99)]
+    clip, second = [name for name in names if is_held_out(name)][:2]
+    other = next(name for name in names if not is_held_out(name))
+    nearness = np.linspace(0, 255, 40)[:, None].repeat(48, 1).astype(np.uint8)
+    for stem in ("a", "b", "depthy_c", "d"):
+        _write(tmp_path / "images" / f"{stem}.png", np.zeros((40, 48, 3), np.uint8))
+        _write(tmp_path / "nearness" / f"{stem}.png", nearness)
+    (tmp_path / "index.csv").write_text(
+        f"stem,kind,clip\na,disparity,{clip}\nb,order,{second}\ndepthy_c,order,{clip}\n"
+        f"d,disparity,{other}\n")
+    measured, ordered = depth.strong_samples(tmp_path)
+    assert not measured.ordered and ordered.ordered
+    assert (measured.inverse[..., 0, :] == 0).all(), "0 is unknown"
+    found = depth.figures(depth.ramp(ordered.image) ** 3, ordered)
+    assert found["ordinal"] < 0.01 and math.isnan(found["correlation"])
+    assert depth.figures(depth.ramp(measured.image), measured)["correlation"] > 0.99
 
 
 def test_a_broken_picture_is_named(tmp_path):

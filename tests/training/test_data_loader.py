@@ -113,7 +113,7 @@ def test_image_and_depth_pair_by_stem(tmp_path):
     (tmp_path / "images" / "alone.png").write_bytes(b"no depth beside it")
     (tmp_path / "depth" / "photo0.txt").write_text("not a map")
     opened = data_sets.open_data_set(data_set)
-    pairs = {(f["image"].stem, f["geometry"].stem) for f in opened.items}
+    pairs = {(f["image"].stem, f["geometry"].stem) for (f,) in opened.items}
     assert pairs == {("photo0", "photo0"), ("photo1", "photo1"), ("street", "street")}
 
 
@@ -155,6 +155,78 @@ def test_relative_disparity_may_be_smaller_but_not_of_another_shape(tmp_path):
     cv2.imwrite(str(path), np.tile(np.arange(24, dtype=np.uint8), (24, 1)))
     with pytest.raises(ValueError, match="is 24x24, its photo is 48x40"):
         data_sets.open_data_set(data_set).views(0)
+
+
+def indexed_set(root, rows, **keys):
+    """Photos with relative maps in nearness/, and a CSV that says what they are."""
+    data_set = folder_set(root, count=4, disparity="relative", disparity_folder="nearness",
+                          index="index.csv", **keys)
+    (root / "depth").rename(root / "nearness")
+    (root / "index.csv").write_text("\n".join(["stem,kind,clip", *rows]))
+    return data_set
+
+
+ROWS = ("photo0,disparity,walk", "photo1,disparity,walk", "photo2,order,", "gone,order,other")
+
+
+def test_an_index_groups_frames_by_clip_and_says_their_kind(tmp_path):
+    opened = data_sets.open_data_set(indexed_set(tmp_path, ROWS))
+    assert [len(opened.views(item)) for item in range(len(opened))] == [2, 1]
+    kinds = [[view["kind"] for view in opened.views(item)] for item in range(len(opened))]
+    assert kinds == [["relative", "relative"], ["order"]]
+    drawn = samples(opened.data_set)
+    assert [float(drawn[0, item, 0]["ordered"]) for item in (0, 1)] == [0, 1]
+
+
+def test_stems_choose_by_their_beginning(tmp_path):
+    opened = data_sets.open_data_set(indexed_set(tmp_path, ROWS, stems="photo[02]"))
+    assert [files["image"].stem for clip in opened.items for files in clip] == ["photo0", "photo2"]
+
+
+def test_a_clip_is_trained_on_or_held_out_as_a_whole(tmp_path):
+    names = [f"clip{number}" for number in range(300)]
+    share = sum(map(data_sets.is_held_out, names)) / len(names)
+    assert 0.1 < share < 0.24
+    held_out, other = (next(n for n in names if data_sets.is_held_out(n) == there)
+                       for there in (True, False))
+    rows = [f"photo0,disparity,{held_out}", f"photo1,disparity,{other}",
+            f"photo2,disparity,{held_out}", f"photo3,disparity,{other}"]
+    data_set, found = indexed_set(tmp_path, rows), {}
+    for part in ("train", "held out"):
+        opened = data_sets.open_data_set(data_set | {"part": part})
+        found[part] = [files["image"].stem for clip in opened.items for files in clip]
+    assert found == {"train": ["photo1", "photo3"], "held out": ["photo0", "photo2"]}
+
+
+def test_a_value_may_mean_unknown(tmp_path):
+    view = {"stored": np.array([[0, 20, 40]]), "kind": "relative", "baseline": 100.0, "unknown": 0}
+    disparity, known = data_sets.disparity_of(view)
+    assert known.tolist() == [[0, 1, 1]]
+    assert disparity[0].tolist() == pytest.approx([0, 5, 100])
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("name,clip\nphoto0,a", "has no column 'stem'"),
+    ("stem,kind\nphoto0,depth", "has the kind 'depth'"),
+    ("stem,kind\nother,order", "none of its 4 photos is left"),
+])
+def test_an_index_that_cannot_be_used_is_explained(tmp_path, text, message):
+    data_set = indexed_set(tmp_path, ())
+    (tmp_path / "index.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        data_sets.open_data_set(data_set)
+    (tmp_path / "index.csv").unlink()
+    with pytest.raises(ValueError, match="Correct its 'index'"):
+        data_sets.open_data_set(data_set)
+
+
+def test_spoilt_photos_keep_their_size_and_follow_from_the_number(tmp_path):
+    data_set = folder_set(tmp_path)
+    clean, spoilt = (samples(data_set, train=True, spoil=spoil) for spoil in (False, True))
+    pairs = [(clean[0, 0, n]["image"], spoilt[0, 0, n]["image"]) for n in range(20)]
+    assert all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
+    assert 5 <= sum(not torch.equal(a, b) for a, b in pairs) < 20
+    assert all(torch.equal(spoilt[0, 0, n]["image"], pairs[n][1]) for n in range(20))
 
 
 @pytest.mark.parametrize("folder", ["images", "depth"])

@@ -17,6 +17,7 @@ from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional
 from waiting import unix
 
 import data_loader
@@ -485,11 +486,65 @@ def test_encoder_learns_at_its_own_rate_and_its_first_layers_not_at_all(flags):
     assert moved["laterals.0.weight"] > 1e-4
 
 
-@pytest.mark.parametrize("more", [["--lr-encoder", "1e-5"], ["--freeze-encoder", "2"]])
+@pytest.mark.parametrize("more", [["--lr-encoder", "1e-5"], ["--freeze-encoder", "2"],
+                                  ["--freeze-depthwise"]])
 def test_rates_of_an_encoder_that_is_not_there(flags, more, monkeypatch, capsys):
     monkeypatch.setattr(depth_training, "load_semantics", lambda device: None)
     assert train.main([*flags, "--network", "paper", *more]) == 1
-    assert "--lr-encoder and --freeze-encoder are for --network compact" in capsys.readouterr().err
+    assert "--freeze-depthwise are not for --network paper" in capsys.readouterr().err
+
+
+def test_efficient_network_trains_without_the_filters_of_single_channels(flags, tmp_path):
+    trainer = trainer_for([*flags, "--network", "efficient", "--freeze-depthwise", "--fine-labels",
+                           "--freeze-encoder", "2", "--lr-estimation", "1e-3", "--ema", "0"])
+    network = trainer.parts["disparity"].network
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    trainer.fit()
+    same = {name for name, value in network.named_parameters()
+            if torch.equal(value.detach(), before[name])}
+    assert {"encoder.stem.weight", "encoder.blocks.0.project.weight"} <= same
+    assert "encoder.blocks.9.depthwise.weight" in same
+    assert not same & {"encoder.blocks.9.expand.weight", "laterals.0.weight"}
+    loaded = checkpoints.load_estimator(trainer.path("disparity"))
+    assert isinstance(loaded, type(network))
+
+
+def test_efficient_network_is_for_estimation(flags, capsys):
+    assert train.main([*flags, "--network", "efficient", "--training-mode", "refinement"]) == 2
+    assert "--network efficient: there is no such network for refinement" in capsys.readouterr().err
+
+
+def test_only_the_order_of_ordered_photos_matters(flags):
+    trainer = trainer_for([*flags, "--dataset", "photos"])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    batch["ordered"] = torch.ones_like(batch["ordered"])
+    terms = trainer.losses(batch)
+    assert {name for name, value in terms.items() if float(value.detach())} == {"order"}
+    disparity, known = batch["disparity"], batch["mask"]
+    right, wrong = (
+        depth_training.ranked(depth_training.Step(
+            guess, disparity, known, batch["metric"], batch["ordered"], None, 0, None))
+        for guess in (disparity.sqrt(), -disparity))
+    assert float(right["order"]) < 0.7 * float(wrong["order"])
+
+
+def test_fine_labels_see_an_edge_between_two_pixels_of_the_estimate(flags):
+    """The estimate's pixels are two of the photo's; an edge in the middle of one shows only so."""
+    target = torch.zeros(1, 1, 8, 16)
+    target[..., 5:] = 1
+    coarse, fine = (trainer_for([*flags, *more]) for more in ([], ["--fine-labels"]))
+    estimate = functional.adaptive_avg_pool2d(target, (4, 8))
+    shrunk, _, same = coarse._same_size(target, torch.ones_like(target), estimate)
+    assert torch.equal(shrunk, estimate) and torch.equal(same, estimate)
+    kept, _, enlarged = fine._same_size(target, torch.ones_like(target), estimate)
+    assert torch.equal(kept, target) and enlarged.shape == target.shape
+
+
+def test_the_best_has_the_least_mean_of_wrong_pairs_over_the_sets(flags):
+    trainer = trainer_for(flags)
+    figures = {"a: ordinal": 0.2, "b: ordinal": 0.4, "b: abs_rel": 9, "b: ordinal of ramp": 7}
+    assert trainer._is_best(figures) and trainer.best["value"] == pytest.approx(0.3)
+    assert not trainer._is_best({})
 
 
 def test_weight_decay_shrinks_what_the_gradient_leaves_alone():

@@ -9,7 +9,9 @@ from kornia.filters import gaussian_blur2d
 from models.bundled.pack_weights import pack_weights
 from models.bundled.relabel_photos import main as relabel_photos
 from models.bundled.relabel_photos import relabel
+from models.bundled.transplant import fit_laterals
 from models.compact_estimation import CompactDisparity
+from models.efficient_estimation import EfficientDisparity
 from models.roles import Estimator
 from utils.depth.estimators import refine_disparity
 from utils.depth.sharpening import resize_disparity
@@ -111,3 +113,24 @@ def test_shipped_refinement_brings_softened_edges_back():
         at_edges = errors[1] > 0.04 * exact.max()
         ratios.append(float(errors[0][at_edges].mean() / errors[1][at_edges].mean()))
     assert max(ratios) < 0.85, ratios
+
+
+def test_a_transplanted_grid_goes_on_where_the_first_network_stood():
+    """The rows of the first network, made of the second's features: nearer than by chance."""
+    torch.manual_seed(0)
+    first = CompactDisparity((8, 8, 8, 8, 8), 1).eval()
+    second = EfficientDisparity((8, 8, 8, 8, 8), 1).eval()
+    noise = torch.rand(12, 1, 3, 64, 96)
+    photos = [3 * gaussian_blur2d(one, (9, 9), (2.0, 2.0)) - 1 for one in noise]
+
+    def apart():
+        with torch.inference_mode():
+            wanted = [lateral(tap) for lateral, tap in
+                      zip(first.laterals, first.encoder(photos[0]), strict=True)]
+            return [float((row - goal).square().mean() / goal.var())
+                    for row, goal in zip(second.rows(photos[0]), wanted, strict=True)]
+
+    before = apart()
+    explained = fit_laterals(second, first, photos)
+    assert all(0 < share <= 1 for share in explained)
+    assert all(after < start for after, start in zip(apart(), before, strict=True))

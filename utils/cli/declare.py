@@ -46,7 +46,8 @@ class Group:
             required: there is no default.
             effect: LOOK, RESULT or None.
             aliases: other spellings that are taken, unlisted.
-            options: more for argparse: metavar, choices, nargs, const, type (text -> value).
+            options: more for argparse: metavar, choices (or a function that returns them), nargs,
+                const, type (text -> value).
         """
         said = {"group": self, "name": name, "help": help, "effect": effect, "aliases": aliases,
                 "required": required, "options": options}
@@ -71,6 +72,12 @@ class Flag:
     switch: bool  # takes no value
     parse: Callable[[str], Any]  # one word of it
 
+    @property
+    def choices(self) -> tuple:
+        """What may be said; a function says what there is when it is asked, as of a registry."""
+        choices = self.options.get("choices", ())
+        return tuple(choices() if callable(choices) else choices)
+
     def add_to(self, parser: Any) -> None:
         """Add it to an argparse group; it stays out of the namespace where it is not given."""
         keywords: dict[str, Any] = {"dest": self.field, "default": argparse.SUPPRESS}
@@ -78,6 +85,8 @@ class Flag:
             keywords["action"] = "store_false" if self.default else "store_true"
         else:
             keywords |= self.options | {"type": self.parse}
+            if self.choices:
+                keywords["choices"] = self.choices
             if self.required:
                 keywords["required"] = True
         parser.add_argument(self.name, help=self.help, **keywords)
@@ -104,10 +113,9 @@ class Flag:
             raise ValueError(f"{self.name} {error}") from None
         except ValueError:
             raise ValueError(f"{self.name}: invalid value {value!r}.") from None
-        choices = self.options.get("choices")
-        if choices and result not in choices:
+        if self.choices and result not in self.choices:
             raise ValueError(f"{self.name}: invalid choice: {value!r} (choose from "
-                             f"{', '.join(map(str, choices))})")
+                             f"{', '.join(map(str, self.choices))})")
         return result
 
 

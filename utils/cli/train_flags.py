@@ -58,8 +58,8 @@ class Settings:
     training_mode: str = MODEL.flag("network to train (default: %(default)s)",
                                     default="estimation", choices=MODES)
     network: str | None = MODEL.flag(  # None: as its checkpoint says
-        "compact is small enough for any machine, paper as published (default: compact; for "
-        "inpainting_ref as --model-path)", choices=sizes())
+        "compact is small enough for any machine, efficient larger (estimation only), paper as "
+        "published (default: compact; for inpainting_ref as --model-path)", choices=sizes)
     model_path: str | None = MODEL.flag(
         "weights to start from, needed for inpainting_ref; for refinement: the estimation network "
         "whose guesses are refined (else degraded truth is)", metavar="FILE")
@@ -80,8 +80,13 @@ class Settings:
         "leaves the shift no freedom", "--weight", action="append", type=read_weight,
         metavar="NAME=VALUE")
     freeze_encoder: int = MODEL.flag(
-        "estimation: leave the first N of the compact encoder's 19 layers as they are (default: "
-        "%(default)s)", default=0, metavar="N")
+        "estimation: leave the first N of the encoder's layers as they are; compact has 19, "
+        "efficient 23 (default: %(default)s)", default=0, metavar="N")
+    freeze_depthwise: bool = MODEL.flag(
+        "estimation: leave the encoder's filters of single channels as they are; half the time of "
+        "a step in bf16 on a CPU", default=False)
+    fine_labels: bool = MODEL.flag(
+        "estimation: compare at the size of the photo, not of the estimate", default=False)
     trim: float = MODEL.flag("share of relative disparities taken for outliers (default: "
                              "%(default)s)", default=0.2, metavar="SHARE")
 
@@ -108,6 +113,8 @@ class Settings:
         "smallest random window, as a share of the photo (default: %(default)s)", default=0.5,
         metavar="SHARE")
     colours: bool = DATA.flag("leave the colours of photos as they are", default=True)
+    spoil: bool = DATA.flag("sometimes blur, shrink, compress or add noise to what is seen",
+                            default=False)
     workers: int = DATA.flag("processes that read ahead (default: %(default)s)", default=1,
                              metavar="N")
     cache_mib: int = DATA.flag("memory for decoded photos (default: %(default)s)", default=4096,
@@ -124,7 +131,7 @@ class Settings:
     lr_discriminator: float = OPTIMISATION.flag("learning rate (default: %(default)s)",
                                                 default=5e-5, metavar="LR")
     lr_encoder: float | None = OPTIMISATION.flag(
-        "estimation: learning rate of the compact encoder (default: as --lr-estimation)",
+        "estimation: learning rate of the encoder, not of paper's (default: as --lr-estimation)",
         metavar="LR")
     weight_decay: float = OPTIMISATION.flag(
         "decoupled, as AdamW (default: %(default)s, plain Adam)", default=0.0, metavar="W")

@@ -1,6 +1,9 @@
 """RGB-D data sets said as dicts: checking them, finding their files, reading one photo or scene."""
 
+import csv
+import hashlib
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,14 @@ OPTIONAL = {
     "depth_folder": "depth",  # where the maps lie under `path`
     "depth_key": None,  # name of the array inside HDF5, MATLAB or NPZ files, if not the usual one
     "disparity": None,  # `disparity/` replaces depth: "px", or "relative" (unknown scale and
-    # shift); "none" = neither, photos for the mask loss
+    # shift), or "order" (only what is nearer); "none" = neither, photos for the mask loss
+    "disparity_folder": "disparity",  # where those maps lie under `path`
+    "unknown": None,  # a stored value that means "not measured" (for depth always 0)
+    "index": None,  # CSV under `path` whose column `stem` lists the photos to use; if it has them,
+    # column `clip` says which frames count as one item, and `kind` is "disparity" or "order"
+    "stems": "",  # regular expression that the beginning of a stem must match
+    "part": None,  # "train" leaves out every sixth clip (of each stem, without clips), which
+    # "held out" alone takes: the same ones in every run
     "focal_unit": "px",  # "px" of the stored photo, or "long side" (0.5 = half the longer side)
     "confidence": "confidence",  # folder of 8-bit maps, 255 = trusted, if there is one
     "confidence_min": 0.25,  # pixels trusted less than this are left out
@@ -42,7 +52,7 @@ def check_data_set(data_set):
     for key in ("name", "path", "param"):
         if key not in data_set:
             raise ValueError(f"data set {name!r}: the key {key!r} is missing.")
-    for key in ("name", "path", "depth_folder", "confidence", "masks"):
+    for key in ("name", "path", "depth_folder", "disparity_folder", "confidence", "masks", "stems"):
         value = data_set.get(key, "")
         if not isinstance(value, str | os.PathLike):
             raise ValueError(f"data set {name!r}: {key!r} must be text, found {value!r}.")
@@ -55,7 +65,8 @@ def check_data_set(data_set):
                 '  Write "param": {"baseline": 120, "focal": 512}.'
             )
     full = OPTIONAL | data_set
-    check_choice(full, "disparity", (None, "px", "relative", "none"))
+    check_choice(full, "disparity", (None, "px", "relative", "order", "none"))
+    check_choice(full, "part", (None, "train", "held out"))
     check_choice(full, "focal_unit", ("px", "long side"))
     for key in ("weight", "depth_unit"):
         if not isinstance(full[key], int | float) or not full[key] > 0:
@@ -96,6 +107,58 @@ def open_data_set(data_set, masks=False):
     return SceneShards(data_set) if any(path.glob("*.h5")) else PhotoFolders(data_set, masks)
 
 
+def chosen_clips(data_set, stems):
+    """Group the stems that a data set dict chooses: lists of (stem, kind), one list per item.
+
+    Raises:
+        ValueError: the index cannot be read, or nothing is left.
+    """
+    usual = data_set["disparity"] or "depth"
+    rows = [{"stem": stem} for stem in stems]
+    if data_set["index"]:
+        rows = read_index(data_set)
+    clips, there = {}, set(stems)
+    for row in rows:
+        stem, kind = row["stem"], row.get("kind") or usual
+        clip = row.get("clip") or stem
+        held_out = is_held_out(clip)
+        if data_set["part"] and held_out != (data_set["part"] == "held out"):
+            continue
+        if stem in there and re.match(data_set["stems"], stem):
+            kind = "relative" if kind == "disparity" else kind
+            clips.setdefault(clip, []).append((stem, kind))
+    if not clips:
+        raise ValueError(
+            f"data set {data_set['name']!r}: none of its {len(stems)} photos is left by its keys "
+            "'index', 'stems' and 'part'.\n  Correct them."
+        )
+    return list(clips.values())
+
+
+def read_index(data_set):
+    """Rows of the CSV that a data set dict names under `index`, as dicts with a key `stem`."""
+    path = Path(data_set["path"]) / data_set["index"]
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"data set {data_set['name']!r}: {path} cannot be read: {error}\n"
+                         "  Correct its 'index'.") from error
+    if not rows or "stem" not in rows[0]:
+        raise ValueError(f"data set {data_set['name']!r}: {path} has no column 'stem'.\n"
+                         "  Write one, with a photo's name without its ending in each row.")
+    kinds = {row.get("kind") or "disparity" for row in rows} - {"disparity", "order"}
+    if kinds:
+        raise ValueError(f"data set {data_set['name']!r}: {path} has the kind {min(kinds)!r}.\n"
+                         "  Known kinds: disparity, order.")
+    return rows
+
+
+def is_held_out(clip):
+    """Whether a clip is one of the sixth that is never trained on: decided by its name alone."""
+    return hashlib.sha256(clip.encode()).digest()[0] % 6 == 0
+
+
 class PhotoFolders:
     """Photos in `images/` and maps of the same stem in `depth/` (or `disparity/`)."""
 
@@ -105,7 +168,8 @@ class PhotoFolders:
         self.root = Path(data_set["path"])
         folders = {"image": "images"}
         if data_set["disparity"] != "none":
-            folders["geometry"] = "disparity" if data_set["disparity"] else data_set["depth_folder"]
+            kind = "disparity_folder" if data_set["disparity"] else "depth_folder"
+            folders["geometry"] = data_set[kind]
         if self._has("confidence"):
             folders["confidence"] = data_set["confidence"]
         if masks:
@@ -122,7 +186,11 @@ class PhotoFolders:
                 f"{self.root}: {counts}.\n  Put images/NAME.jpg beside "
                 f"{folders.get('geometry', 'masks')}/NAME.png."
             )
-        self.items = [{key: files[stem] for key, files in found.items()} for stem in stems]
+        self.items = [
+            [{key: files[stem] for key, files in found.items()} | {"kind": kind}
+             for stem, kind in clip]
+            for clip in chosen_clips(data_set, stems)
+        ]
 
     def _has(self, key):
         """Whether the folder of an optional map exists; it must if it was named otherwise."""
@@ -153,11 +221,11 @@ class PhotoFolders:
 
     def label(self, item):
         """What to call this item in a message."""
-        return f"data set {self.data_set['name']!r}: {self.items[item]['image']}"
+        return f"data set {self.data_set['name']!r}: {self.items[item][0]['image']}"
 
     def views(self, item):
-        """The one view of a photo, as a list of one dict of arrays."""
-        return [self._read(self.items[item])]
+        """A photo, or the photos of a clip, as dicts of arrays."""
+        return [self._read(files) for files in self.items[item]]
 
     def _read(self, files):
         data_set = self.data_set
@@ -174,8 +242,9 @@ class PhotoFolders:
         scale = max(image.shape[:2]) if data_set["focal_unit"] == "long side" else 1.0
         view["focal_px"] = data_set["param"]["focal"] * scale
         view["baseline"] = data_set["param"]["baseline"]
-        view["kind"] = data_set["disparity"] or "depth"
+        view["kind"] = files["kind"]
         view["unit"] = data_set["depth_unit"]
+        view["unknown"] = data_set["unknown"]
         return view
 
     def _read_map(self, path):
@@ -303,16 +372,18 @@ def disparity_of(view):
     """Disparity in px of the stored photo, and which pixels are known, from a view as stored.
 
     Args:
-        view: dict with `stored` (h, w), `kind` ("depth", "px" or "relative"), `unit`, `focal_px`,
-            `baseline` and perhaps `confidence`.
+        view: dict with `stored` (h, w), `kind` ("depth", "px", "relative" or "order"), `unit`,
+            `focal_px`, `baseline` and perhaps `confidence` and `unknown`.
     Returns:
         disparity (h, w) float32, 0 where unknown; known (h, w) float32 of 0/1. Zero, negative, NaN
         and infinite measurements are unknown. A relative map is spread over 5..100 % of `baseline`,
         so that it stands for a scene from depth `focal_px` to twenty times as far.
     """
     stored = view["stored"].astype(np.float32)
-    if view["kind"] == "relative":
+    if view["kind"] in ("relative", "order"):
         known = np.isfinite(stored)
+        if view.get("unknown") is not None:
+            known &= stored != view["unknown"]
         low, high = (stored[known].min(), stored[known].max()) if known.any() else (0, 1)
         share = (stored - low) / max(float(high - low), 1e-6)
         disparity = view["baseline"] * (FAR_SHARE + (1 - FAR_SHARE) * share)

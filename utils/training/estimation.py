@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from models.registry import ROLES, find_network
 from utils.training import losses, metrics
@@ -178,21 +179,22 @@ class Step(NamedTuple):
     target: torch.Tensor  # (B, 1, h, w), true or relative
     weight: torch.Tensor  # (B, 1, h, w), 0 = unknown
     metric: torch.Tensor  # (B,) of 0/1: whether the target's scale is known
+    ordered: torch.Tensor  # (B,) of 0/1: whether only its order is
     instances: torch.Tensor  # (B, 1, H, W) uint8, 0 = background
     number: int  # of the step
     settings: object  # those of train.py
 
 
 def scale_free(step):
-    """Invariant to scale and shift (MiDaS), of all samples but those that `by_reference` takes.
+    """Invariant to scale and shift (MiDaS), of all but what `by_reference` and `ranked` take.
 
     Only relative disparity is trimmed of outliers. `ssi_scale` keeps the mean at 1, which the rest
     leaves free: it grew to 1e17 without.
     """
-    metric = step.metric
+    metric, relative = step.metric, 1 - step.metric - step.ordered
     exact = torch.zeros_like(metric) if step.settings.depth_loss == "reference" else metric
     terms = {}
-    for chosen, trim in ((exact, 0.0), (1 - metric, step.settings.trim)):
+    for chosen, trim in ((exact, 0.0), (relative, step.settings.trim)):
         index = chosen.nonzero().flatten()
         if not len(index):
             continue
@@ -207,6 +209,15 @@ def scale_free(step):
         for name, value in named.items():
             terms[name] = terms.get(name, 0) + share * value
     return terms
+
+
+def ranked(step):
+    """Ordered pairs should be ordered, of the samples of which nothing but the order is known."""
+    index = step.ordered.nonzero().flatten()
+    if not len(index):
+        return {}
+    given = (x[index] for x in (step.disparity, step.target, step.weight))
+    return {"order": len(index) / len(step.ordered) * losses.ranking_loss(*given)}
 
 
 def by_reference(step):
@@ -238,6 +249,7 @@ def smooth_inside(step):
 
 LOSSES = (
     Loss(scale_free, {"ssi_data": 1.0, "ssi_grad": 0.5, "ssi_scale": 0.05}),
+    Loss(ranked, {"order": 0.6}),  # its values are about twice those of ssi_data
     Loss(by_reference, {"ord": 0.03, "grad": 1.0}),
     Loss(logarithmic, {"log": 0.0}),
     Loss(smooth_inside, {"mask": 1e-4}),
@@ -268,6 +280,7 @@ class EstimationTrainer(DepthTrainer):
     role = "estimation"
     kind = ROLES[role].kind
     tag = "Estimation"
+    decides = ("ordinal", min)  # wrongly ordered pairs tell also where only the order is known
     tables = (LOSSES,)
     mask_data = None  # `data_loader.TrainingData` of photos with masks, for --mask-loss other
     mask_batches = None
@@ -289,22 +302,27 @@ class EstimationTrainer(DepthTrainer):
         return {self.kind: (network, self._rates(network))}
 
     def _rates(self, network):
-        """Learning rates by part, where the compact encoder has its own; freezes its first layers.
+        """Learning rates by part, where the encoder has its own; freezes what is to stay.
 
         Raises:
             ValueError: the network has no such encoder, or too few layers.
         """
         settings = self.settings
-        if settings.lr_encoder is None and not settings.freeze_encoder:
+        frozen = settings.freeze_encoder or settings.freeze_depthwise
+        if settings.lr_encoder is None and not frozen:
             return settings.lr_estimation
-        layers = getattr(getattr(network, "encoder", None), "features", None)
+        layers = getattr(getattr(network, "encoder", None), "layers", None)
         if layers is None:
-            raise ValueError("--lr-encoder and --freeze-encoder are for --network compact.\n"
-                             "  Leave them out.")
+            raise ValueError("--lr-encoder, --freeze-encoder and --freeze-depthwise are not for "
+                             f"--network {settings.network}.\n  Leave them out.")
         if not 0 <= settings.freeze_encoder <= len(layers):
             raise ValueError(f"--freeze-encoder must be between 0 and {len(layers)}, found "
                              f"{settings.freeze_encoder}.")
         layers[: settings.freeze_encoder].requires_grad_(False)
+        if settings.freeze_depthwise:
+            for module in layers.modules():
+                if isinstance(module, nn.Conv2d) and module.groups > 1:
+                    module.requires_grad_(False)
         of_encoder = settings.lr_encoder or settings.lr_estimation
         return {network.encoder: of_encoder, None: settings.lr_estimation}
 
@@ -318,11 +336,18 @@ class EstimationTrainer(DepthTrainer):
         """Weighted terms of LOSSES."""
         disparity = self.estimate(self.parts[self.kind].wrapped, batch["image"])
         weight = batch["mask"] * batch["confidence"]
-        target, weight = shrink_known(batch["disparity"], weight, disparity.shape[-2:])
+        target, weight, disparity = self._same_size(batch["disparity"], weight, disparity)
         return weigh(self.tables[0], self.settings.weights, Step(
-            disparity, target, weight, batch["metric"], batch["instances"], self.step_number,
-            self.settings,
+            disparity, target, weight, batch["metric"], batch["ordered"], batch["instances"],
+            self.step_number, self.settings,
         ))
+
+    def _same_size(self, target, weight, disparity):
+        """Labels shrunk to the estimate, or with --fine-labels the estimate enlarged to them."""
+        if self.settings.fine_labels:
+            size = target.shape[-2:]
+            return target, weight, F.interpolate(disparity.float(), size, mode="bilinear")
+        return *shrink_known(target, weight, disparity.shape[-2:]), disparity
 
     def step(self, batch):
         """A step on the data, and with `--mask-loss other` one on photos that have only masks."""

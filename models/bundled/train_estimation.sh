@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Train the second disparity network, with train.py:  models/bundled/train_estimation.sh DATA
+#
+# DATA holds what train_bundled.sh needs, with efficientnet_lite2_imagenet.safetensors as the
+# encoder's weights. The network begins with the grid of the first one, is trained on small windows,
+# then on larger ones, and the weights that order held-out photos best are packed. None ships yet:
+# MODEL_CARD.md says how it compares. Some hours on two cores; resumes where it was stopped. In the
+# environment: FIRST, weights of the first network; STEPS, MORE_STEPS and LAST_STEPS of the three
+# parts; PROCESSES, which share each batch of 8 (two of a thread each are faster than one of two);
+# PACKED, the file to write. To look at it: kbe.py --estim-path FILE
+set -euo pipefail
+data=$(cd "${1:?give the folder with strong/, nyu-train/ and photos/}" && pwd)
+cd "$(dirname "$0")/../.."
+source models/bundled/data_sets.sh
+
+processes=${PROCESSES:-2}
+first=${FIRST:-models/bundled/disparity-estimation.safetensors}
+scenes=data/synthetic-384x288
+sets=$(mktemp)
+trap 'rm -f "$sets"' EXIT
+
+# part NAME FROM STEPS LR LR_ENCODER SEED CROP OTHER_CROPS SCALE: one training on those
+part() {
+    local resume=()
+    [ -f "models/trained/disparity-$1.tar" ] && resume=(--resume)
+    torchrun --nproc-per-node "$processes" train.py \
+        --training-mode estimation --network efficient --save-name "$1" --model-path "$2" \
+        --dataset-file "$sets" --dataset "$strong_training" \
+        --val-dataset "$strong_validation" --val-images 180 \
+        --crop "$7" --other-crops "$8" --crop-scale "$9" --batch-size $((8 / processes)) \
+        --spoil --fine-labels --steps "$3" --lr-estimation "$4" --lr-encoder "$5" \
+        --freeze-encoder 5 --freeze-depthwise --weight-decay 0.02 --weight log=0.5 \
+        --schedule cosine --warmup 60 --ema 0.995 --amp bf16 --seed "$6" \
+        --threads "$(($(nproc) / processes))" --save-every 200 \
+        --cache-mib $((4096 / processes)) "${resume[@]}"
+}
+
+python -m utils.synthetic --out $scenes --size 384x288 --views 1 --count 1500 --seed 2000
+
+begun=models/trained/disparity-begun.safetensors
+[ -f $begun ] || python -m models.bundled.transplant $begun "$first" \
+    "$data/efficientnet_lite2_imagenet.safetensors" "$data/photos/images"
+
+strong_data_sets "$data/photos" $scenes > "$sets"
+part small $begun "${STEPS:-6000}" 6e-4 2e-4 3 256x192 192x256,224x224,288x160 0.5
+part middle models/trained/disparity-small.tar "${MORE_STEPS:-6000}" 5e-4 1.5e-4 7 \
+    320x256 256x320,288x288,384x256 0.6
+part large models/trained/disparity-middle.tar "${LAST_STEPS:-3000}" 3e-4 1e-4 11 \
+    384x288 288x384,352x352,512x288 0.7
+
+python -m models.bundled.pack_weights \
+    "${PACKED:-models/trained/disparity-efficient.safetensors}" \
+    models/trained/disparity-large-best.tar
