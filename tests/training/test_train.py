@@ -376,8 +376,9 @@ def slow(samples, key):  # a reader that hangs, as on a lost network drive
 
 def step(trainer, batch):
     terms = old(trainer, batch)
-    if trainer.step_number == 2:
+    if trainer.step_number == 2:  # what is read ahead lasts for more steps than two
         open(sys.argv[2], "w").close()
+    if trainer.step_number == 4:
         print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
         if sys.argv[1] == "raise":
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB\\nmore")
@@ -621,11 +622,45 @@ def test_mask_loss_same_adds_a_term(flags):
     assert batch["instances"].any() and float(trainer.losses(batch)["mask"].detach()) == 0
     trainer.step_number = 1000
     with torch.no_grad():
+        disparity = trainer.estimate(trainer.parts["disparity"].network, batch["image"])
         expected = depth_training.instance_loss(
-            trainer.estimate(trainer.parts["disparity"].network, batch["image"]),
-            batch["instances"], 0.5)
+            depth_training.in_pixels(disparity), batch["instances"], 0.5)
         found = trainer.losses(batch)["mask"]
     assert float(found) == pytest.approx(1e-4 * float(expected), rel=1e-3)
+
+
+@pytest.mark.parametrize("network", ["compact", "paper"])
+def test_mask_loss_smooths_objects_of_every_network(flags, network, monkeypatch):
+    if network == "paper":
+        shrunken_paper_network(monkeypatch)
+    alone = [word for name in ("ssi_data", "ssi_grad", "ssi_scale", "ord", "grad")
+             for word in ("--weight", f"{name}=0")]
+    trainer = trainer_for([*flags, "--mask-loss", "same", "--network", network, "--no-colours",
+                           "--lr-estimation", "1e-3", *alone])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    trained = trainer.parts["disparity"].network
+    last = [p for p in trained.parameters() if p.dim() == 4][-1]
+    last.data *= 30  # what a fresh network gives is too flat to cost anything
+
+    def roughness():
+        """Mean slope inside objects, as a share of the mean disparity."""
+        disparity = trainer.estimate(trained, batch["image"]).detach()
+        disparity = disparity / disparity.abs().mean(dim=(1, 2, 3), keepdim=True)
+        return float(depth_training.instance_loss(disparity, batch["instances"], 0.0))
+
+    before, weights = roughness(), [p.detach().clone() for p in trained.parameters()]
+    for trainer.step_number in range(1000, 1020):
+        terms = trainer.step(batch)
+        assert set(terms) == {"mask"}
+    moved = [not torch.equal(a, b) for a, b in zip(weights, trained.parameters(), strict=True)]
+    assert any(moved) and roughness() < 0.7 * before
+
+
+def test_pixels_are_the_same_whatever_unit_a_network_gives():
+    disparity = torch.rand(2, 1, 4, 6) + 0.1
+    scaled = depth_training.in_pixels(disparity)
+    assert torch.allclose(scaled.mean(dim=(1, 2, 3)), torch.tensor(depth_training.MEAN_PX))
+    assert torch.allclose(scaled, depth_training.in_pixels(300 * disparity), rtol=1e-5)
 
 
 def test_mask_loss_other_steps_twice(flags, tmp_path):

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 # How fast the reference's schedule hands over from order to gradients (docs/method.md, Training).
 BETA = 0.015
+MEAN_PX = 40.0  # about the mean disparity of a scene whose nearest point has BASELINE, 120 px
 LEAST_SHARE = 0.05  # of the mean disparity, added before logarithms are taken
 
 
@@ -154,6 +155,17 @@ def instance_loss(disparity, instances, slack):
     return total
 
 
+def in_pixels(disparity):
+    """Scale each disparity (B, 1, h, w) to a mean of MEAN_PX, whatever unit its network gives.
+
+    The slack of the mask loss is a slope in px. Without this nothing of a network whose disparity
+    has mean 1 is steeper. The gradient knows of the mean, so that flattening by shrinking
+    everything gains nothing.
+    """
+    mean = disparity.float().abs().mean(dim=(1, 2, 3), keepdim=True)
+    return disparity * (MEAN_PX / mean.clamp(min=1e-6))
+
+
 @losses.in_float32
 def log_loss(disparity, target, weight):
     """Mean |log disparity - log (target over its mean)| per photo, over the photos with weight.
@@ -244,7 +256,7 @@ def smooth_inside(step):
     if step.settings.mask_loss != "same":
         return {}
     faded = math.exp(-BETA * step.number)
-    return (1 - faded) * instance_loss(step.disparity, step.instances, 0.5)
+    return (1 - faded) * instance_loss(in_pixels(step.disparity), step.instances, 0.5)
 
 
 LOSSES = (
@@ -367,7 +379,8 @@ class EstimationTrainer(DepthTrainer):
         with self.accelerator.autocast():
             disparity = self.estimate(part.wrapped, batch["image"])
         weight = self.settings.weights["mask"]
-        terms = {"mask": weight * instance_loss(disparity, batch["instances"], 1.0)}
+        cost = instance_loss(in_pixels(disparity), batch["instances"], 1.0)
+        terms = {"mask": weight * cost}
         self.update(self.kind, terms, batch, clip=0.1)
         return terms
 
