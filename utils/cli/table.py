@@ -47,7 +47,7 @@ def rows_of_train() -> list[Row]:
 def _row(flag: Flag, like: str = "") -> Row:
     """Sort what a flag says of itself into the columns."""
     options, said, default = flag.options, flag.help, flag.default
-    value = "" if flag.switch else "|".join(options.get("choices") or ()) or options["metavar"]
+    value = "" if flag.switch else "|".join(flag.choices) or options["metavar"]
     if options.get("nargs") == "+":
         value += " ..."
     elif options.get("nargs") == "?":
