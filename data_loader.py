@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from utils.training.data_sets import disparity_of
 
+MOST_UNKNOWN = 100  # batches in a row that may hold no known pixel
 DRAWS = 16  # uniform random numbers that come with each sample, for the trainer's own decisions
 
 
@@ -76,6 +77,18 @@ def resize_known(values, known, size):
     return total / np.maximum(share, 1e-6) * (share > 0.5), (share > 0.5).astype(np.float32)
 
 
+def largest_objects(numbers, most=255):
+    """Instances as uint8: where there are more objects in a window, the largest ones of them."""
+    if numbers.dtype == np.uint8:
+        return numbers
+    found, places, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
+    sizes[found == 0] = 0
+    kept = np.argsort(-sizes, kind="stable")[: min(most, np.count_nonzero(sizes))]
+    numbered = np.zeros(len(found), np.uint8)
+    numbered[kept] = np.arange(1, len(kept) + 1)
+    return numbered[places.reshape(numbers.shape)]
+
+
 def make_view(view, box, crop, flip, confidence_min):
     """Cut, resize and perhaps mirror one view.
 
@@ -100,9 +113,9 @@ def make_view(view, box, crop, flip, confidence_min):
         known = known * (trust >= confidence_min)
     instances = np.zeros(crop, np.uint8)
     if "masks" in view:
-        instances = cv2.resize(
+        instances = largest_objects(cv2.resize(
             cut(view["masks"], box, photo_size), target, interpolation=cv2.INTER_NEAREST_EXACT
-        )
+        ))
     zoom = crop[1] / box[3]
     maps = {"disparity": disparity * zoom * known, "mask": known, "confidence": trust}
     maps = {key: value[None] for key, value in maps.items()} | {"instances": instances[None]}
@@ -401,6 +414,8 @@ class TrainingData:
         """Split the sets; nothing is read yet."""
         self.sets, self.batch_size, self.seed = sets, batch_size, seed
         self.workers, self.colours = workers, colours
+        self.unknown = 0  # batches in a row of which nothing is known
+        self.measured = all(opened.data_set["disparity"] != "none" for opened in sets)
         self.items, check_items = split(sets, val_share)
         check_sets = sets
         if held_out:
@@ -434,7 +449,19 @@ class TrainingData:
         ))
 
     def prepare(self, batch, device):
-        """Bring a raw training batch to the device and vary its colours."""
+        """Bring a raw training batch to the device and vary its colours.
+
+        Raises:
+            ValueError: a sample could not be read, or no pixel was known for a hundred batches.
+        """
+        if self.measured and "error" not in batch:
+            self.unknown = 0 if batch["mask"].any() else self.unknown + 1
+        if self.unknown > MOST_UNKNOWN:
+            names = ", ".join(repr(opened.data_set["name"]) for opened in self.sets)
+            raise ValueError(
+                f"data sets {names}: in {self.unknown} batches in a row not one pixel was known; "
+                f"the last was {batch['name'][0]}.\n"
+                "  Look at its depth and confidence, or lower the set's 'confidence_min'.")
         return prepare(batch, device, self.colours)
 
     def validation(self, device):

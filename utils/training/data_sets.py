@@ -1,15 +1,22 @@
 """RGB-D data sets said as dicts: checking them, finding their files, reading one photo or scene."""
 
 import csv
+import functools
 import hashlib
+import logging
 import os
 import re
 from pathlib import Path
 
 import numpy as np
 
-from utils.depth.map_files import read_depth
+from utils.depth.map_files import MAP_SUFFIXES, read_depth, read_numbers
+from utils.depth.map_kind import known_depth
+from utils.depth.maps import fit_shape
+from utils.files import data_files
 from utils.film.photos import read_image
+
+log = logging.getLogger(__name__)
 
 OPTIONAL = {
     "weight": 1.0,  # how often a photo of this set is drawn, relative to the other sets
@@ -26,13 +33,14 @@ OPTIONAL = {
     "part": None,  # "train" leaves out every sixth clip (of each stem, without clips), which
     # "held out" alone takes: the same ones in every run
     "focal_unit": "px",  # "px" of the stored photo, or "long side" (0.5 = half the longer side)
-    "confidence": "confidence",  # folder of 8-bit maps, 255 = trusted, if there is one
+    "confidence": "confidence",  # folder of maps, if there is one: 0..1, 0..2, 8 or 16 bits
     "confidence_min": 0.25,  # pixels trusted less than this are left out
     "masks": "masks",  # folder of instance maps for --mask-loss: 0 = background, 1.. = objects
     "generate": None,  # number of synthetic scenes to make at `path` if nothing is there yet
 }
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
-DEPTH_SUFFIXES = (".png", ".h5", ".hdf5", ".exr", ".mat", ".npy", ".npz", ".pfm", ".tif", ".tiff")
+SAMPLED = 8  # confidence maps that are looked at for the largest number that the set uses
+LOOKED_AT = 100  # items of a set that may know nothing before it is refused
 FAR_SHARE = 0.05  # a relative disparity of 0 is lifted to this share of the nearest one
 
 
@@ -93,7 +101,8 @@ def open_data_set(data_set, masks=False):
     Returns:
         SceneShards, PhotoFolders or LabelledFile; all have len(), `label(item)`, `views(item)`.
     Raises:
-        ValueError: the dict is wrong (`check_data_set`) or nothing usable lies at its path.
+        ValueError: the dict is wrong (`check_data_set`), nothing usable lies at its path, or
+            nothing is known in what does.
     """
     data_set = check_data_set(data_set)
     path = Path(data_set["path"])
@@ -102,9 +111,41 @@ def open_data_set(data_set, masks=False):
             f"data set {data_set['name']!r}: {path} does not exist.\n"
             "  Correct its 'path'; a relative one counts from where train.py was started."
         )
-    if path.is_file():
-        return LabelledFile(data_set)
-    return SceneShards(data_set) if any(path.glob("*.h5")) else PhotoFolders(data_set, masks)
+    if path.is_dir() and data_files(path, {".h5"}):
+        return SceneShards(data_set)  # which are ours, and whole
+    opened = LabelledFile(data_set) if path.is_file() else PhotoFolders(data_set, masks)
+    if data_set["disparity"] != "none":
+        check_known(opened)
+    return opened
+
+
+def check_known(opened):
+    """Raise ValueError if of the first hundred photos of a data set not one pixel is known.
+
+    A file that cannot be read ends the search: it is named when it is drawn.
+    """
+    count = min(len(opened), LOOKED_AT)
+    for item in range(count):
+        try:
+            views = opened.views(item)
+        except ValueError:
+            return
+        if any(known_pixels(view, opened.data_set["confidence_min"]).any() for view in views):
+            return
+    raise ValueError(
+        f"data set {opened.data_set['name']!r}: nothing is known in its first {count} photos: "
+        f"every depth is missing, or trusted less than {opened.data_set['confidence_min']:g}.\n"
+        "  Correct its 'depth_folder', 'confidence' or 'confidence_min'."
+    )
+
+
+def known_pixels(view, confidence_min):
+    """Which pixels of a view train, (h, w) bool; where confidence is smaller, as large as it."""
+    known = disparity_of(view)[1] > 0
+    if "confidence" not in view or not known.any():
+        return known
+    trusted = view["confidence"] >= 255 * confidence_min
+    return known & trusted if known.shape == trusted.shape else trusted
 
 
 def chosen_clips(data_set, stems):
@@ -162,6 +203,8 @@ def is_held_out(clip):
 class PhotoFolders:
     """Photos in `images/` and maps of the same stem in `depth/` (or `disparity/`)."""
 
+    told_of_turning = False
+
     def __init__(self, data_set, masks=False):
         """Pair the files; ValueError if there is no pair."""
         self.data_set = data_set
@@ -175,7 +218,7 @@ class PhotoFolders:
         if masks:
             folders["masks"] = data_set["masks"] if self._has("masks") else self._detected_masks()
         found = {
-            key: self._files(folder, IMAGE_SUFFIXES if key == "image" else DEPTH_SUFFIXES)
+            key: self._files(folder, IMAGE_SUFFIXES if key == "image" else MAP_SUFFIXES)
             for key, folder in folders.items()
         }
         stems = sorted(set.intersection(*(set(files) for files in found.values())))
@@ -212,7 +255,7 @@ class PhotoFolders:
     def _files(self, folder, suffixes):
         """Map of stem (with subfolders) to path."""
         root = self.root / folder
-        files = (p for p in sorted(root.rglob("*")) if p.suffix.lower() in suffixes)
+        files = data_files(root, suffixes, recursive=True) if root.is_dir() else []
         return {str(p.relative_to(root).with_suffix("")): p for p in files}
 
     def __len__(self):
@@ -229,15 +272,17 @@ class PhotoFolders:
 
     def _read(self, files):
         data_set = self.data_set
-        image = self._open(files["image"], lambda path: read_image(path).pixels)
+        photo = self._open(files["image"], read_image)
+        image = photo.pixels
         view = {"image": image, "stored": np.zeros(image.shape[:2], np.uint16)}
         if "geometry" in files:
             geometry = self._open(files["geometry"], self._read_map)
+            geometry = self._turn(files["geometry"], geometry, photo)
             view["stored"] = compact(geometry)
             self._check_size(files["geometry"], geometry, image, exact=not data_set["disparity"])
-        for key in ("confidence", "masks"):
+        for key, read in (("confidence", self._read_confidence), ("masks", read_instances)):
             if key in files:
-                view[key] = self._open(files[key], read_depth).astype(np.uint8)
+                view[key] = self._turn(files[key], self._open(files[key], read), photo)
                 self._check_size(files[key], view[key], image, exact=False)
         scale = max(image.shape[:2]) if data_set["focal_unit"] == "long side" else 1.0
         view["focal_px"] = data_set["param"]["focal"] * scale
@@ -249,7 +294,45 @@ class PhotoFolders:
 
     def _read_map(self, path):
         key = self.data_set["depth_key"]
-        return read_depth(path, key) if key else read_depth(path)
+        values = read_depth(path, key) if key else read_depth(path)
+        if self.data_set["disparity"]:
+            return values
+        known = known_depth(values)  # zero means unknown as well, and is whole
+        return values if known is values else np.nan_to_num(known, nan=0)
+
+    def _read_confidence(self, path):
+        """Trust in 0..255, whatever stands for certainty in this set."""
+        values = read_numbers(path)
+        certain = 1.0 if values.dtype.kind == "f" else self._certain
+        values = np.nan_to_num(values.astype(np.float32))
+        if not (values.min() >= 0 and values.max() <= certain):
+            raise ValueError(
+                f"trust from {values.min():g} to {values.max():g}, not 0 to {certain:g}. Store "
+                "0 to 1 as floating point, or whole numbers over 8 or 16 bits.")
+        return np.rint(values * (255 / certain)).astype(np.uint8)
+
+    @functools.cached_property
+    def _certain(self):
+        """The whole number that stands for certainty: of a set, since one map may lack it."""
+        paths = [files["confidence"] for clip in self.items for files in clip]
+        some = [read_numbers(path) for path in paths[:: max(1, len(paths) // SAMPLED)]]
+        most = max(int(np.nanmax(values)) for values in some)
+        if most <= 1:
+            return 1
+        if most <= 2:  # low, medium, high
+            return 2
+        return 65535 if most > 255 or some[0].dtype == np.uint16 else 255
+
+    def _turn(self, path, values, photo):
+        """Turn a map that lies as the photo is stored."""
+        lying = values.shape == photo.pixels.shape[1::-1] != photo.pixels.shape[:2]
+        if not lying or photo.orientation <= 4:
+            return values
+        turned, note = fit_shape(values, photo.pixels.shape[:2], photo.orientation)
+        if not self.told_of_turning:
+            log.info("%s: %s, and so are others", path, note)
+            self.told_of_turning = True
+        return turned
 
     def _open(self, path, reader):
         try:
@@ -356,10 +439,30 @@ class LabelledFile:
             "unit": self.data_set["depth_unit"],
         }
         if "instances" in file:
-            view["masks"] = np.ascontiguousarray(file["instances"][item].T.astype(np.uint8))
+            view["masks"] = number_objects(np.ascontiguousarray(file["instances"][item].T))
         scale = max(view["image"].shape[:2]) if self.data_set["focal_unit"] != "px" else 1.0
         param = self.data_set["param"]
         return [view | {"focal_px": param["focal"] * scale, "baseline": param["baseline"]}]
+
+
+def read_instances(path):
+    """Read an instance map, whose numbers may be of any size: (h, w), see `number_objects`."""
+    return number_objects(read_numbers(path))
+
+
+def number_objects(numbers):
+    """The same objects, numbered anew from 1 where their numbers need more than 8 bits.
+
+    Args:
+        numbers: (h, w) of whole numbers, 0 and below = background.
+    Returns:
+        (h, w) uint8, or uint16 where there are more than 255 objects.
+    """
+    if numbers.dtype in (np.uint8, bool):
+        return numbers.astype(np.uint8)
+    found, places = np.unique(np.nan_to_num(numbers).clip(0), return_inverse=True)
+    places = places.reshape(numbers.shape) + (0 if found[0] == 0 else 1)
+    return places.astype(np.uint8 if places.max() <= 255 else np.uint16)
 
 
 def compact(stored):
