@@ -30,8 +30,11 @@ def _project(points, height, width, focal_px, baseline, corner, frac_x, frac_y, 
         z = points[2, i]
         if not (z >= NEAR_PLANE and z < np.inf):
             continue
+        # The ratio in single precision, the centre added in double, rounded once: a point made from
+        # a pixel falls onto that pixel's centre again (docs/method.md, Rendering).
         x = np.float32(points[0, i] * focal / z + center_x)
         y = np.float32(points[1, i] * focal / z + center_y)
+        # One pixel outside still gives weight to the border; the padding takes the rest.
         if x >= -1 and x < width and y >= -1 and y < height:
             left, top = np.floor(x), np.floor(y)
             corner[i] = (int(top) + 1) * (width + 2) + int(left) + 1
@@ -61,6 +64,7 @@ def _largest_disparity(corner, frac_x, frac_y, disparity, zbuffer):
         if corner[i] != DROPPED:
             pixel = _nearest(corner[i], frac_x[i], frac_y[i], stride)
             flat[pixel] = max(flat[pixel], disparity[i])
+# What lies outside the frame must close no crack inside.
     clear_padding(zbuffer, NOWHERE)
 
 
@@ -86,6 +90,8 @@ def degrid(zbuffer, closed, tolerance):
                 (below[x + 1], above[x - 1]),
                 (above[x + 1], below[x - 1]),
             ):
+                # One nearer neighbour is a silhouette, two opposite ones are a surface with a
+                # crack in it (docs/method.md, Rendering).
                 both = first >= limit and second >= limit
                 total += first + second if both else np.float32(0)
                 count += np.float32(2) if both else np.float32(0)
@@ -110,6 +116,7 @@ def _weigh(corner, frac_x, frac_y, disparity, closed, tolerance, weights, covera
         weights[i, 3] = right * down
         for k in range(4):
             pixel = start + (k & 1) + (k >> 1) * stride
+            # Not the nearest point alone: all points of the nearest surface are blended.
             if disparity[i] < flat[pixel] - tolerance:
                 weights[i, k] = np.float32(0)
             coverage[pixel] += weights[i, k]
@@ -147,6 +154,7 @@ def _splat(features, corner, weights, coverage, view):
             total = coverage[pixel]
             covered = total >= COVERAGE_THRESHOLD
             for c in range(channels):
+                # Next to no weight is rounding at a splat's rim, and would be divided by itself.
                 view[c, y, x] = sums[pixel, c] / total if covered else np.float32(0)
 
 
@@ -193,6 +201,8 @@ def _visible_points(points, height, width, focal_px, baseline, mask):
     winner = np.full(stride * (height + 2), -1, np.int32)
     for i in range(count):
         if corner[i] != DROPPED:
+            # Single precision rounds this to steps of 1/16, as the reference's training masks were
+            # (docs/method.md, Quirks we keep).
             key = np.float32(1e6 - focal_px * baseline / (points[2, i] + GUARD))
             pixel = _nearest(corner[i], frac_x[i], frac_y[i], stride)
             if key < best[pixel]:  # strictly: equal keys stay with the earlier point

@@ -64,6 +64,8 @@ def ray_tables(height, width):
         sectors (16, 2) int64: the sector behind and the one ahead.
     """
     count = int(np.hypot(height, width)) + 3
+    # Summed step by step in single precision, and halves rounded away from zero: that decides
+    # which pixels a ray meets, so every twin does the same (docs/method.md, Filling).
     walked = np.cumsum(np.broadcast_to(UNITS[:, None], (16, count, 2)), axis=1, dtype=np.float32)
     steps = np.zeros((16, count + 1, 2), np.int32)
     steps[:, 1:] = np.sign(walked) * np.floor(np.abs(walked) + np.float32(0.5))
@@ -105,6 +107,7 @@ def _list_holes(state):
 def _further(bounds, first, second, sector):
     """A sector's bound is one more than the smaller of those that its two parts have."""
     near = min(bounds[first, sector], bounds[second, sector])
+# FAR stands for any distance from there on; a hole that large is walked without bounds.
     return near + (near < FAR)
 
 
@@ -197,6 +200,7 @@ def _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends
     for i in range(holes.shape[0]):
         p = holes[i]
         behind, before = bounds[p, sectors[0]], bounds[p, sectors[1]]
+        # Even if both ends were the first pixels possible, the line would be longer than the best.
         if lengths[behind] + lengths[before] > shortest[i]:
             continue
         # Nothing is known before these steps; if they leave the frame, the line has no end.
@@ -217,6 +221,7 @@ def _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends
             continue
         across, along = np.int64(x[back] + x[ahead]), np.int64(y[back] + y[ahead])
         squared = across * across + along * along
+# Strictly, so that of equal lines the earlier direction stays (docs/method.md, Filling).
         if squared < best[i]:
             best[i], shortest[i] = squared, np.float32(np.sqrt(np.float64(squared)))
             ends[i, 0], ends[i, 1] = p - offsets[back], p + offsets[ahead]
@@ -302,6 +307,7 @@ def choose_sources(state, holes, ends, nearness, sources):
         if ends[i, 0] >= 0:
             back = _nearness_at(nearness, ends[i, 0], stride)
             ahead = _nearness_at(nearness, ends[i, 1], stride)
+            # What was uncovered belongs to what is behind.
             sources[i] = ends[i, 1] if ahead < back else ends[i, 0]
             continue
         if rows.size == 0:

@@ -64,6 +64,7 @@ def _measure(depths, spacings, camera, keys, spreads):
     for j in range(depths.shape[0]):
         z = depths[j] + shift_z
         key = scale / z
+        # `&`, not `and`: a branch would keep the loop from being vectorised; NaN fails both tests.
         keys[j] = key if (z >= NEAR_PLANE) & (z < INFINITY) else NOWHERE
     per_key = focal / scale
     for j in range(spacings.shape[0]):
@@ -80,6 +81,7 @@ def _place(coordinates, shift, per_key, length, reach, keys, spreads, positions)
         position = (coordinates[j] + shift) * (keys[j] * per_key) + center
         margin = spreads[j] - ONE + reach
         seen = (position > -margin) & (position < end + margin)  # false if not a number
+        # A dropped point stays in the block, at some pixel that exists: its key loses everywhere.
         positions[j] = position if seen else ONE
         key = keys[j]
         keys[j] = key if seen else NOWHERE
@@ -107,6 +109,8 @@ def _span(position, reach, length):
 @jit
 def _write_wide(zbuffer, x, y, key, spread):
     """Write the disparity of a wide footprint over all pixels within half its spacing."""
+    # Half the way to the neighbours, who cover the other half: no crack and no halo
+    # (docs/method.md, Rendering).
     reach = HALF * spread + OVERLAP
     first_x, last_x = _span(x, reach, zbuffer.shape[1] - 2)
     first_y, last_y = _span(y, reach, zbuffer.shape[0] - 2)
@@ -164,6 +168,7 @@ def _weigh(xs, ys, stride, count, pixels, weights):
 def _add(sums, pixel, weight, red_green, blue_one):
     """Add a weighted colour to a pixel, unless the sums there are full."""
     word = pixel + pixel
+    # A full half-word would spill into its neighbour: better that further points are lost.
     if sums[word + WORD] < FULL:
         sums[word] += red_green * weight
         sums[word + WORD] += blue_one * weight
@@ -175,6 +180,7 @@ def _add_wide(closed, sums, x, y, limit, spread, red_green, blue_one):
     stride = closed.shape[1]
     first_x, last_x = _span(x, spread, stride - 2)
     first_y, last_y = _span(y, spread, closed.shape[0] - 2)
+    # The tents of points that lie `spread` px apart add up to one, as in bilinear enlargement.
     slope = ONE / spread
     for row in range(first_y, last_y):
         across = max(ONE - abs(np.float32(row) - y) * slope, ZERO) * WEIGHT_ONE

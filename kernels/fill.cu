@@ -12,6 +12,7 @@ __device__ inline int walk(const unsigned char* known, int height, int width, in
     for (int k = 1; k <= limit; ++k) {
         px += dx;
         py += dy;
+        // Halves away from zero: rint() would round them to even and meet other pixels.
         int cx = x + (int)copysignf(floorf(fabsf(px) + 0.5f), px);
         int cy = y + (int)copysignf(floorf(fabsf(py) + 0.5f), py);
         if (cx < 0 || cx >= width || cy < 0 || cy >= height) return 0;
@@ -72,6 +73,7 @@ extern "C" __global__ void find_lines(const unsigned char* known, const float* n
     }
     float behind = nearness_at(nearness, found[0], found[1], width);
     float before = nearness_at(nearness, found[2], found[3], width);
+    // What was uncovered belongs to what is behind (docs/method.md, Filling).
     sources[t] = before < behind ? found[3] * width + found[2] : found[1] * width + found[0];
 }
 

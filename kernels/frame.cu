@@ -65,6 +65,7 @@ extern "C" __global__ void frame_zbuffer(
         return;
     }
     int first_x, last_x, first_y, last_y;
+    // Half the way to the neighbours, who cover the other half (docs/method.md, Rendering).
     span(p.x, 0.5f * p.spread + OVERLAP, width, &first_x, &last_x);
     span(p.y, 0.5f * p.spread + OVERLAP, height, &first_y, &last_y);
     for (int y = first_y; y < last_y; ++y)
@@ -75,6 +76,7 @@ extern "C" __global__ void frame_zbuffer(
 // gives the same. (The test races, but 255 points' worth on one pixel is far from any real scene.)
 __device__ inline void add(word* sums, long long pixel, word weight, word red_green,
                            word blue_one) {
+    // A full half-word would spill into its neighbour: better that further points are lost.
     if (sums[2 * pixel + 1] >= FULL) return;
     atomicAdd(sums + 2 * pixel, red_green * weight);
     atomicAdd(sums + 2 * pixel + 1, blue_one * weight);
@@ -111,6 +113,7 @@ extern "C" __global__ void frame_splat(
     int first_x, last_x, first_y, last_y;
     span(p.x, p.spread, width, &first_x, &last_x);
     span(p.y, p.spread, height, &first_y, &last_y);
+    // The tents of points that lie `spread` px apart add up to one, as in bilinear enlargement.
     float slope = 1.0f / p.spread;
     for (int y = first_y; y < last_y; ++y) {
         float across = fmaxf(1.0f - fabsf((float)y - p.y) * slope, 0.0f) * WEIGHT_ONE;

@@ -19,6 +19,8 @@ __device__ inline Projected project(const float* points, long long count, int b,
     const float* point = points + (long long)b * 3 * count + i;
     float z = point[2 * count], focal = (float)focal_px[b];
     if (!(z >= NEAR_PLANE && z < INFINITE)) return p;
+    // The ratio in single precision, the centre added in double, rounded once: a point made from a
+    // pixel falls onto that pixel's centre again (docs/method.md, Rendering).
     float x = (float)((double)(point[0] * focal / z) + (0.5 * width - 0.5));
     float y = (float)((double)(point[count] * focal / z) + (0.5 * height - 0.5));
     if (!(x >= -1 && x < width && y >= -1 && y < height)) return p;
@@ -29,6 +31,7 @@ __device__ inline Projected project(const float* points, long long count, int b,
     p.right = x - left;
     p.down = y - top;
     p.disparity = (float)disparity;
+    // Rounded to steps of 1/16, as the reference's training masks were.
     p.key = (float)(1e6 - disparity);
     return p;
 }
@@ -57,6 +60,7 @@ __device__ inline void weigh(const Projected& p, const float* closed, float tole
     weights[3] = p.right * p.down;
     for (int k = 0; k < 4; ++k) {
         pixels[k] = p.corner + (k & 1) + (k >> 1) * (width + 2);
+        // Not the nearest point alone: all points of the nearest surface are blended.
         bool hidden = p.disparity < closed[pixels[k]] - tolerance;
         if (hidden || in_padding(pixels[k], height, width)) weights[k] = 0;
     }
@@ -91,6 +95,7 @@ extern "C" __global__ void degrid(const float* zbuffer, int batch, int height, i
     float here = zbuffer[pixel], limit = here + tolerance, total = 0, count = 0;
     for (int k = 0; k < 4; ++k) {
         float first = zbuffer[pixel + offsets[k]], second = zbuffer[pixel - offsets[k]];
+        // One nearer neighbour is a silhouette, two opposite ones are a surface with a crack in it.
         if (first >= limit && second >= limit) {
             total += first + second;
             count += 2;

@@ -95,7 +95,7 @@ def draw_flags(dice, size):
     flags += ["--max-size", dice.pick([0, 16, 33, 50, 64, 4096])] if dice(0.4) else []
     flags += ["--focal", dice.pick([0.01, 5, 40, 300, 1e5])] if dice(0.2) else []
     flags += ["--quality", dice.pick([2, 3, 20, 40, 63])] if dice(0.15) else []
-    flags += ["--codec", dice.pick(CODECS)] if dice(0.3) else []
+    flags += ["--codec", dice.pick(list(CODECS))] if dice(0.3) else []
     flags += ["--max-holes", dice.pick([0.01, 1, 10, 50])] if dice(0.15) else []
     flags += ["--stereo", dice.pick(["sbs", "anaglyph"])] if dice(0.15) else []
     flags += ["--depth-kind", dice.pick(["depth", "disparity"])] if dice(0.2) else []

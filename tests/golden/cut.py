@@ -19,6 +19,8 @@ import numpy as np
 HERE = Path(__file__).parent
 LIMIT = 6_000_000  # bytes of all files together
 
+# The recording points to a text of its own; here all is said in one place.
+WHERE_SAID = (r"see SPEC(\.md section 2)?", "see docs/method.md")
 COPIED = ("camera_paths.json", "cli_windows.json", "manifest.json", "sampling.json")
 
 EVERYTHING, FIRST = (...,), (slice(0, 1),)
@@ -100,7 +102,7 @@ def main():
     for name, kept in KEPT.items():
         cut(folder / name, HERE / name, kept)
     for name in COPIED:
-        (HERE / name).write_bytes((folder / name).read_bytes())
+        (HERE / name).write_text(re.sub(*WHERE_SAID, (folder / name).read_text()))
     sizes = {path.name: path.stat().st_size for path in HERE.iterdir() if path.suffix != ".py"}
     for name, size in sorted(sizes.items()):
         print(f"{size / 1e6:8.3f} MB  {name}")

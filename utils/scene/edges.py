@@ -38,10 +38,13 @@ def surface_mask(disparity, image=None, jump=EDGE_JUMP):
         (1, 1, H, W) bool.
     """
     limit = jump * float(disparity.amax())
+    # Only the far side goes: a ramp lies behind the object, and dropping the near side too, as the
+    # reference does, would eat thin things away (docs/method.md, Geometry).
     kept = _in_front(disparity, 1) - disparity < limit
     reach = round(max(disparity.shape[2:]) * EDGE_REACH)
     if image is None or reach < 2:
         return kept
+    # Colours of a surface are measured only where no lens can have mixed them.
     clean = _in_front(disparity, reach) - disparity < limit
     pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
     mixed = np.zeros(pixels.shape[:2], bool)
@@ -85,10 +88,12 @@ def _find_mixed(disparity, pixels, clean, candidates, radius, limit, mixed):
             continue
         surface = far / far_count
         difference = near / near_count - surface
+        # `along` over `between` is the object's share in the colour (docs/method.md, Geometry).
         between = _along(surface + difference, surface, difference)
         along = _along(pixels[y, x], surface, difference)
         if between <= MIN_CONTRAST or along <= FAINT_SHARE * between:
             continue
+        # A strong trace is seen on any background; a faint one only where the background is calm.
         if along > MIXED_SHARE * between:
             mixed[y, x] = True
             continue

@@ -126,6 +126,7 @@ def _fill(values, mask, holes, directions, span, filled):
                 if steps == 0:
                     continue
                 disparity = values[int(round(y + dy * steps)), int(round(x + dx * steps)), 3]
+                # The farther of the two ends: a hole opens behind the object, not on it.
                 if end_steps[line] == 0 or disparity < end_disparity[line]:
                     end_disparity[line], end_steps[line] = disparity, steps
             if end_steps[line] != 0:
@@ -136,6 +137,8 @@ def _fill(values, mask, holes, directions, span, filled):
         best = -1
         for line in range(count):
             if end_steps[line] != 0:
+                # The shortest line alone would often end on the object that the hole nearly
+                # surrounds (docs/method.md, Filling).
                 cost[line] *= 1 + FAR_PREFERENCE * (end_disparity[line] - farthest) / span
                 if best < 0 or cost[line] < cost[best]:
                     best = line
@@ -155,6 +158,7 @@ def _fill(values, mask, holes, directions, span, filled):
             if end_steps[line] != 0 and alike:
                 dy, dx = directions[line]
                 steps = end_steps[line]
+                # So steep that a line twice as dear hardly counts: a mean over all would be a blur.
                 weight = (cost[best] / cost[line]) ** 4
                 filled[2, y, x] += (
                     weight * values[int(round(y + dy * steps)), int(round(x + dx * steps))])
