@@ -6,10 +6,16 @@ principal point is ((W - 1) / 2, (H - 1) / 2). Disparity = focal_px * baseline /
 of other devices (Apple MPS) travel to the CPU and back.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "disocclusion_mask",
@@ -20,7 +26,9 @@ __all__ = [
 ]
 
 
-def render_pointcloud(points, features, size, focal_px, baseline, depth_tolerance=1.0):
+def render_pointcloud(points: torch.Tensor, features: torch.Tensor, size: tuple[int, int],
+                      focal_px: float | torch.Tensor, baseline: float | torch.Tensor,
+                      depth_tolerance: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Splat point clouds into one view each, keeping only the nearest surface.
 
     Three passes: keep per pixel the largest disparity (z-buffer); pull a pixel that lies behind
@@ -58,7 +66,7 @@ def render_pointcloud(points, features, size, focal_px, baseline, depth_toleranc
     return _Splat.apply(points, features, *camera, _positive("depth_tolerance", depth_tolerance))
 
 
-def fill_disocclusion(view, depth):
+def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
     """Fill the last holes of a frame: from the farther end of the shortest line that has two ends.
 
     For every frame of a film, after rendering; values only, nothing becomes part of the scene. The
@@ -85,7 +93,8 @@ def fill_disocclusion(view, depth):
     return _run("fill_disocclusion", view, depth)
 
 
-def disocclusion_mask(points, size, focal_px, baseline):
+def disocclusion_mask(points: torch.Tensor, size: tuple[int, int], focal_px: float | torch.Tensor,
+                      baseline: float | torch.Tensor) -> torch.Tensor:
     """Mark which points of a view's own cloud stay visible from a moved camera.
 
     Per target pixel the nearest point wins; points that tie to 1/16 px of disparity (the key that
@@ -111,7 +120,9 @@ def disocclusion_mask(points, size, focal_px, baseline):
     return _run("disocclusion_mask", points, size=size, focal_px=focals, baseline=baselines)
 
 
-def zbuffer(points, size, focal_px, baseline, depth_tolerance=1.0, degridded=True):
+def zbuffer(points: torch.Tensor, size: tuple[int, int], focal_px: float | torch.Tensor,
+            baseline: float | torch.Tensor, depth_tolerance: float = 1.0,
+            degridded: bool = True) -> torch.Tensor:
     """Nearest disparity per pixel, as `render_pointcloud` uses it for its depth test.
 
     Args: as in `render_pointcloud`; degridded=False leaves out the closing of cracks.
@@ -127,9 +138,9 @@ def zbuffer(points, size, focal_px, baseline, depth_tolerance=1.0, degridded=Tru
     return _run("zbuffer", points, size=size, focal_px=focals, baseline=baselines, **options)
 
 
-def render_frame(
-    points, colors, shift, size, focal_px, disparity_scale, spacing=None, fill=True
-):
+def render_frame(points: Any, colors: Any, shift: Any, size: tuple[int, int], focal_px: float,
+                 disparity_scale: float, spacing: Any = None,
+                 fill: bool = True) -> tuple[Any, Any]:
     """Render one 8-bit frame of a film: move, project, splat, normalise and fill in one go.
 
     The method is that of `render_pointcloud` followed by `fill_disocclusion`. On the CPU one call

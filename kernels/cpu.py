@@ -6,6 +6,10 @@ and threads share out samples and channel groups only, so the same input gives t
 any number of threads.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -13,6 +17,10 @@ from .constants import COVERAGE_THRESHOLD, GUARD, NEAR_PLANE
 from .cpu_fill import fill_disocclusion as fill_disocclusion
 from .jit import jit
 from .threads import run_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 CHANNEL_GROUP = 16  # channels accumulated together: 16 floats fill a cache line
 BLOCK = 256  # points transposed together, small enough for the first-level cache
@@ -50,7 +58,7 @@ def _nearest(corner, frac_x, frac_y, stride):
 
 
 @jit
-def clear_padding(frame, value):
+def clear_padding(frame: np.ndarray, value: float) -> None:
     """Set the outermost pixels of a padded frame (rows, columns)."""
     frame[0], frame[-1] = value, value
     frame[:, 0], frame[:, -1] = value, value
@@ -69,7 +77,7 @@ def _largest_disparity(corner, frac_x, frac_y, disparity, zbuffer):
 
 
 @jit
-def degrid(zbuffer, closed, tolerance):
+def degrid(zbuffer: np.ndarray, closed: np.ndarray, tolerance: float) -> None:
     """Close one-pixel cracks: pull a pixel up to the mean of opposite neighbours in front of it.
 
     Reads one padded z-buffer and writes another, so the order of the pixels does not matter.
@@ -246,7 +254,9 @@ def _groups(channels):
     return [slice(c, min(c + CHANNEL_GROUP, channels)) for c in range(0, channels, CHANNEL_GROUP)]
 
 
-def splat(points, features, size, focal_px, baseline, tolerance):
+def splat(points: torch.Tensor, features: torch.Tensor, size: tuple[int, int],
+          focal_px: Sequence[float], baseline: Sequence[float],
+          tolerance: float) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 
     Returns:
@@ -266,7 +276,7 @@ def splat(points, features, size, focal_px, baseline, tolerance):
     return torch.from_numpy(view), torch.from_numpy(coverage), footprints
 
 
-def gather(grad_view, footprints):
+def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     """Backward pass of `kernels.render_pointcloud`: (B, C, H, W) -> (B, C, N)."""
     grad_view = grad_view.contiguous().numpy()
     batch, channels = grad_view.shape[:2]
@@ -276,7 +286,8 @@ def gather(grad_view, footprints):
     return torch.from_numpy(grad)
 
 
-def zbuffer(points, size, focal_px, baseline, tolerance, degridded):
+def zbuffer(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[float],
+            baseline: Sequence[float], tolerance: float, degridded: bool) -> torch.Tensor:
     """See `kernels.zbuffer`; focal_px and baseline are lists of B floats."""
     result = np.empty((len(points), 1, *size), np.float32)
     for b, cloud in enumerate(points.numpy()):
@@ -285,7 +296,8 @@ def zbuffer(points, size, focal_px, baseline, tolerance, degridded):
     return torch.from_numpy(result)
 
 
-def disocclusion_mask(points, size, focal_px, baseline):
+def disocclusion_mask(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[float],
+                      baseline: Sequence[float]) -> torch.Tensor:
     """See `kernels.disocclusion_mask`; focal_px and baseline are lists of B floats."""
     mask = np.zeros((len(points), size[0] * size[1]), np.float32)
     run_all(_visible_points, [(cloud, *size, focal_px[b], baseline[b], mask[b])

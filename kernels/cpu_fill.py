@@ -14,12 +14,18 @@ ends wins. Two things spare most of the steps, and the result is that of walking
 Frames are padded by one pixel as in `cpu.py`.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .jit import jit
 from .threads import run_all
+
+if TYPE_CHECKING:
+    import torch
 
 # Directions in the order that decides ties; each is walked forwards and backwards.
 DIRECTIONS = np.array(
@@ -54,7 +60,7 @@ def _sector_of(direction):
 
 
 @lru_cache(maxsize=8)
-def ray_tables(height, width):
+def ray_tables(height: int, width: int) -> tuple[np.ndarray, ...]:
     """Where each ray is after k unit steps, and how soon it can meet something.
 
     Returns:
@@ -81,7 +87,7 @@ def ray_tables(height, width):
     return steps, firsts, lengths, np.array(sectors, np.int64)
 
 
-def empty_bounds(height, width):
+def empty_bounds(height: int, width: int) -> np.ndarray:
     """The map (P, 16) that `find_sources` works in: 0 for known pixels, NEVER for the padding."""
     bounds = np.zeros((height + 2, width + 2, 16), np.uint8)
     bounds[[0, -1]] = bounds[:, [0, -1]] = NEVER
@@ -126,7 +132,7 @@ def _reverse_rows(holes, stride):
 
 
 @jit
-def measure_holes(state, holes, bounds):
+def measure_holes(state: np.ndarray, holes: np.ndarray, bounds: np.ndarray) -> None:
     """Measure the bounds of every hole, and from them its distance to anything that is none.
 
     Each pass visits the holes in an order in which the parts of its sectors are done before.
@@ -228,7 +234,9 @@ def _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends
 
 
 @jit
-def find_ends(state, holes, bounds, steps, firsts, lengths, sectors, ends):
+def find_ends(state: np.ndarray, holes: np.ndarray, bounds: np.ndarray, steps: np.ndarray,
+              firsts: np.ndarray, lengths: np.ndarray, sectors: np.ndarray,
+              ends: np.ndarray) -> None:
     """Find both ends of the shortest line through each hole pixel that has two known ends.
 
     Direction by direction, because neighbouring holes then take nearly the same branches.
@@ -294,7 +302,8 @@ def _nearness_at(nearness, pixel, stride):
 
 
 @jit
-def choose_sources(state, holes, ends, nearness, sources):
+def choose_sources(state: np.ndarray, holes: np.ndarray, ends: np.ndarray, nearness: np.ndarray,
+                   sources: np.ndarray) -> None:
     """Pick per hole the farther end (backwards on a tie), else the nearest known pixel.
 
     Args:
@@ -316,7 +325,8 @@ def choose_sources(state, holes, ends, nearness, sources):
         sources[i] = _nearest_known(rows, holes[i])
 
 
-def find_sources(state, nearness, bounds):
+def find_sources(state: np.ndarray, nearness: np.ndarray,
+                 bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Holes of a padded state map (H + 2, W + 2) and the pixel that each takes its value from.
 
     Args:
@@ -347,7 +357,7 @@ def _fill_one(view, depth):
     view[:, to_y - 1, to_x - 1] = view[:, from_y - 1, from_x - 1]
 
 
-def fill_disocclusion(view, depth):
+def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
     """See `kernels.fill_disocclusion`."""
     filled = view.clone()
     run_all(_fill_one, list(zip(filled.numpy(), depth[:, 0].numpy(), strict=True)))

@@ -9,7 +9,10 @@ order of the points at all. Frames are padded by one pixel as in `cpu.py`.
 One thread renders a frame without the GIL; films render several frames in a thread pool.
 """
 
+from __future__ import annotations
+
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +29,9 @@ from .constants import (
 from .cpu import NOWHERE, degrid
 from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
 from .jit import jit
+
+if TYPE_CHECKING:
+    from typing import Any
 
 BLOCK = 1024  # points projected together
 ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
@@ -274,7 +280,9 @@ def _fill(frame, holes, scratch):
     _copy_colors(frame, scratch.state.shape[1], to, origin)
 
 
-def render_frame(points, colors, shift, size, focal_px, disparity_scale, spacing, fill):
+def render_frame(points: np.ndarray, colors: np.ndarray, shift: Any, size: tuple[int, int],
+                 focal_px: float, disparity_scale: float, spacing: Any,
+                 fill: bool) -> tuple[np.ndarray, np.ndarray]:
     """See `kernels.render_frame`; spacing may be None."""
     scratch = _scratch(size)
     spacing = np.empty(0, np.float32) if spacing is None else spacing

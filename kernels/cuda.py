@@ -4,14 +4,21 @@ NVRTC compiles each file once, at first use, into CuPy's cache; neither the CUDA
 compiler is needed. Work goes to torch's current stream, in torch's memory. Twin: `cpu.py`.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from .constants import DEFINITIONS
 from .cpu_fill import UNITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 FOLDER = Path(__file__).parent
 # Without fused multiply-adds the device decides like the CPU twin.
@@ -40,7 +47,7 @@ def _argument(value):
     return np.uint64(0) if value is None else value
 
 
-def launch(source, name, count, *arguments):
+def launch(source: str, name: str, count: int, *arguments: Any) -> None:
     """Run kernel `name` of `source` with one thread for each of `count` items.
 
     Arguments are tensors on one device, None (a null pointer), or NumPy scalars of the exact type.
@@ -93,7 +100,9 @@ def _degrid(buffer, size, tolerance):
     return closed
 
 
-def splat(points, features, size, focal_px, baseline, tolerance):
+def splat(points: torch.Tensor, features: torch.Tensor, size: tuple[int, int],
+          focal_px: Sequence[float], baseline: Sequence[float],
+          tolerance: float) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 
     Returns:
@@ -113,7 +122,7 @@ def splat(points, features, size, focal_px, baseline, tolerance):
     return view, coverage, (points, cameras, tolerance, closed, coverage)
 
 
-def gather(grad_view, footprints):
+def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     """Backward pass of `kernels.render_pointcloud`: (B, C, H, W) -> (B, C, N)."""
     points, cameras, tolerance, closed, coverage = footprints
     batch, count, height, width = _sizes(points, grad_view.shape[2:])
@@ -124,14 +133,16 @@ def gather(grad_view, footprints):
     return grad
 
 
-def zbuffer(points, size, focal_px, baseline, tolerance, degridded):
+def zbuffer(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[float],
+            baseline: Sequence[float], tolerance: float, degridded: bool) -> torch.Tensor:
     """See `kernels.zbuffer`; focal_px and baseline are lists of B floats."""
     cameras = _cameras(points, focal_px, baseline)
     buffers = _closed_zbuffer(points, size, cameras, tolerance)
     return buffers[int(degridded)][:, None, 1:-1, 1:-1].contiguous()
 
 
-def disocclusion_mask(points, size, focal_px, baseline):
+def disocclusion_mask(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[float],
+                      baseline: Sequence[float]) -> torch.Tensor:
     """See `kernels.disocclusion_mask`; focal_px and baseline are lists of B floats."""
     batch, count, height, width = _sizes(points, size)
     cameras = _cameras(points, focal_px, baseline)
@@ -168,7 +179,7 @@ def _find_sources(known, nearness):
     return sources
 
 
-def fill_disocclusion(view, depth):
+def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
     """See `kernels.fill_disocclusion`."""
     known = (depth[:, 0] > 0).to(torch.uint8)
     nearness = torch.nn.functional.pad(-depth[:, 0], (1, 1, 1, 1)).contiguous()
@@ -176,7 +187,9 @@ def fill_disocclusion(view, depth):
     return view.flatten(2).gather(2, sources.expand(-1, view.shape[1], -1)).view_as(view)
 
 
-def render_frame(points, colors, shift, size, focal_px, disparity_scale, spacing, fill):
+def render_frame(points: torch.Tensor, colors: Any, shift: Any, size: tuple[int, int],
+                 focal_px: float, disparity_scale: float, spacing: Any,
+                 fill: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """See `kernels.render_frame`; spacing may be None."""
     device, count = points.device, points.shape[1]
     camera = *map(np.float32, (*shift, focal_px, disparity_scale)), *map(np.int32, size)

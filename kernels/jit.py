@@ -1,11 +1,17 @@
 """How every Numba kernel is compiled."""
 
+from __future__ import annotations
+
 import contextlib
+from typing import TYPE_CHECKING
 
 import numba
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def jit(function):
+
+def jit(function: Callable) -> Callable:
     """Compile for one thread without the GIL, and keep the machine code on disk if possible.
 
     Kernels run side by side in a thread pool (one frame, band or channel group each), so none is

@@ -1,14 +1,22 @@
 """How many threads work: one policy for the kernels, the frames of a film, and everything else."""
 
+from __future__ import annotations
+
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: "max 100000", or quota and period
 
 
-def thread_count():
+def thread_count() -> int:
     """Return how many threads may work: OMP_NUM_THREADS, or the cores that this process may use.
 
     A container's share of the processors counts as cores, rounded up: more threads than that only
@@ -26,12 +34,12 @@ def thread_count():
     return max(1, cores or 1)
 
 
-def render_threads(device):
+def render_threads(device: torch.device) -> int:
     """Return how many frames are rendered at once: one on a GPU, which is parallel in itself."""
     return thread_count() if device.type == "cpu" else 1
 
 
-def run_all(function, tasks):
+def run_all(function: Callable, tasks: Sequence[Sequence]) -> list:
     """Call `function(*task)` for every task, on all threads; return the results in order."""
     threads = min(len(tasks), thread_count())
     if threads <= 1:

@@ -1,5 +1,7 @@
 """Files: which are data, how they appear complete or not at all, and what identifies one."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import hashlib
@@ -7,6 +9,10 @@ import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 try:
     import fcntl
@@ -54,7 +60,7 @@ def data_files(folder, suffixes, recursive=False):
 
 
 @contextlib.contextmanager
-def complete_or_absent(path):
+def complete_or_absent(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it there on success, delete it on any failure.
 
     The temporary name keeps the suffix, since encoders and image writers choose by it.
@@ -77,7 +83,7 @@ def complete_or_absent(path):
 
 
 @contextlib.contextmanager
-def folder_complete_or_absent(path):
+def folder_complete_or_absent(path: str | Path | None | bool) -> Iterator[Path | None]:
     """Like `complete_or_absent` for a folder; an older one of that name is replaced as a whole.
 
     Args:
@@ -102,12 +108,12 @@ def folder_complete_or_absent(path):
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def real_path(path):
+def real_path(path: str | Path) -> Path:
     """Return the pathlib.Path without links on the way, also of what is not there yet."""
     return Path(os.path.realpath(path))
 
 
-def remove_leftovers(folder):
+def remove_leftovers(folder: str | Path) -> None:
     """Remove what killed runs left half-written in a folder; what is being written is locked.
 
     Where the system has no locks (Windows, some network file systems), nothing is removed.
@@ -141,7 +147,7 @@ def _locked(path, create):
 
 
 @contextlib.contextmanager
-def naming_write_errors(path):
+def naming_write_errors(path: str | Path) -> Iterator[None]:
     """Turn the system's errors into ones that name the result, not a temporary file.
 
     Args:
@@ -159,7 +165,7 @@ def naming_write_errors(path):
         raise named from error
 
 
-def file_digest(path):
+def file_digest(path: str | Path) -> str:
     """Return the SHA-256 of a file as a hexadecimal string."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

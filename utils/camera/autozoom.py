@@ -1,5 +1,7 @@
 """The automatic zoom: the paper's exhaustive search for the end window that uncovers the least."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +21,9 @@ class AutoZoom(NamedTuple):
     covered: np.ndarray  # (K,) pixels of each candidate's view that some point reaches
 
 
-def find_zoom_window(depth, focal_px, baseline, start, shift_range_px, zoom=1.25, mask=None,
-                     depth_from=None, grid=16):
+def find_zoom_window(depth: torch.Tensor, focal_px: float, baseline: float, start: CropWindow,
+                     shift_range_px: float, zoom: float = 1.25, mask: torch.Tensor | None = None,
+                     depth_from: float | None = None, grid: int = 16) -> AutoZoom:
     """Find where to zoom so that the least is uncovered: the paper's exhaustive search.
 
     All candidates are rendered as one batch. Run it on a small depth map (with `focal_px`, `start`

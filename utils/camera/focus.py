@@ -1,5 +1,14 @@
 """Where the camera looks, and the depth at which windows are measured."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from utils.camera.windows import CropWindow
+
 
 # Share of the long side that does not count when the nearest depth is looked for: the reference's
 # 128 pixels at 1024. What lies there leaves the picture as the camera moves in.
@@ -9,7 +18,7 @@ BORDER_SHARE = 0.125
 AIM_SLACK = 0.05
 
 
-def nearest_depth(depth, border_share=BORDER_SHARE):
+def nearest_depth(depth: torch.Tensor, border_share: float = BORDER_SHARE) -> float:
     """Return the smallest depth inside a border, the distance at which windows are measured.
 
     Args:
@@ -22,7 +31,7 @@ def nearest_depth(depth, border_share=BORDER_SHARE):
     return float(depth[..., top : height - top, left : width - left].amin())
 
 
-def aim(image_size, start, end):
+def aim(image_size: tuple[int, int], start: CropWindow, end: CropWindow) -> tuple[float, float]:
     """Return the (u, v) in the photo, px, that the camera looks at, the middle of all frames.
 
     As published that is the photo's centre, and windows elsewhere are reached by moving the camera.

@@ -1,11 +1,16 @@
 """The way of the camera: a pose for every moment between the first window and the last."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from utils.camera.windows import CropWindow
+
+if TYPE_CHECKING:
+    pass
 
 # How far beyond both ends of the path is inpainted, so that rounding leaves no sliver.
 OVERSHOOT = 1.1
@@ -39,16 +44,16 @@ class CameraPath:
     aim: tuple[float, float] | None = None  # (u, v) px, see `aim`; None: the photo's centre
 
     @property
-    def center(self):
+    def center(self) -> tuple[float, float]:
         """(u, v) of the photo that is in the middle of a frame when the camera has not moved."""
         return self.aim or (self.image_size[1] / 2, self.image_size[0] / 2)
 
     @property
-    def crop(self):
+    def crop(self) -> tuple[float, float]:
         """(height, width) of the patch of every view that becomes the frame, px."""
         return (max(self.start.height, self.end.height), max(self.start.width, self.end.width))
 
-    def pose(self, t):
+    def pose(self, t: float) -> CameraPose:
         """Return the CameraPose at t in [0, 1]; a little outside is the overshoot of inpainting."""
         center_u, center_v = self.center
         window_width = (1 - t) * self.start.width + t * self.end.width
@@ -62,7 +67,7 @@ class CameraPath:
                  depth - self.nearest_depth)
         return CameraPose(shift, focal_px)
 
-    def inpainting_poses(self):
+    def inpainting_poses(self) -> list[CameraPose]:
         """Return the poses at which to inpaint: a little beyond both ends.
 
         Between them nothing new is uncovered.
@@ -73,12 +78,12 @@ class CameraPath:
         pose = self.pose(t)
         return pose._replace(shift=tuple(OVERSHOOT * value for value in pose.shift))
 
-    def view_focal_px(self, pose, film_size):
+    def view_focal_px(self, pose: CameraPose, film_size: tuple[int, int]) -> float:
         """Return the focal length of a film frame of (height, width) that shows just the crop."""
         return pose.focal_px * film_size[1] / self.crop[1]
 
 
-def path_times(count, easing="linear"):
+def path_times(count: int, easing: str = "linear") -> np.ndarray:
     """Return `count` positions from 0 to 1, evenly or with a soft start and stop."""
     if easing not in ("linear", "smooth"):
         raise ValueError(f"easing must be linear or smooth, got {easing!r}.")

@@ -4,18 +4,20 @@ Convention: x right, y down, z forward. Pixel (0, 0) is centred at (0, 0), so a 
 has its principal point at ((W-1)/2, (H-1)/2) and spans -0.5 .. W-0.5.
 """
 
+from __future__ import annotations
+
 import torch
 
 # The disparity that the nearest point of a scene gets: depth = focal_px * BASELINE / disparity.
 BASELINE = 120.0
 
 
-def default_focal_px(image_size):
+def default_focal_px(image_size: tuple[int, int]) -> float:
     """Return the focal length taken for a photo of (height, width): half its long side, px."""
     return max(image_size) / 2
 
 
-def unproject(depth, focal_px):
+def unproject(depth: torch.Tensor, focal_px: float | torch.Tensor) -> torch.Tensor:
     """Lift every pixel to its point in front of the camera.
 
     Args:

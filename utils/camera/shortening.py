@@ -1,17 +1,27 @@
 """A path made shorter, so that no frame shows more that is invented than asked for."""
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kernels.threads import render_threads
 from utils.camera.windows import CropWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from utils.camera.path import CameraPath
 
 TIMES = (0, 0.25, 0.5, 0.75, 1)  # where on the path the share is measured
 PRECISION = 1 / 128  # of the part that is kept
 LEAST_KEPT = 1 / 32  # less motion than this is none
 
 
-def invented_shares(scene, path, size, times=(0, 1)):
+def invented_shares(scene: Any, path: CameraPath, size: tuple[int, int],
+                    times: Iterable[float] = (0, 1)) -> tuple[float, ...]:
     """Return the share of each frame that no point of the scene reaches.
 
     Ask before inpainting: afterwards it is what the inpainting missed. It is measured at the film's
@@ -32,7 +42,7 @@ def invented_shares(scene, path, size, times=(0, 1)):
         return tuple(pool.map(share, times))
 
 
-def shortened(path, kept):
+def shortened(path: CameraPath, kept: float) -> CameraPath:
     """Return the path with both ends moved towards the photo's own viewpoint.
 
     There nothing is uncovered, so enough shortening helps always, which moving the end towards the
@@ -52,7 +62,8 @@ def shortened(path, kept):
     return replace(path, start=pulled(path.start), end=pulled(path.end))
 
 
-def shorten_path(view, path, size, most):
+def shorten_path(view: Any, path: CameraPath, size: tuple[int, int],
+                 most: float) -> tuple[CameraPath, float]:
     """Find by bisection how much of the path can be kept.
 
     Args:

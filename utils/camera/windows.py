@@ -4,6 +4,8 @@ Windows are given as people measure them: from the left and upper border, so the
 is (W/2, H/2).
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,12 +23,12 @@ class CropWindow:
     width: float
     height: float
 
-    def scaled(self, scale_u, scale_v):
+    def scaled(self, scale_u: float, scale_v: float) -> CropWindow:
         """Return the same window of a photo resized by these factors."""
         return CropWindow(self.center_u * scale_u, self.center_v * scale_v,
                           self.width * scale_u, self.height * scale_v)
 
-    def span(self):
+    def span(self) -> tuple[float, float, float, float]:
         """Return its borders (left, top, right, bottom)."""
         return (self.center_u - self.width / 2, self.center_v - self.height / 2,
                 self.center_u + self.width / 2, self.center_v + self.height / 2)
@@ -44,7 +46,8 @@ class WindowNumbers(NamedTuple):
 NOT_GIVEN = WindowNumbers()
 
 
-def check_window(window, image_size, name, numbers=NOT_GIVEN):
+def check_window(window: CropWindow, image_size: tuple[int, int], name: str,
+                 numbers: WindowNumbers = NOT_GIVEN) -> None:
     """Raise ValueError unless `window` has an area and lies inside the photo.
 
     Args:
@@ -80,7 +83,7 @@ def _given_extent(numbers, extent):
     return "H" if numbers.w is None else "W"
 
 
-def aspect_box(image_size, aspect):
+def aspect_box(image_size: tuple[int, int], aspect: float | None) -> tuple[float, float]:
     """Return the largest (height, width) of the shape `aspect` = width / height in the photo."""
     height, width = image_size
     if aspect is None or abs(aspect * height / width - 1) < 1e-9:
@@ -96,7 +99,10 @@ _DEFAULTS = {
 }
 
 
-def complete_windows(image_size, start=NOT_GIVEN, end=NOT_GIVEN, dolly=False, aspect=None):
+def complete_windows(image_size: tuple[int, int], start: WindowNumbers = NOT_GIVEN,
+                     end: WindowNumbers = NOT_GIVEN, dolly: bool = False,
+                     aspect: float | None = None,
+                     ) -> tuple[CropWindow, CropWindow, float, tuple[str, ...]]:
     """Turn given and missing window numbers into two windows of one shape inside the photo.
 
     Only what is missing takes a default. A missing width or height follows the other one; of a

@@ -1,5 +1,7 @@
 """A batch: one photo is filmed while the next is prepared, and one that fails stops no other."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +56,7 @@ def _with_gpu_or_without(work, job, networks):
     return work(networks.on_cpu)
 
 
-def overlap(jobs, prepare, finish):
+def overlap(jobs: list, prepare: Callable, finish: Callable) -> Iterator:
     """Yield the result of each job, in order, while the next job is being prepared.
 
     Preparing stays in the calling thread, where Ctrl-C arrives; finishing runs in one other thread.

@@ -4,6 +4,8 @@ Every machine must see the program, the photos, the weights and --out under the 
 folder. Ray (an optional dependency) is imported here only.
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
@@ -14,8 +16,16 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.files import PARTIAL, remove_leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from utils.cli.flags import Settings
+    from utils.cli.jobs import Job
 
 log = logging.getLogger("kbe")
 
@@ -25,7 +35,8 @@ GRACE_S = 10  # for workers to be gone
 USUAL_CPUS = 4  # cores of one worker: more would wait for the encoder
 
 
-def spread(address, jobs, make_worker, settings):
+def spread(address: str, jobs: list[Job], make_worker: Callable,
+           settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield the result of each job, in the order of the jobs, each once.
 
     A worker that dies is replaced, and its job goes to whichever worker is free next.
@@ -75,7 +86,8 @@ def _connect(address, folders):
     return ray
 
 
-def share_out(nodes, cpus, gpus):
+def share_out(nodes: list[dict[str, float]], cpus: float | None,
+              gpus: float | None) -> tuple[int, float, float]:
     """Return how many workers a cluster takes, and how many cores and GPUs each has.
 
     Args:

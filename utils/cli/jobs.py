@@ -1,5 +1,7 @@
 """Which photos a command means, where their results go, and which are done already."""
 
+from __future__ import annotations
+
 import glob
 import hashlib
 import json
@@ -7,11 +9,17 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from utils import UsageError
 from utils.files import data_files, file_digest, is_data, is_hidden, real_path, remove_leftovers
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TextIO
+
+    from utils.cli.flags import Settings
 
 log = logging.getLogger("kbe")
 
@@ -32,11 +40,11 @@ class Job(NamedTuple):
     video: Path
     prefix: str  # of the other results' names: "" or "<name>_" beside a video named by the user
 
-    def result(self, name):
+    def result(self, name: str) -> Path:
         """Return the path of another result, such as preview.png."""
         return self.folder / (self.prefix + name)
 
-    def files(self, settings):
+    def files(self, settings: Settings) -> list[Path]:
         """Return the files that this job may write, besides those in `folders`."""
         films = [self, self.matte()] if settings.matte else [self]
         named = ["preview.png"] * settings.preview
@@ -44,12 +52,12 @@ class Job(NamedTuple):
         points = [self.folder / settings.export] if settings.export else []
         return [job.video for job in films] + [self.result(name) for name in named] + points
 
-    def folders(self, settings):
+    def folders(self, settings: Settings) -> list[Path]:
         """Return the folders that this job may replace."""
         films = [self, self.matte()] if settings.matte else [self]
         return [job.result("frames") for job in films if settings.write_frames]
 
-    def matte(self):
+    def matte(self) -> Job:
         """Return the Job of the film's matte, such as 3d_kbe_matte.mp4 and matte_frames."""
         return self._replace(video=self.video.with_stem(self.video.stem + "_matte"),
                              prefix=self.prefix + "matte_")
@@ -62,7 +70,7 @@ class Run(NamedTuple):
     batch: bool  # several photos, or however many a folder, glob or stdin happened to give
 
 
-def plan_run(settings, stdin=None):
+def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
     """Find the photos of a command and give each its place.
 
     Args:
@@ -92,7 +100,8 @@ def plan_run(settings, stdin=None):
     return Run(jobs, batch)
 
 
-def find_photos(inputs, stdin=None, recursive=False):
+def find_photos(inputs: Sequence[str], stdin: TextIO | None = None,
+                recursive: bool = False) -> tuple[list[Path], bool]:
     """Resolve --in.
 
     Args:
@@ -179,7 +188,7 @@ def _identity(photo):
     return found.st_dev, found.st_ino
 
 
-def plan_jobs(photos, batch, out, suffix):
+def plan_jobs(photos: list[Path], batch: bool, out: Path, suffix: str) -> list[Job]:
     """Give every photo its place.
 
     A single photo's results go into `out` itself, or into the file that `out` names; those of a
@@ -218,7 +227,8 @@ def plan_jobs(photos, batch, out, suffix):
     return jobs
 
 
-def fingerprint(photo, looks, weights, depth=None):
+def fingerprint(photo: Path, looks: dict[str, Any], weights: dict[str, str],
+                depth: Path | None = None) -> str:
     """Return what a film was made of, as a hexadecimal string.
 
     Args:
@@ -232,7 +242,7 @@ def fingerprint(photo, looks, weights, depth=None):
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def is_made(video, metadata, frames):
+def is_made(video: Path, metadata: dict[str, Any], frames: int) -> bool:
     """Whether a whole video of just this description and this many frames is there."""
     from utils.film.video import holds_frames, read_metadata
 
@@ -244,7 +254,7 @@ def is_made(video, metadata, frames):
     return same and holds_frames(video, frames)
 
 
-def prepare_folder(folder):
+def prepare_folder(folder: Path) -> None:
     """Make the results' folder, and fail before the work rather than after it.
 
     Raises:

@@ -1,8 +1,10 @@
 """What is settled as soon as a photo is read: at which size it is worked on, windows, film size."""
 
+from __future__ import annotations
+
 import logging
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +25,14 @@ from utils.cli.presets import place_windows, window_shares
 from utils.depth.maps import find_map
 from utils.film import CODECS, VideoWriter, film_length, in_fours, read_image, resize
 from utils.scene import find_scene_zoom
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from utils.cli.flags import Settings
+    from utils.cli.jobs import Job
+    from utils.scene.cloud import Scene
+    from utils.weights.chosen import Networks
 
 log = logging.getLogger("kbe")
 
@@ -46,25 +56,25 @@ class Plan(NamedTuple):
     orientation: int = 1  # by which the photo was turned (EXIF)
 
     @property
-    def scale(self):
+    def scale(self) -> tuple[float, float]:
         """Pixels of `image` per pixel of the photo, across and down."""
         height, width = in_fours(self.photo_size)
         return self.image.shape[3] / width, self.image.shape[2] / height
 
-    def facts(self, settings):
+    def facts(self, settings: Settings) -> dict[str, Any]:
         """Return what every result says of its film."""
         height, width = self.film_size
         return {"frames": self.frames, "width": width, "height": height,
                 "fps": float(settings.fps)}
 
-    def to_photo(self, disparity):
+    def to_photo(self, disparity: torch.Tensor) -> np.ndarray:
         """Bring disparity (1, 1, H, W) of `image` to the photo: (height, width) float32."""
         cut = in_fours(self.photo_size)
         dropped = [(0, whole - kept) for whole, kept in zip(self.photo_size, cut, strict=True)]
         return np.pad(resize(disparity[0, 0].cpu().numpy(), cut), dropped, mode="edge")
 
 
-def plan_photo(job, settings):
+def plan_photo(job: Job, settings: Settings) -> Plan:
     """Read a photo and settle everything that depends on its size.
 
     Args:
@@ -114,7 +124,7 @@ def plan_photo(job, settings):
                 focal_px * size[1] / width, depth_file, photo.orientation)
 
 
-def check_film(settings, size):
+def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:
     """Return positions and frames of a film of this (height, width) px.
 
     Raises:
@@ -129,7 +139,7 @@ def check_film(settings, size):
     return length
 
 
-def plan_path(scene, plan, settings):
+def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, CameraPath]:
     """Plan the camera's path through a scene.
 
     Args:
@@ -150,7 +160,7 @@ def plan_path(scene, plan, settings):
     return plan, path
 
 
-def describe_plan(plan, settings):
+def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:
     """Return what --dry-run prints."""
     windows = {name: "to be searched" if name == "end" and settings.autozoom else
                {key: round(value, 3) for key, value in vars(window).items()}
@@ -161,7 +171,7 @@ def describe_plan(plan, settings):
     }
 
 
-def describe_film(job, plan, settings, networks):
+def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) -> dict[str, Any]:
     """Return the metadata of the video: what it was made of, and how."""
     looks = settings.looks()
     return {"fingerprint": fingerprint(job.photo, looks, networks.digests, plan.depth_file),

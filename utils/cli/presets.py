@@ -5,12 +5,21 @@ file and ask for no other result than the film. Windows and focal length are kep
 photo, so that they fit photos of any size and shape.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from utils.camera import aspect_box
 from utils.cli.declare import LOOK, convert
 from utils.cli.flags import FLAGS, Settings, check_together
 from utils.film import in_fours, read_metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from utils.cli.plan import Plan
 
 # Range of each share: centres of the photo's sides, widths of the largest window of the film's
 # shape, that shape (width / height), the focal length of the photo's long side.
@@ -18,7 +27,7 @@ SHARES = {end + letter: (0.0, 1.0) for end in ("start", "end") for letter in "UV
 SHARES |= {"aspect": (0.01, 100.0), "focal": (0.01, 100.0)}
 
 
-def window_shares(plan, settings):
+def window_shares(plan: Plan, settings: Settings) -> dict[str, float]:
     """Return the windows that were asked for, and a focal length, as shares of the photo.
 
     Args:
@@ -44,7 +53,8 @@ def window_shares(plan, settings):
     return {name: round(value, 6) for name, value in shares.items()}
 
 
-def place_windows(shares, windows, size, aspect):
+def place_windows(shares: dict[str, float], windows: dict[str, float], size: tuple[int, int],
+                  aspect: float | None) -> dict[str, float]:
     """Turn shares into windows of one photo, moved inside where its shape differs.
 
     Args:
@@ -73,7 +83,7 @@ def place_windows(shares, windows, size, aspect):
     return placed | windows
 
 
-def read_preset(path):
+def read_preset(path: str | Path) -> tuple[dict[str, Any], dict[str, float]]:
     """Return the look of a film of kbe.py, checked as if it had been typed.
 
     Args:

@@ -4,6 +4,8 @@ Files rarely say. The name, the numbers and the picture itself are evidence; `gu
 and says why, `to_disparity` makes either kind relative disparity.
 """
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 
@@ -22,7 +24,7 @@ NO_READING = 65535  # of 16 bits; many cameras store it where they measured noth
 CLEAR_TILT = 0.1
 
 
-def guess_kind(path, values, key=None):
+def guess_kind(path: str | Path, values: np.ndarray, key: str | None = None) -> tuple[str, str]:
     """Guess whether larger values are nearer (disparity) or farther (depth).
 
     In this order: a name (of the array, the file) that says disparity; one that says depth, unless
@@ -78,7 +80,7 @@ def _lean(values):
     return tilt, "" if abs(tilt) < CLEAR_TILT else "disparity" if tilt > 0 else "depth"
 
 
-def vertical_tilt(values):
+def vertical_tilt(values: np.ndarray) -> float:
     """Median of the bottom third minus that of the top third, as a share of the value range.
 
     Args:
@@ -97,7 +99,7 @@ def vertical_tilt(values):
     return float((np.nanmedian(bottom) - np.nanmedian(top)) / (high - low)) if high > low else 0.0
 
 
-def to_disparity(values, kind):
+def to_disparity(values: np.ndarray, kind: str) -> np.ndarray:
     """Turn a map as stored into relative disparity: larger is nearer, scale unknown.
 
     Args:

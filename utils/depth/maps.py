@@ -1,9 +1,12 @@
 """Where the depth of one photo comes from: a map of the user's, or the networks."""
 
+from __future__ import annotations
+
 import logging
 import re
 import unicodedata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,6 +15,9 @@ from utils.depth.map_files import MAP_SUFFIXES
 from utils.files import data_files
 from utils.film.photos import in_fours, upright
 
+if TYPE_CHECKING:
+    from typing import Any
+
 log = logging.getLogger("kbe")
 
 # What tools put behind a photo's name for its map.
@@ -19,7 +25,7 @@ ADDED = re.compile(r"[-_. ](depth|disparity|disp|depth[-_]?map|inverse[-_]?depth
 STRETCH = 0.02  # how far a map's aspect may be off the photo's
 
 
-def find_map(maps, photo):
+def find_map(maps: Path | None, photo: Path) -> Path | None:
     """Resolve --depth for one photo: the file, or the one of its stem in the folder.
 
     Args:
@@ -92,7 +98,7 @@ def _same_aspect(size, photo_size):
     return min(abs(rows - columns * height / width), abs(columns - rows * width / height)) <= 1
 
 
-def find_disparity(plan, settings, networks):
+def find_disparity(plan: Any, settings: Any, networks: Any) -> torch.Tensor:
     """Find the relative disparity of a photo.
 
     Args:

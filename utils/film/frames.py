@@ -1,7 +1,10 @@
 """A camera path becomes frames, in order, by a pool of threads in bounded memory, and a film."""
 
+from __future__ import annotations
+
 from collections import OrderedDict, deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from kernels.threads import render_threads
 from utils.camera.path import path_times
@@ -9,11 +12,21 @@ from utils.files import folder_complete_or_absent
 from utils.film.photos import write_image
 from utils.film.video import VideoWriter
 
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+    from fractions import Fraction
+    from typing import Any
+
+    import numpy as np
+
+    from utils.camera.path import CameraPath
+
 # Frames kept for the way back of a boomerang; what does not fit is rendered a second time.
 CACHE_BYTES = 256 * 2**20
 
 
-def film_length(duration_s, fps, loop):
+def film_length(duration_s: float | None, fps: float | Fraction, loop: str) -> tuple[int, int]:
     """Return (positions on the path, frames of the film) for a duration.
 
     A boomerang goes there and back without doubling a frame at either seam: n positions make
@@ -37,13 +50,15 @@ def film_length(duration_s, fps, loop):
     return count, len(film_order(count, loop))
 
 
-def film_order(count, loop):
+def film_order(count: int, loop: str) -> list[int]:
     """Return which position of the path each frame shows."""
     there = list(range(count))
     return there + there[-2:0:-1] if loop == "boomerang" else there
 
 
-def film_frames(scene, path, count, size, loop="boomerang", easing="linear", workers=None):
+def film_frames(scene: Any, path: CameraPath, count: int, size: tuple[int, int],
+                loop: str = "boomerang", easing: str = "linear",
+                workers: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the frames of a film in order while the next ones are being rendered.
 
     Args:
@@ -84,7 +99,9 @@ def film_frames(scene, path, count, size, loop="boomerang", easing="linear", wor
                     future.cancel()
 
 
-def write_film(job, plan, view, path, settings, metadata, stop, hide_bar=True):
+def write_film(job: Any, plan: Any, view: Any, path: CameraPath, settings: Any,
+               metadata: dict[str, Any], stop: threading.Event,
+               hide_bar: bool | None = True) -> None:
     """Render and encode at once; with `write_frames`, the frames of one way as PNG too.
 
     Args:

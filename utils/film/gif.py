@@ -1,14 +1,21 @@
 """What a GIF needs beyond an encoder: 256 colours that fit, and a comment."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import av
 import cv2
 import numpy as np
 from PIL import Image
 
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
-def bayer_pattern(levels):
+
+def bayer_pattern(levels: float) -> np.ndarray:
     """Return the 8x8 ordered-dither pattern, (8, 8) int16, spanning `levels` around zero."""
     pattern = np.zeros((1, 1))
     for _ in range(3):
@@ -26,13 +33,13 @@ class Palette:
     Called with (H, W, 3) uint8 RGB it returns an av.VideoFrame of format pal8.
     """
 
-    def __init__(self, colours):
+    def __init__(self, colours: int) -> None:
         """Take the number of colours, 2 to 256."""
         self.colours = colours
         self.palette = None
         self.error = self.dither = self.table = None
 
-    def __call__(self, pixels):
+    def __call__(self, pixels: np.ndarray) -> Any:
         """Return the frame for these pixels."""
         height, width = pixels.shape[:2]
         if self.dither is None:
@@ -45,7 +52,7 @@ class Palette:
         dithered = cv2.add(pixels, self.dither, dtype=cv2.CV_8U)
         return av.VideoFrame.from_ndarray((self.indices(dithered), self.table), format="pal8")
 
-    def choose(self, sample):
+    def choose(self, sample: np.ndarray) -> None:
         """Take the palette that suits this (H, W, 3) sample."""
         image = Image.fromarray(sample)
         self.palette = image.quantize(self.colours, Image.Quantize.FASTOCTREE)
@@ -54,18 +61,18 @@ class Palette:
         self.table[: len(colours), 1:] = colours
         self.error = self.misfit(sample)
 
-    def misfit(self, sample):
+    def misfit(self, sample: np.ndarray) -> float:
         """Return how far the sample is from the colours shown for it: mean levels a channel."""
         shown = self.table[self.indices(sample), 1:].astype(np.int16)
         return float(np.abs(shown - sample).mean())
 
-    def indices(self, pixels):
+    def indices(self, pixels: np.ndarray) -> np.ndarray:
         """Return the nearest colour's index for each pixel, (H, W) uint8."""
         image = Image.fromarray(pixels)
         return np.asarray(image.quantize(palette=self.palette, dither=Image.Dither.NONE))
 
 
-def append_comment(path, text):
+def append_comment(path: Path, text: str) -> None:
     """Put a comment extension (GIF89a specification, 24) into a finished GIF; FFmpeg writes none.
 
     Args:

@@ -1,10 +1,20 @@
 """One picture that tells what a film will be: windows, depth, frames, and what was invented."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from utils.film.photos import resize, write_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from utils.camera.path import CameraPath
 
 CELL_WIDTH, CELL_HEIGHT = 640, 960  # px that each of the six pictures fits into
 GAP = 12
@@ -24,7 +34,7 @@ class Preview:
         film_size: (height, width) px of the film.
     """
 
-    def __init__(self, scene, path, film_size):
+    def __init__(self, scene: Any, path: CameraPath, film_size: tuple[int, int]) -> None:
         """Find which pixels of three frames the photo does not show."""
         self.scene, self.path = scene, path
         self.size = _cell(film_size)
@@ -35,7 +45,7 @@ class Preview:
         return self.scene.render(pose.shift, self.path.view_focal_px(pose, self.size), self.size,
                                  fill)
 
-    def write(self, path):
+    def write(self, path: str | Path) -> None:
         """Write the picture as PNG.
 
         Raises:
@@ -43,7 +53,7 @@ class Preview:
         """
         write_image(path, self.draw())
 
-    def draw(self):
+    def draw(self) -> np.ndarray:
         """Return the picture, (H, W, 3) uint8."""
         frames = [self._render(t)[0] for t in (0, 0.5, 1)]
         worst = max((0, 1, 2), key=lambda index: self.invented[index].mean())
@@ -76,14 +86,14 @@ class Preview:
         return resize(np.ascontiguousarray(colorize(disparity)), _cell(disparity.shape))
 
 
-def colorize(disparity):
+def colorize(disparity: np.ndarray) -> np.ndarray:
     """Return (H, W, 3) uint8 RGB of (H, W) disparity: dark far away, bright nearby."""
     low, high = np.percentile(disparity, (0.5, 99.5))
     shown = np.clip((disparity - low) / max(high - low, 1e-9), 0, 1) * 255
     return cv2.applyColorMap(shown.astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
 
 
-def mark(frame, mask):
+def mark(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return a frame (H, W, 3) uint8 greyed, with the pixels of a mask (H, W) in magenta."""
     grey = frame.mean(axis=2, keepdims=True) * 0.75 + frame * 0.15
     tinted = np.where(mask[:, :, None], 0.3 * grey + 0.7 * INVENTED_COLOR, grey)

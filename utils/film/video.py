@@ -5,6 +5,8 @@ the interpreter meanwhile), and a short queue bounds the memory. The file appear
 only when it is complete. Settings travel in the file itself, as JSON in its comment.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
@@ -12,7 +14,7 @@ import queue
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import av
 import numpy as np
@@ -21,6 +23,9 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from utils.files import complete_or_absent, naming_write_errors
 from utils.film.codecs import CODECS
 from utils.film.gif import Palette, append_comment
+
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 QUEUE_FRAMES = 8  # evens out uneven rendering; 200 MB of frames at 3840x2160
 BT709, STUDIO_RANGE = 1, 1  # AVCOL_*_BT709; AVCOL_RANGE_MPEG (16..235)
@@ -65,7 +70,9 @@ class VideoWriter:
         OSError: the file cannot be written (by `with`, `write` or at the end of the block).
     """
 
-    def __init__(self, path, size, fps, codec="h264", quality=None, metadata=None):
+    def __init__(self, path: str | Path, size: tuple[int, int], fps: float | Fraction,
+                 codec: str = "h264", quality: int | None = None,
+                 metadata: dict[str, Any] | None = None) -> None:
         """See the class."""
         self.path = Path(path)
         self.fps = as_fps(fps)
@@ -80,7 +87,7 @@ class VideoWriter:
         self._failure = None
         self._written = 0
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         """Open the encoder, so that what it refuses is known before anything is rendered."""
         with _naming(self.path), contextlib.ExitStack() as stack:
             temporary = stack.enter_context(complete_or_absent(self.path))
@@ -90,12 +97,12 @@ class VideoWriter:
             self._exit = stack.pop_all()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> bool | None:
         """Finish the file, or remove it if there was an error."""
         with _naming(self.path):
             return self._exit.__exit__(*error)
 
-    def write(self, frame):
+    def write(self, frame: np.ndarray) -> None:
         """Hand over one frame; waits only if the encoder is QUEUE_FRAMES behind.
 
         Args:
@@ -221,12 +228,12 @@ class _ToBT709:
         return frame
 
 
-def even_size(size):
+def even_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return the largest even (height, width) that fits into `size`, at least 2x2."""
     return tuple(max(2, int(side) // 2 * 2) for side in size)
 
 
-def as_fps(fps):
+def as_fps(fps: float | Fraction) -> Fraction:
     """Turn a frame rate into the fraction that is meant.
 
     Args:
@@ -245,7 +252,7 @@ def as_fps(fps):
     return Fraction(fps).limit_denominator(1001)
 
 
-def read_metadata(path):
+def read_metadata(path: str | Path) -> dict[str, Any]:
     """Return the metadata that a VideoWriter put into a file, {} if there is none of ours.
 
     Raises:
@@ -259,7 +266,7 @@ def read_metadata(path):
         return {}
 
 
-def probe(path):
+def probe(path: str | Path) -> VideoInfo:
     """Decode a video from start to end and say what it holds.
 
     Returns:
@@ -278,7 +285,7 @@ def probe(path):
     return VideoInfo(frames, size, fps, {"hevc": "h265"}.get(name, name), duration_s)
 
 
-def holds_frames(path, frames):
+def holds_frames(path: str | Path, frames: int) -> bool:
     """Whether a video of VideoWriter is all there; its packets are counted, none is decoded.
 
     A copy that stopped half way, or a disk that filled a file's end with zeros, leaves films that
@@ -314,7 +321,7 @@ def _ends_as_told(path):
     return last == b";" or not head.startswith(b"GIF")
 
 
-def read_frame(path, index=0):
+def read_frame(path: str | Path, index: int = 0) -> np.ndarray:
     """Decode one frame of a video.
 
     Args:

@@ -1,5 +1,9 @@
 """One photo as a point cloud: lift it, inpaint what a moved camera uncovers, render views."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 
@@ -10,6 +14,11 @@ from utils.filters import binary_median
 from utils.scene.edges import surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.matte import Matte
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
 # nothing moves by a pixel, and single precision would place points badly (docs/method.md, What we
@@ -25,7 +34,7 @@ HIDING = 0.05
 ZOOM_SEARCH_SIDE = 160
 
 
-def scale_disparity(disparity, baseline):
+def scale_disparity(disparity: torch.Tensor, baseline: float) -> torch.Tensor:
     """Turn any disparity or inverse depth into the scene's: the nearest point at `baseline`.
 
     A negative minimum is subtracted first, as relative disparity has no zero of its own.
@@ -43,7 +52,7 @@ def scale_disparity(disparity, baseline):
     return (disparity / peak).clamp(min=DISPARITY_FLOOR) * baseline
 
 
-def lift(plan, disparity, device):
+def lift(plan: Any, disparity: torch.Tensor, device: torch.device) -> Scene:
     """Lift a photo to a point cloud.
 
     Args:
@@ -75,7 +84,8 @@ class Scene:
         ValueError: shapes do not fit together, or disparity is not finite and positive.
     """
 
-    def __init__(self, image, disparity, focal_px, baseline, aim=None):
+    def __init__(self, image: torch.Tensor, disparity: torch.Tensor, focal_px: float,
+                 baseline: float, aim: tuple[float, float] | None = None) -> None:
         """Lift every pixel that lies on a surface."""
         if image.ndim != 4 or image.shape[:2] != (1, 3):
             raise ValueError(f"image must be (1, 3, H, W), got {tuple(image.shape)}.")
@@ -99,16 +109,16 @@ class Scene:
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """(height, width) of the photo, px."""
         return tuple(self.image.shape[2:])
 
     @property
-    def depth(self):
+    def depth(self) -> torch.Tensor:
         """(1, 1, H, W) depth of the photo, unit of the baseline."""
         return self.focal_px * self.baseline / self.disparity
 
-    def cloud(self):
+    def cloud(self) -> tuple[Any, Any, Any]:
         """Return points (3, N) float32, colours (N, 3) uint8 and spacing (N,) float32.
 
         The spacing of a point is its distance to its neighbours where it was lifted.
@@ -123,7 +133,7 @@ class Scene:
                 self._cloud = tuple(tensor.numpy() for tensor in self._cloud)
         return self._cloud
 
-    def matte(self):
+    def matte(self) -> Matte:
         """Return what renders this scene in white, where it is invented, and black."""
         return Matte(self)
 
@@ -138,7 +148,8 @@ class Scene:
         self._spacing.append(spacing.view(-1)[index])
         self._cloud = None
 
-    def render(self, shift, focal_px=None, size=None, fill=True, colors=None):
+    def render(self, shift: Any, focal_px: float | None = None, size: tuple[int, int] | None = None,
+               fill: bool = True, colors: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Render the view of a moved camera.
 
         Args:
@@ -161,7 +172,8 @@ class Scene:
         return frame, holes
 
     @torch.inference_mode()
-    def inpaint(self, network, shift, focal_px=None, disparity_network=None):
+    def inpaint(self, network: Any, shift: Any, focal_px: float | None = None,
+                disparity_network: Any = None) -> int:
         """Add what the camera at `shift` uncovers to the cloud.
 
         Args:
@@ -261,7 +273,8 @@ class _View:
         return type(filled)(*(part.to(self.points.device) for part in filled))
 
 
-def find_scene_zoom(scene, start, shift_share=100 / 1024, zoom=1.25):
+def find_scene_zoom(scene: Scene, start: CropWindow, shift_share: float = 100 / 1024,
+                    zoom: float = 1.25) -> AutoZoom:
     """Run the automatic zoom on a small copy of the scene's depth.
 
     Args:

@@ -1,5 +1,7 @@
 """Which pixels of a photo show one surface, and which mix two at a depth edge."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,7 +25,8 @@ MIN_CONTRAST = np.float32(20**2)
 SAMPLES = 6
 
 
-def surface_mask(disparity, image=None, jump=EDGE_JUMP):
+def surface_mask(disparity: torch.Tensor, image: torch.Tensor | None = None,
+                 jump: float = EDGE_JUMP) -> torch.Tensor:
     """Mark the pixels that make a point: all but those mixed with an object in front of them.
 
     Just behind a depth edge that is every pixel. A little farther away, with an image, it is those

@@ -7,11 +7,18 @@ of this size may be nearly enclosed by the object that left it. What is filled h
 becomes part of the scene, disparity too; what is filled there lives in one frame.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
 from kernels.jit import jit
 from kernels.threads import run_all, thread_count
+
+if TYPE_CHECKING:
+    pass
 
 # Sixteen lines through a pixel, half a turn in equal steps: (dy, dx) of unit length.
 _ANGLES = np.arange(16) * np.pi / 16
@@ -26,7 +33,7 @@ SAME_SURFACE = np.float32(0.03)
 ALIKE = np.float32(0.1)
 
 
-def fill_from_far(view, known):
+def fill_from_far(view: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Inpaint by rule: fill holes from the farther of the surfaces around them.
 
     Through every hole pixel go sixteen lines, each ending at the first known pixel on both sides.
@@ -44,7 +51,7 @@ def fill_from_far(view, known):
     return far_guesses(view, known)[:, -1]
 
 
-def far_guesses(view, known):
+def far_guesses(view: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Fill holes in three ways, for a network to choose from.
 
     The first copies the end of the best line, which is sharp but makes streaks. The second mirrors

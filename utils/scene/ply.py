@@ -5,15 +5,24 @@ MeshLab). The photo was taken from the origin, looking along -z, and the nearest
 photo is one unit away.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from utils.files import complete_or_absent, naming_write_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from utils.scene.cloud import Scene
 
 VERTEX = np.dtype([("position", "<f4", 3), ("color", "u1", 3)])
 CHUNK = 2**20  # points converted at once
 
 
-def write_ply(path, scene):
+def write_ply(path: Path, scene: Scene) -> int:
     """Write the points of a scene, photo's first and inpainted ones after, as binary PLY.
 
     Args:

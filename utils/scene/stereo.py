@@ -7,11 +7,20 @@ of the eyes is proportional to that of the plane: a point at distance z has the 
 2 * shift * (plane / z - 1).
 """
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from utils.camera.path import CameraPath
+    from utils.scene.cloud import Scene
 
 LAYOUTS = ("sbs", "anaglyph")
 # Parallax between the nearest and the farthest surface, as a share of the picture's width, where
@@ -44,7 +53,7 @@ class StereoScene:
         layout: "sbs" (left eye left, each in full width) or "anaglyph" (red left, cyan right).
     """
 
-    def __init__(self, scene, path, layout):
+    def __init__(self, scene: Scene, path: CameraPath, layout: str) -> None:
         """Choose the plane without parallax and the shift of the pictures."""
         self.scene, self.device = scene, scene.device
         self.merge = side_by_side if layout == "sbs" else anaglyph
@@ -60,7 +69,8 @@ class StereoScene:
         self.shift_share = min(PARALLAX_SHARE / 2 * plane / max(near - far, 1e-9), MOST_SHIFT)
         self.crop_width = path.crop[1]
 
-    def render(self, shift, focal_px, size, fill=True):
+    def render(self, shift: Any, focal_px: float | None, size: tuple[int, int],
+               fill: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Render both eyes of (height, width) `size`; see `Scene.render`.
 
         Returns:
@@ -80,7 +90,7 @@ class StereoScene:
             (left_holes, right_holes))
         return self.merge(left, right), holes
 
-    def matte(self):
+    def matte(self) -> StereoScene:
         """Return what renders this scene in white, where either eye's view is invented."""
         matte = copy.copy(self)
         matte.scene = self.scene.matte()
@@ -88,19 +98,20 @@ class StereoScene:
             matte.merge = np.maximum
         return matte
 
-    def inpaint(self, network, shift, focal_px, disparity_network=None):
+    def inpaint(self, network: Any, shift: Any, focal_px: float | None,
+                disparity_network: Any = None) -> int:
         """Add what either eye uncovers; see `Scene.inpaint`."""
         half = self.shift_share * self.crop_width * (self.plane_depth + shift[2]) / focal_px
         return sum(self.scene.inpaint(network, (shift[0] + eye, *shift[1:]), focal_px,
                                       disparity_network) for eye in (half, -half))
 
 
-def side_by_side(left, right):
+def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Put the eyes' pictures (H, W, 3) next to each other."""
     return np.hstack((left, right))
 
 
-def anaglyph(left, right):
+def anaglyph(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Merge the eyes' pictures (H, W, 3) uint8 for red-cyan glasses, red on the left eye."""
     linear = _LINEAR[np.dstack((left, right))]
     merged = cv2.transform(linear, DUBOIS)
