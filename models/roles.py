@@ -44,7 +44,7 @@ class Network:
     """
 
     published_widths = None
-    colour_axes = ()
+    colour_axes: tuple[tuple[str, int], ...] = ()
     foreign = Convention()
     learning_rate = 1e-4
     loss_weights = {}
