@@ -13,12 +13,14 @@ TO_DO = """
 models/blocks.py
 models/bundled/pack_weights.py
 models/bundled/relabel_photos.py
+models/bundled/transplant.py
 models/compact_estimation.py
 models/compact_inpainting.py
 models/compact_refinement.py
 models/discriminator.py
 models/disparity_estimation.py
 models/disparity_refinement.py
+models/efficient_estimation.py
 models/features.py
 models/partial_inpainting.py
 models/pointcloud_inpainting.py

@@ -148,6 +148,7 @@ REPLACE(pwrite64, (int handle, const void *data, size_t size, off64_t at), (hand
 EVERY_WRITE = """
 import ctypes, json, sys
 from pathlib import Path
+sys.path.insert(0, "tests")
 import kbe
 from tests.cli.test_faults import files
 shim, out, arguments = ctypes.CDLL(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])

@@ -116,14 +116,20 @@ def test_a_line_is_no_photo(tmp_path, capsys, size):
 def test_a_strip_becomes_a_film(tmp_path, monkeypatch, size, flags):
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "strip.png", picture(*size))
-    np.save("map.npy", np.ones((7, 5), np.float32) + np.arange(5, dtype=np.float32))
+    np.save("map.npy", np.linspace(1, 2, 10_000, dtype=np.float32).reshape(5000, 2))
     assert run("--in", "strip.png", "--out", "o", *flags, *SHORT) == 0
     assert max(probe("o/3d_kbe.mp4").size) == 1920
 
 
-@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1), (1, 1)])
-def test_a_depth_map_of_a_line_is_stretched(photo, tmp_path, size):
+@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1)])
+def test_a_depth_map_of_a_line_is_of_another_shape(photo, tmp_path, capsys, size):
     np.save(tmp_path / "map.npy", np.linspace(1, 2, size[0] * size[1]).reshape(size))
+    assert run("--in", photo, "--out", tmp_path / "o", "--depth", tmp_path / "map.npy", *SHORT) == 1
+    assert f"map.npy: is {size[1]}x{size[0]}, and the photo is" in capsys.readouterr().err
+
+
+def test_a_depth_map_of_one_pixel_is_stretched(photo, tmp_path):
+    np.save(tmp_path / "map.npy", np.ones((1, 1)))
     assert run("--in", photo, "--out", tmp_path / "o", "--depth", tmp_path / "map.npy", *SHORT) == 0
     assert probe(tmp_path / "o" / "3d_kbe.mp4").frames == 6
 

@@ -66,7 +66,8 @@ def draw_photo(dice, path):
 
 def draw_depth(dice, size, path):
     """Write a depth map: smooth, constant, or with unknown and infinite pixels."""
-    shape = size if dice(0.5) else (dice.between(1, 60), dice.between(1, 60))
+    rows = dice.between(2, 60)
+    shape = size if dice(0.5) else (rows, dice.pick([rows, round(rows * size[1] / size[0]) or 1]))
     values = dice.rng.random(shape).astype(np.float32) * dice.pick([1e-6, 1, 1, 255, 1e9])
     kind = dice.pick(["plain", "plain", "constant", "zero", "holes", "negative"])
     if kind in ("constant", "zero"):

@@ -61,8 +61,8 @@ def test_what_systems_leave_behind_is_no_pair(folder):
         (folder / kind / "9.png").mkdir()
         add(folder / kind / "town" / "8.png", depth_map() if kind == "depth" else np.zeros(
             (*SIZE, 3), np.uint8))
-    stems = [item["image"].relative_to(folder / "images").as_posix() for item in
-             opened(folder).items]
+    stems = [item["image"].relative_to(folder / "images").as_posix() for clip in
+             opened(folder).items for item in clip]
     assert stems == ["0.png", "1.png", "2.png", "town/8.png"]
 
 

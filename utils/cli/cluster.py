@@ -115,7 +115,9 @@ class _Worker:
         """Stand where the command was given; what is relative there is relative here."""
         os.chdir(folder)
         os.environ["OMP_NUM_THREADS"] = str(max(1, int(cpus)))
-        log.handlers[:], log.propagate = [_Notes()], False
+        notes = _Notes()
+        notes.said = []  # until the first job is there
+        log.handlers[:], log.propagate = [notes], False
         log.setLevel(level)
         self.make = make_worker(settings)
 

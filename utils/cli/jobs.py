@@ -213,9 +213,10 @@ def plan_jobs(photos: list[Path], batch: bool, out: Path, suffix: str) -> list[J
     if not batch:
         return [Job(photos[0], out, out / f"3d_kbe{suffix}", "")]
     jobs, taken = [], set()
-    stems = [photo.stem.strip(". ").lower() for photo in photos]
+    stems = [photo.stem.lower() for photo in photos]
     for photo in photos:
-        name = photo.stem.strip(". ") or "photo"  # "..jpg" must not lead out of the folder
+        # "..jpg" must not lead out of the folder.
+        name = photo.stem if photo.stem.strip(".") else "photo"
         if stems.count(name.lower()) > 1:
             name = f"{name}-{photo.suffix.lstrip('.').lower()}"
         candidate, number = name, 2
