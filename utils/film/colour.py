@@ -184,9 +184,12 @@ def _by_profile(values, kind, space, notes):
         convert = functools.partial(_convert, profile=space.profile, kind=kind)
         probe = _probe(kind)
         if probe is not None and np.abs(
-                convert(probe) - _as_rgb(probe).astype(int)).max() <= SAME:
+                convert(probe) - _as_rgb(reduce(probe)).astype(int)).max() <= SAME:
             return None
-        converted = convert(values) if values.dtype == np.uint8 else _in_bands(values, convert)
+        if kind == "GRAY" and values.dtype == np.uint8:
+            converted = cv2.LUT(_as_rgb(values), convert(_DEEP_GREYS))
+        else:
+            converted = convert(values) if values.dtype == np.uint8 else _in_bands(values, convert)
     except Exception:  # a broken profile: the colours as stored are the best guess
         notes.append("ignored a broken colour profile")
         return None
@@ -195,7 +198,10 @@ def _by_profile(values, kind, space, notes):
 
 
 def _convert(values, *, profile, kind):
-    """(H, W[, C]) uint8, or uint16 by way of floating point, since 16 bits go through tables."""
+    """(H, W[, C]) uint8, or uint16 by way of floating point, which alone is exact in the shadows.
+
+    (For 16 bits, and for grey of 8, Littlecms goes through tables that are coarse there.)
+    """
     import imagecodecs
 
     if values.dtype == np.uint16 and kind != "CMYK":  # for inks floating point means percent
@@ -206,6 +212,9 @@ def _convert(values, *, profile, kind):
         flags=int(ImageCms.Flags.BLACKPOINTCOMPENSATION))
 
 
+_DEEP_GREYS = np.arange(256, dtype=np.uint16)[None] * np.uint16(257)
+
+
 @functools.cache
 def _srgb_profile():
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -213,9 +222,9 @@ def _srgb_profile():
 
 def _probe(kind):
     """A small picture of many colours, by which a profile shows whether it is sRGB."""
-    greys = np.arange(256, dtype=np.uint8)[None]
     if kind == "GRAY":
-        return greys
+        return _DEEP_GREYS
+    greys = np.arange(256, dtype=np.uint8)[None]
     steps = np.linspace(0, 255, 6).round().astype(np.uint8)
     cube = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
     return np.hstack([cube, _as_rgb(greys)]) if kind == "RGB" else None

@@ -100,8 +100,8 @@ def unread_picture(path, head):
     """Return the error for a file whose header no reader took, from its first bytes."""
     riff = head.startswith(b"RIFF") and head[8:12] != b"WEBP"
     kind = next((name for start, name in PICTURES.items() if head.startswith(start)), None)
-    if kind == "JPEG" and (variant := _jpeg_variant(path)):
-        return unsupported(path, f"a JPEG of a rare kind ({variant})")
+    if kind == "JPEG" and (what := rare_jpeg(path)):
+        return unsupported(path, what)
     if (kind and not riff) or head[8:12] in HEIF_BRANDS or head[8:11] == b"avi":
         return UnreadableFile(
             f"{path}: damaged or incomplete (its header cannot be read). Copy or download it "
@@ -110,12 +110,14 @@ def unread_picture(path, head):
         f"{path}: is no photo that can be read: it seems to be {describe(head)}. {USE}")
 
 
-def _jpeg_variant(path):
+def rare_jpeg(path):
+    """Say what kind of JPEG a file is, if it is one that is not read; else None."""
     for marker, content in _jpeg_segments(path.read_bytes()):
         if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
-            if marker in JPEG_KINDS:
-                return JPEG_KINDS[marker]
-            return f"{content[0]} bits a channel" if content[:1] not in (b"\x08", b"") else None
+            kind = JPEG_KINDS.get(marker)
+            if kind is None and content[:1] not in (b"\x08", b""):
+                kind = f"{content[0]} bits a channel"
+            return kind and f"a JPEG of a rare kind ({kind})"
     return None
 
 

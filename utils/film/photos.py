@@ -30,6 +30,7 @@ from utils.film.kinds import (
     describe,
     naming_the_file,
     png_chunks,
+    rare_jpeg,
     read_head,
     unread_picture,
     unsupported,
@@ -250,7 +251,12 @@ def open_picture(path):
 def decode(image):
     """Decode a picture from open_picture in place, without warnings about odd tags."""
     with _quietly():
-        image.load()
+        try:
+            image.load()
+        except Exception:
+            if image.format == "JPEG" and (what := rare_jpeg(Path(image.filename))):
+                raise unsupported(image.filename, what) from None
+            raise
 
 
 @contextlib.contextmanager
@@ -524,12 +530,13 @@ def _over_whole_range(path, values, top):
     depth, dtype = (255, np.uint8) if low else (65535, np.uint16)
     out = np.empty(values.shape, dtype)
     for row, line in enumerate(values):
-        out[row] = np.rint(line * (depth / float(top)))
+        out[row] = np.rint(line.astype(np.float64) * (depth / float(top)))
     return out
 
 
 def _unmultiplied(values, alpha):
-    share = np.maximum(alpha, 1).astype(np.float32) / np.iinfo(alpha.dtype).max
+    top = np.iinfo(alpha.dtype).max
+    share = np.where(alpha == 0, top, alpha).astype(np.float32) / top  # nothing was multiplied
     share = share if values.ndim == 2 else share[..., None]
     return np.where(share >= 1, values, np.minimum(values / share, np.iinfo(values.dtype).max)
                     ).round().astype(values.dtype)

@@ -98,7 +98,7 @@ def read_samples(path, page):
         raise unsupported(path, f"a TIFF of {values.dtype} in the shape {values.shape}")
     top = _top(tiff, values.dtype)
     if photometric == "PALETTE":
-        return Samples(_coloured(values, tiff.colormap), "RGB", 3, "", 65535)
+        return Samples(_coloured(values, tiff.colormap), "RGB", 3, "", 255)
     if photometric == "MINISWHITE":
         values = ~values if values.dtype == bool else values.dtype.type(top) - values
     alpha = _alpha(tiff, kind)
@@ -141,8 +141,8 @@ def _top(tiff, dtype):
 
 
 def _coloured(values, colormap):
-    return np.ascontiguousarray(np.asarray(colormap, np.uint16)[:, values.astype(int)].transpose(
-        1, 2, 0))
+    """Palette colours, of which the upper bytes count: some write 255 as 65280, some as 65535."""
+    return np.ascontiguousarray((np.asarray(colormap) >> 8).astype(np.uint8).T[values.astype(int)])
 
 
 def _count_colours(tiff, kind, alpha):
