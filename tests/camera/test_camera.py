@@ -267,3 +267,24 @@ def test_automatic_zoom_moves_away_from_what_it_would_uncover():
     zoom = find_zoom_window(depth, 32.0, 20.0, start, 6.0)
     still = math.dist(zoom.centers[zoom.covered.argmin()], (41, 24))
     assert math.dist((zoom.window.center_u, zoom.window.center_v), (41, 24)) < still
+
+
+def test_inpainting_goes_a_little_beyond_both_ends():
+    path = CameraPath(CropWindow(60, 40, 100, 66), CropWindow(70, 50, 50, 33), (100, 150), 75.0,
+                      75.0)
+    for t, pose in zip((0, 1), path.inpainting_poses(), strict=True):
+        assert pose.shift == pytest.approx([1.1 * value for value in path.pose(t).shift])
+
+
+def test_border_of_a_strip_leaves_its_middle_half():
+    """An eighth of the long side would be more than all of the short one."""
+    depth = torch.full((1, 1, 40, 400), 9.0)
+    depth[0, 0, 12, 200] = 3.0
+    assert nearest_depth(depth) == 3.0
+    depth[0, 0, 5, 200] = 1.0
+    assert nearest_depth(depth) == 3.0, "a quarter of the short side is border"
+
+
+def test_missing_width_is_cut_to_whole_pixels():
+    start, *_ = complete_windows((100, 150), WindowNumbers(h=33))
+    assert (start.width, start.height) == (49, 33)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kornia.filters import gaussian_blur2d
 
-from models.pointcloud_inpainting import Inpaint
+from models.pointcloud_inpainting import Inpaint, Inpainting
 from utils.camera import CameraPath, CropWindow, complete_windows, nearest_depth
+from utils.scene import cloud
 from utils.scene.cloud import (
     DISPARITY_FLOOR,
     INPAINT_PIXELS,
@@ -176,6 +177,17 @@ def test_inpainted_points_lie_on_the_wall():
     added = scene.cloud()[0][:, before:]
     wall = 32.0 * 120 / 20
     np.testing.assert_allclose(added[2], wall, rtol=1e-4)
+
+
+def test_nothing_is_invented_behind_the_moved_camera(monkeypatch):
+    """A hole that a network puts nearer than the camera went would be seen mirrored."""
+    def too_near(view):
+        picture, known = view.render(torch.cat([view.image, view.disparity], dim=1))
+        return Inpainting(picture[:, :3], torch.full_like(known, 400.0), known)
+
+    monkeypatch.setattr(cloud._View, "fill_by_rule", too_near)
+    scene = pillar_scene()
+    assert scene.inpaint(None, (-60.0, 0, -20.0)) == 0
 
 
 def test_inpainting_follows_the_dolly_focal():
