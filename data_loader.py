@@ -113,9 +113,11 @@ def make_view(view, box, crop, flip, confidence_min):
         known = known * (trust >= confidence_min)
     instances = np.zeros(crop, np.uint8)
     if "masks" in view:
-        instances = largest_objects(cv2.resize(
-            cut(view["masks"], box, photo_size), target, interpolation=cv2.INTER_NEAREST_EXACT
-        ))
+        instances = largest_objects(
+            cv2.resize(
+                cut(view["masks"], box, photo_size), target, interpolation=cv2.INTER_NEAREST_EXACT
+            )
+        )
     zoom = crop[1] / box[3]
     maps = {"disparity": disparity * zoom * known, "mask": known, "confidence": trust}
     maps = {key: value[None] for key, value in maps.items()} | {"instances": instances[None]}
@@ -168,8 +170,19 @@ class Samples(Dataset):
     view to see them from there, and `has_second` (0 or 1).
     """
 
-    def __init__(self, sets, crop, *, train, seed=0, second_view=False, scale_min=0.5, cache_mib=0,
-                 other_crops=(), spoil=False):
+    def __init__(
+        self,
+        sets,
+        crop,
+        *,
+        train,
+        seed=0,
+        second_view=False,
+        scale_min=0.5,
+        cache_mib=0,
+        other_crops=(),
+        spoil=False,
+    ):
         """Remember how to draw; nothing is read before the first index."""
         self.sets, self.train, self.seed, self.spoil = sets, train, seed, spoil and train
         self.crops = [tuple(crop), *map(tuple, other_crops)]
@@ -204,11 +217,15 @@ class Samples(Dataset):
         first = views[order.pop(int(draws[0] * len(order)))]
         second = views[order.pop(int(draws[1] * len(order)))] if order else None
         paired = self.second_view and second is not None
-        align = max(1, *(round(first["image"].shape[0] / first[k].shape[0])
-                         for k in ("stored", "confidence", "masks") if k in first))
-        box = choose_box(
-            first["image"].shape[:2], crop, draws[2:5], self.scale_min, paired, align
+        align = max(
+            1,
+            *(
+                round(first["image"].shape[0] / first[k].shape[0])
+                for k in ("stored", "confidence", "masks")
+                if k in first
+            ),
         )
+        box = choose_box(first["image"].shape[:2], crop, draws[2:5], self.scale_min, paired, align)
         flip = draws[5] < 0.5
         floor = opened.data_set["confidence_min"]
         sample = make_view(first, box, crop, flip, floor)
@@ -262,8 +279,9 @@ class Stream(Sampler):
     what one with the doubled batch sees. With several crops each global batch draws one of them.
     """
 
-    def __init__(self, sets, items, batch_size, *, seed, start=0, steps=None, rank=0, world=1,
-                 crops=1):
+    def __init__(
+        self, sets, items, batch_size, *, seed, start=0, steps=None, rank=0, world=1, crops=1
+    ):
         """Begin at batch `start` and stop before batch `steps` (None: never)."""
         self.items, self.seed, self.batch_size = items, seed, batch_size
         self.weights = [opened.data_set["weight"] for opened in sets]
@@ -407,9 +425,22 @@ class TrainingData:
     """
 
     def __init__(
-        self, sets, held_out=None, *, crop, batch_size, second_view=False, crop_scale=0.5,
-        colours=True, workers=1, cache_mib=4096, val_share=0.01, val_images=64, seed=0,
-        other_crops=(), spoil=False,
+        self,
+        sets,
+        held_out=None,
+        *,
+        crop,
+        batch_size,
+        second_view=False,
+        crop_scale=0.5,
+        colours=True,
+        workers=1,
+        cache_mib=4096,
+        val_share=0.01,
+        val_images=64,
+        seed=0,
+        other_crops=(),
+        spoil=False,
     ):
         """Split the sets; nothing is read yet."""
         self.sets, self.batch_size, self.seed = sets, batch_size, seed
@@ -424,29 +455,45 @@ class TrainingData:
         self.check_items = [i[: max(1, val_images // len(check_items))] for i in check_items]
         options = {"second_view": second_view, "seed": seed, "scale_min": crop_scale}
         memory = cache_mib // max(1, workers)
-        self.samples = Samples(sets, crop, train=True, cache_mib=memory, other_crops=other_crops,
-                               spoil=spoil, **options)
+        self.samples = Samples(
+            sets,
+            crop,
+            train=True,
+            cache_mib=memory,
+            other_crops=other_crops,
+            spoil=spoil,
+            **options,
+        )
         self.check_samples = Samples(check_sets, crop, train=False, cache_mib=1024, **options)
         self.epoch_length = Stream(sets, self.items, batch_size, seed=seed).epoch_length
 
     def training(self, start, steps, rank=0, world=1):
         """Iterate over the raw batches of steps `start` to `steps - 1`, read ahead by workers."""
         stream = Stream(
-            self.sets, self.items, self.batch_size, seed=self.seed, start=start, steps=steps,
-            rank=rank, world=world, crops=len(self.samples.crops),
+            self.sets,
+            self.items,
+            self.batch_size,
+            seed=self.seed,
+            start=start,
+            steps=steps,
+            rank=rank,
+            world=world,
+            crops=len(self.samples.crops),
         )
         # The cores belong to the network. Here and not in the workers: OpenCV's threads do not
         # survive a fork, and a worker that asks for their number then waits for ever.
         cv2.setNumThreads(1)
-        return _batches(DataLoader(
-            self.samples,
-            batch_sampler=stream,
-            num_workers=self.workers,
-            collate_fn=collate,
-            worker_init_fn=_obedient_worker,
-            prefetch_factor=4 if self.workers else None,
-            pin_memory=torch.cuda.is_available(),
-        ))
+        return _batches(
+            DataLoader(
+                self.samples,
+                batch_sampler=stream,
+                num_workers=self.workers,
+                collate_fn=collate,
+                worker_init_fn=_obedient_worker,
+                prefetch_factor=4 if self.workers else None,
+                pin_memory=torch.cuda.is_available(),
+            )
+        )
 
     def prepare(self, batch, device):
         """Bring a raw training batch to the device and vary its colours.
@@ -461,7 +508,8 @@ class TrainingData:
             raise ValueError(
                 f"data sets {names}: in {self.unknown} batches in a row not one pixel was known; "
                 f"the last was {batch['name'][0]}.\n"
-                "  Look at its depth and confidence, or lower the set's 'confidence_min'.")
+                "  Look at its depth and confidence, or lower the set's 'confidence_min'."
+            )
         return prepare(batch, device, self.colours)
 
     def validation(self, device):

@@ -70,12 +70,14 @@ def film_maker(settings: Settings) -> Callable[[Job], dict[str, Any]]:
     return lambda job: next(make_films([job], settings, networks, batch=True))
 
 
-def make_films(jobs: list[Job], settings: Settings, networks: "Networks",
-               batch: bool = False) -> Iterator[dict[str, Any]]:
+def make_films(
+    jobs: list[Job], settings: Settings, networks: "Networks", batch: bool = False
+) -> Iterator[dict[str, Any]]:
     """Yield the result of each job, in order; while one is filmed, the next one is prepared.
 
     In a batch, a photo that fails gives a result with "error"; otherwise it raises.
     """
+
     def finish(job, ready, on, stop):
         ready = ready if on is networks else prepare(job, settings, on)
         return write(job, settings, ready, stop, hide_bar=batch or cli.hide_bar())

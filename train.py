@@ -128,8 +128,10 @@ def make_trainer(settings):
     known = known_data_sets(settings.dataset_file)
     with_masks = settings.mask_loss == "same"
     data = training_data(
-        settings, choose_data_sets(settings.dataset, known, masks=with_masks),
-        choose_data_sets(settings.val_dataset, known, "--val-dataset"), kind.second_view,
+        settings,
+        choose_data_sets(settings.dataset, known, masks=with_masks),
+        choose_data_sets(settings.val_dataset, known, "--val-dataset"),
+        kind.second_view,
     )
     trainer = kind(settings, data)
     if settings.mask_loss == "other":
@@ -150,8 +152,19 @@ def training_data(settings, sets, held_out=None, second_view=False):
     """The stream of batches over opened data sets."""
     import data_loader
 
-    names = ("crop", "other_crops", "batch_size", "crop_scale", "colours", "spoil", "workers",
-             "cache_mib", "val_share", "val_images", "seed")
+    names = (
+        "crop",
+        "other_crops",
+        "batch_size",
+        "crop_scale",
+        "colours",
+        "spoil",
+        "workers",
+        "cache_mib",
+        "val_share",
+        "val_images",
+        "seed",
+    )
     options = {name: getattr(settings, name) for name in names}
     return data_loader.TrainingData(sets, held_out, second_view=second_view, **options)
 
@@ -159,7 +172,10 @@ def training_data(settings, sets, held_out=None, second_view=False):
 def photos_with_masks(folder):
     """A data set dict for a folder of images/ and perhaps masks/, without any depth."""
     return {
-        "name": folder, "path": folder, "param": {"baseline": 1, "focal": 1}, "disparity": "none",
+        "name": folder,
+        "path": folder,
+        "param": {"baseline": 1, "focal": 1},
+        "disparity": "none",
     }
 
 

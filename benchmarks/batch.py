@@ -34,10 +34,15 @@ AROUND = 5  # readings whose median counts, since it swings within each photo
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=ROOT / "images" / "example.jpg",
-                        help="folder of photos, or one photo that is cropped in many ways")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        default=ROOT / "images" / "example.jpg",
+        help="folder of photos, or one photo that is cropped in many ways",
+    )
     parser.add_argument("--count", type=int, default=200, help="photos of the long batch")
     parser.add_argument("--size", default="640x480", help="the photos are cropped to it")
     parser.add_argument("--rounds", type=int, default=3)
@@ -53,10 +58,14 @@ def main():
             return run_batch(program, inputs, Path(folder) / kind, flags, kind)
 
         run("warm", ["kbe.py"], short[:1])  # compiles the kernels
-        rounds = [{"single": run("single", ["kbe.py"], [short[number % len(short)]]),
-                   "batch": run("batch", ["kbe.py"], short),
-                   "one by one": run("serial", ["-c", SERIAL], short)}
-                  for number in range(args.rounds)]
+        rounds = [
+            {
+                "single": run("single", ["kbe.py"], [short[number % len(short)]]),
+                "batch": run("batch", ["kbe.py"], short),
+                "one by one": run("serial", ["-c", SERIAL], short),
+            }
+            for number in range(args.rounds)
+        ]
         long = run("long", ["kbe.py"], list(map(str, photos)))
     report = {"cores": os.cpu_count(), "size": args.size, "rounds": rounds, "long": long}
     args.json.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +85,10 @@ def prepare(source, count, size, folder):
             sys.exit(f"no readable photo at {found[number % len(found)]}: pass --photos FOLDER")
         scale = rng.uniform(1, 1.3) * max(width / pixels.shape[1], height / pixels.shape[0])
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        top, left = (rng.integers(0, have - want + 1) for have, want in
-                     zip(pixels.shape, (height, width), strict=False))
+        top, left = (
+            rng.integers(0, have - want + 1)
+            for have, want in zip(pixels.shape, (height, width), strict=False)
+        )
         photos.append(folder / f"{number:04d}.jpg")
         cv2.imwrite(str(photos[-1]), pixels[top : top + height, left : left + width])
     return photos
@@ -91,8 +102,9 @@ def run_batch(program, photos, out, flags, kind=None):
     command = [sys.executable, *program, "--in", *photos, "--out", str(out), "--json", *flags]
     start = time.perf_counter()
     seconds, memory, cpu = [], [], time_of_children()
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         for line in tqdm(process.stdout, kind, len(photos), unit=" photos", disable=None):
             result = json.loads(line)
             if "error" in result:
@@ -103,8 +115,13 @@ def run_batch(program, photos, out, flags, kind=None):
     if process.returncode:
         sys.exit(complaints)
     wall = time.perf_counter() - start
-    return {"photos": len(photos), "wall": wall, "cpu": time_of_children() - cpu,
-            "done": seconds, "resident_mb": memory}
+    return {
+        "photos": len(photos),
+        "wall": wall,
+        "cpu": time_of_children() - cpu,
+        "done": seconds,
+        "resident_mb": memory,
+    }
 
 
 def time_of_children():
@@ -142,28 +159,39 @@ def print_table(report):
 
     single = median("single", lambda run: run["wall"])
     print(f"{report['size']}, {report['cores']} cores, median of {len(rounds)} rounds, in turn")
-    print(f"{'':12s} {'photos':>6s} {'s a photo':>10s} {'cpu s a photo':>14s} {'an hour':>8s} "
-          f"{'of a single run':>16s}")
+    print(
+        f"{'':12s} {'photos':>6s} {'s a photo':>10s} {'cpu s a photo':>14s} {'an hour':>8s} "
+        f"{'of a single run':>16s}"
+    )
     for kind in rounds[0]:
         photos = rounds[0][kind]["photos"]
         wall = median(kind, lambda run: run["wall"] / run["photos"])
         cpu = median(kind, lambda run: run["cpu"] / run["photos"])
-        print(f"{kind:12s} {photos:6d} {wall:10.2f} {cpu:14.2f} {3600 / wall:8.0f} "
-              f"{100 * wall / single:14.0f} %")
+        print(
+            f"{kind:12s} {photos:6d} {wall:10.2f} {cpu:14.2f} {3600 / wall:8.0f} "
+            f"{100 * wall / single:14.0f} %"
+        )
     running = median("batch", per_photo)
-    print(f"start-up and first photo beyond {running:.2f} s a photo: "
-          f"{100 * (single - running) / single:.0f} % of a single run, "
-          f"{100 * (1 - running * long['photos'] / long['wall']):.0f} % of {long['photos']} photos")
+    print(
+        f"start-up and first photo beyond {running:.2f} s a photo: "
+        f"{100 * (single - running) / single:.0f} % of a single run, "
+        f"{100 * (1 - running * long['photos'] / long['wall']):.0f} % of {long['photos']} photos"
+    )
     if rounds[0]["batch"]["photos"] > 1:
-        ratio = statistics.median(per_photo(row["batch"]) / per_photo(row["one by one"])
-                                  for row in rounds)
+        ratio = statistics.median(
+            per_photo(row["batch"]) / per_photo(row["one by one"]) for row in rounds
+        )
         print(f"batch / one by one, between first and last result: {ratio:.2f}")
-    print(f"{long['photos']} photos in {long['wall']:.0f} s: "
-          f"{3600 * long['photos'] / long['wall']:.0f} an hour")
+    print(
+        f"{long['photos']} photos in {long['wall']:.0f} s: "
+        f"{3600 * long['photos'] / long['wall']:.0f} an hour"
+    )
     early, late = (memory_around(long, count) for count in (EARLY, long["photos"]))
     if early and late:
-        print(f"memory after {EARLY}: {early:.0f} MB, after {long['photos']}: {late:.0f} MB "
-              f"({100 * (late / early - 1):+.1f} %)")
+        print(
+            f"memory after {EARLY}: {early:.0f} MB, after {long['photos']}: {late:.0f} MB "
+            f"({100 * (late / early - 1):+.1f} %)"
+        )
 
 
 if __name__ == "__main__":

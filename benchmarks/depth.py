@@ -142,11 +142,19 @@ def strong_samples(folder):
 
     `images/`, `nearness/` (8 bit, 0 = unknown) and `index.csv`, as MODEL_CARD.md describes them.
     """
-    return dict_samples({
-        "name": "strong", "path": folder, "index": "index.csv", "part": "held out",
-        "stems": STRONG_STEMS, "disparity": "relative", "disparity_folder": "nearness",
-        "unknown": 0, "param": {"baseline": 1, "focal": 256},
-    })
+    return dict_samples(
+        {
+            "name": "strong",
+            "path": folder,
+            "index": "index.csv",
+            "part": "held out",
+            "stems": STRONG_STEMS,
+            "disparity": "relative",
+            "disparity_folder": "nearness",
+            "unknown": 0,
+            "param": {"baseline": 1, "focal": 256},
+        }
+    )
 
 
 def _split(path):

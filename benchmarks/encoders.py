@@ -33,16 +33,14 @@ CANDIDATES = {
     "veryfast, slices": {"preset": "veryfast", "mbtree": "0"},
     "veryfast": FRAME | {"preset": "veryfast", "mbtree": "0"},
     "veryfast, 4 threads": FRAME | {"preset": "veryfast", "mbtree": "0", "threads": "4"},
-    "veryfast, subme 1": FRAME | {"preset": "veryfast", "mbtree": "0",
-                                  "x264-params": "subme=1"},
+    "veryfast, subme 1": FRAME | {"preset": "veryfast", "mbtree": "0", "x264-params": "subme=1"},
     "veryfast, zerolatency": {"preset": "veryfast", "mbtree": "0", "tune": "zerolatency"},
     "veryfast, fastdecode": FRAME | {"preset": "veryfast", "mbtree": "0", "tune": "fastdecode"},
     "superfast": LEAN,
     "superfast, fastdecode": LEAN | {"tune": "fastdecode"},
     "superfast, subme 2": LEAN | {"x264-params": "subme=2"},
     "superfast, subme 2, tune ssim": LEAN | {"tune": "ssim", "x264-params": "subme=2"},
-    "superfast, subme 2, slices": {"preset": "superfast", "mbtree": "0",
-                                   "x264-params": "subme=2"},
+    "superfast, subme 2, slices": {"preset": "superfast", "mbtree": "0", "x264-params": "subme=2"},
     "superfast, subme 2, 5 B": LEAN | {"bf": "5", "x264-params": "subme=2"},
     "superfast, subme 2, hex": LEAN | {"x264-params": "subme=2:me=hex"},
     "superfast, subme 2, p8x8": LEAN | {"x264-params": "subme=2:partitions=i8x8,i4x4,p8x8"},
@@ -59,21 +57,27 @@ CANDIDATES = {
     "superfast, no B": LEAN | {"bf": "0"},
     "superfast, B adapt 0": LEAN | {"x264-params": "b-adapt=0"},
     "ultrafast": FRAME | {"preset": "ultrafast"},
-    "ultrafast, CABAC": FRAME | {"preset": "ultrafast",
-                                 "x264-params": "cabac=1:deblock=1,0,0:bframes=3:8x8dct=1"},
-    "ultrafast, CABAC, aq": FRAME | {"preset": "ultrafast", "x264-params":
-        "cabac=1:deblock=1,0,0:bframes=3:8x8dct=1:aq-mode=1:weightp=1:scenecut=40:mbtree=0"},
+    "ultrafast, CABAC": FRAME
+    | {"preset": "ultrafast", "x264-params": "cabac=1:deblock=1,0,0:bframes=3:8x8dct=1"},
+    "ultrafast, CABAC, aq": FRAME
+    | {
+        "preset": "ultrafast",
+        "x264-params": "cabac=1:deblock=1,0,0:bframes=3:8x8dct=1:"
+        "aq-mode=1:weightp=1:scenecut=40:mbtree=0",
+    },
 }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--photos", type=Path, help="a folder of more photos than the example")
     parser.add_argument("--limit", type=int, default=4, help="how many of them")
     parser.add_argument("--size", default="1024x768", help="photos are cropped and resized to it")
-    parser.add_argument("--only", nargs="+", choices=CANDIDATES, metavar="NAME", help="of: "
-                        + "; ".join(CANDIDATES))
+    parser.add_argument(
+        "--only", nargs="+", choices=CANDIDATES, metavar="NAME", help="of: " + "; ".join(CANDIDATES)
+    )
     parser.add_argument("--crf", nargs="+", type=int, default=[15, 17, 19])
     parser.add_argument("--reference", nargs=2, metavar=("NAME", "CRF"), help="a candidate")
     parser.add_argument("--frames", type=int, default=148, help="encode only the first so many")
@@ -103,8 +107,11 @@ def main():
     equal = at_equal_ssim(rows)
     print_table(equal)
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"cores": os.cpu_count(), "size": args.size, "rows": rows,
-                                     "equal": equal}, indent=1))
+    args.json.write_text(
+        json.dumps(
+            {"cores": os.cpu_count(), "size": args.size, "rows": rows, "equal": equal}, indent=1
+        )
+    )
 
 
 def render(photo, folder, frames):
@@ -134,10 +141,17 @@ def encode(frames, options, crf, path, runs):
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
     with av.open(str(path)) as film:
-        ssims = [ssim(grey(frames[number]), shown.to_ndarray(format="gray"))
-                 for number, shown in enumerate(film.decode(video=0)) if number in SHOWN]
-    return {"ssim": float(np.mean(ssims)), "bytes": path.stat().st_size, "wall_s": min(walls),
-            "cpu_s": min(cpus)}
+        ssims = [
+            ssim(grey(frames[number]), shown.to_ndarray(format="gray"))
+            for number, shown in enumerate(film.decode(video=0))
+            if number in SHOWN
+        ]
+    return {
+        "ssim": float(np.mean(ssims)),
+        "bytes": path.stat().st_size,
+        "wall_s": min(walls),
+        "cpu_s": min(cpus),
+    }
 
 
 def grey(pixels):
@@ -147,6 +161,7 @@ def grey(pixels):
 
 def ssim(one, other):
     """Structural similarity of two (H, W) uint8 pictures (Wang et al., 2004; sigma 1.5)."""
+
     def blur(picture):
         return cv2.GaussianBlur(picture, (11, 11), 1.5)
 
@@ -155,8 +170,13 @@ def ssim(one, other):
     variances = blur(one * one) - mean**2 + blur(other * other) - mean_other**2
     covariance = blur(one * other) - mean * mean_other
     small, smaller = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    return float(((2 * mean * mean_other + small) * (2 * covariance + smaller)
-                  / ((mean**2 + mean_other**2 + small) * (variances + smaller))).mean())
+    return float(
+        (
+            (2 * mean * mean_other + small)
+            * (2 * covariance + smaller)
+            / ((mean**2 + mean_other**2 + small) * (variances + smaller))
+        ).mean()
+    )
 
 
 def at_equal_ssim(rows):
@@ -168,15 +188,27 @@ def at_equal_ssim(rows):
         for photo in photos:
             own = [row for row in rows if row["photo"] == photo]
             today = next(row for row in own if row["name"] == "today")
-            curve = sorted((row["ssim"], row["crf"], np.log(row["bytes"]), row["wall_s"],
-                            row["cpu_s"]) for row in own if row["name"] == name)
+            curve = sorted(
+                (row["ssim"], row["crf"], np.log(row["bytes"]), row["wall_s"], row["cpu_s"])
+                for row in own
+                if row["name"] == name
+            )
             ssims, *columns = map(np.array, zip(*curve, strict=True))
             crf, size, wall, cpu = (line(ssims, column, today["ssim"]) for column in columns)
-            shares.append((crf, np.exp(size) / today["bytes"], wall / today["wall_s"],
-                           cpu / today["cpu_s"]))
+            shares.append(
+                (crf, np.exp(size) / today["bytes"], wall / today["wall_s"], cpu / today["cpu_s"])
+            )
         crf, size, wall, cpu = np.mean(shares, axis=0)
-        table.append({"name": name, "crf": crf, "bytes": size, "wall": wall, "cpu": cpu,
-                      "most_bytes": max(share[1] for share in shares)})
+        table.append(
+            {
+                "name": name,
+                "crf": crf,
+                "bytes": size,
+                "wall": wall,
+                "cpu": cpu,
+                "most_bytes": max(share[1] for share in shares),
+            }
+        )
     return table
 
 
@@ -189,8 +221,10 @@ def print_table(table):
     print(f"at today's SSIM, as shares of today's  ({os.cpu_count()} cores)")
     print(f"  {'':34s} {'CRF':>6s} {'bytes':>7s} {'most':>7s} {'wall':>7s} {'CPU':>7s}")
     for row in table:
-        print(f"  {row['name']:34s} {row['crf']:6.2f} {row['bytes']:7.3f} {row['most_bytes']:7.3f} "
-              f"{row['wall']:7.3f} {row['cpu']:7.3f}")
+        print(
+            f"  {row['name']:34s} {row['crf']:6.2f} {row['bytes']:7.3f} {row['most_bytes']:7.3f} "
+            f"{row['wall']:7.3f} {row['cpu']:7.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -235,9 +235,7 @@ def by_network(path, device="cpu"):
     @torch.inference_mode()
     def fill(holed):
         pair = holed.pair
-        features, statistics = network.to_render(
-            pair.image.to(device), pair.disparity.to(device)
-        )
+        features, statistics = network.to_render(pair.image.to(device), pair.disparity.to(device))
         view, known = (x.to(device) for x in second_view(pair, features.cpu()))
         filled = network(*network.arguments(view, known, statistics, far_guesses))
         return filled.image.float().cpu(), filled.disparity.float().cpu()

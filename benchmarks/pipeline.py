@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--photo", type=Path, default=ROOT / "images" / "example.jpg")
     parser.add_argument("--size", default="1024x768", help="the photo is cropped and resized to it")
     parser.add_argument("--runs", type=int, default=3)
@@ -56,8 +57,16 @@ def prepare(path, size, folder):
 
 def run_once(photo, folder, flags):
     """Run kbe.py; return its own stage times, the whole process's seconds and peak memory."""
-    command = [sys.executable, str(ROOT / "kbe.py"), "--in", str(photo), "--out",
-               str(folder / "film"), "--json", *flags]
+    command = [
+        sys.executable,
+        str(ROOT / "kbe.py"),
+        "--in",
+        str(photo),
+        "--out",
+        str(folder / "film"),
+        "--json",
+        *flags,
+    ]
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
     wall = time.perf_counter() - start

@@ -61,8 +61,10 @@ def make_scene(size, complete):
     if not complete:
         layers = [(disparity, np.ones((height, width), bool))]
     clouds = [lift(layer, mask, u, v, size) for layer, mask in layers]
-    return tuple(np.ascontiguousarray(np.concatenate(part, -1 if k == 0 else 0))
-                 for k, part in enumerate(zip(*clouds, strict=True)))
+    return tuple(
+        np.ascontiguousarray(np.concatenate(part, -1 if k == 0 else 0))
+        for k, part in enumerate(zip(*clouds, strict=True))
+    )
 
 
 def lift(disparity, mask, u, v, size):
@@ -82,8 +84,10 @@ def camera_poses(size, count, stretch=1.0):
     depth = default_focal_px(size) * BASELINE / NEAREST
     path = CameraPath(start, end, size, depth, default_focal_px(size))
     poses = [path.pose(t) for t in path_times(count)]
-    return [((stretch * p.shift[0], stretch * p.shift[1], p.shift[2]), path.view_focal_px(p, size))
-            for p in poses]
+    return [
+        ((stretch * p.shift[0], stretch * p.shift[1], p.shift[2]), path.view_focal_px(p, size))
+        for p in poses
+    ]
 
 
 def stretch_for_holes(scene, size, share):
@@ -219,8 +223,9 @@ def time_in_turn(pool, scene, size, poses, args):
         return list(pool.map(lambda pose: plain_torch(scene, size, pose)[1].any(), few))
 
     list(pool.map(lambda pose: ours(scene, size, pose), poses[: 2 * args.threads]))  # compile
-    rounds = [timed(film) + timed(plain_film)
-              for _ in tqdm(range(args.rounds), "rounds", disable=None)]
+    rounds = [
+        timed(film) + timed(plain_film) for _ in tqdm(range(args.rounds), "rounds", disable=None)
+    ]
     names = "ms", "cpu_ms", "plain_ms", "plain_cpu_ms"
     return dict(zip(names, map(statistics.median, zip(*rounds, strict=True)), strict=True))
 
@@ -250,8 +255,10 @@ def time_gpu(args):
         poses = camera_poses(size, args.frames, stretch)
         cloud = [torch.from_numpy(array).cuda() for array in scene]
         plain = ThreeKernels(cloud[0], cloud[1], default_focal_px(size) * BASELINE)
-        times = [gpu_round(cloud, plain, size, poses)
-                 for _ in tqdm(range(args.rounds + 1), "rounds", disable=None)][1:]
+        times = [
+            gpu_round(cloud, plain, size, poses)
+            for _ in tqdm(range(args.rounds + 1), "rounds", disable=None)
+        ][1:]
         fast, slow = (statistics.median(column) for column in zip(*times, strict=True))
         frame, straight = ours(cloud, size, poses[-1])[0], plain.render(size, *poses[-1])
         differing = ((frame.int() - straight.int()).abs() > 1).float().mean().item()
@@ -277,12 +284,16 @@ def gpu_round(cloud, plain, size, poses):
 
 
 def print_table(rows):
-    print(f"{'film':40s} {'points':>8s} {'holes':>6s} {'ours ms':>8s} {'cpu ms':>7s} "
-          f"{'plain ms':>9s} {'cpu ms':>8s} {'ratio':>6s} {'differing':>9s}")
+    print(
+        f"{'film':40s} {'points':>8s} {'holes':>6s} {'ours ms':>8s} {'cpu ms':>7s} "
+        f"{'plain ms':>9s} {'cpu ms':>8s} {'ratio':>6s} {'differing':>9s}"
+    )
     for row in rows:
-        print(f"{row['film']:40s} {row['points']:8d} {row['hole_share']:6.1%} {row['ms']:8.2f} "
-              f"{row.get('cpu_ms', 0):7.2f} {row['plain_ms']:9.1f} "
-              f"{row.get('plain_cpu_ms', 0):8.1f} {row['ratio']:6.1f} {row['differing']:9.2%}")
+        print(
+            f"{row['film']:40s} {row['points']:8d} {row['hole_share']:6.1%} {row['ms']:8.2f} "
+            f"{row.get('cpu_ms', 0):7.2f} {row['plain_ms']:9.1f} "
+            f"{row.get('plain_cpu_ms', 0):8.1f} {row['ratio']:6.1f} {row['differing']:9.2%}"
+        )
 
 
 def main():
@@ -299,8 +310,12 @@ def main():
     if torch.cuda.is_available():
         rows += time_gpu(args)
     print_table(rows)
-    report = {"cores": os.cpu_count(), "threads": args.threads, "load": os.getloadavg()[0],
-              "rows": rows}
+    report = {
+        "cores": os.cpu_count(),
+        "threads": args.threads,
+        "load": os.getloadavg()[0],
+        "rows": rows,
+    }
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report, indent=2))
 

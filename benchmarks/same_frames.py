@@ -22,7 +22,7 @@ COMMANDS = {
     "classic length": "--max-size 384",
     "depth": f"{TRUE_DEPTH} {SMALL}",
     "windows": f"{TRUE_DEPTH} {SMALL} --startU 500 --startV 380 --startW 800 --endU 600 "
-               "--endV 420 --endW 500",
+    "--endV 420 --endW 500",
     "dolly": f"{TRUE_DEPTH} {SMALL} --dolly",
     "automatic zoom": f"{TRUE_DEPTH} {SMALL} --autozoom",
     "flat": f"{SMALL} --2d --endU 400 --endV 300 --endW 500",
@@ -44,10 +44,26 @@ COMMANDS = {
 def results_of(checkout, flags):
     """Run kbe.py of a checkout on the example; return {name of a result: digest of its content}."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "kbe.py", "--in", "images/example.jpg", "--out", folder,
-                        "--quiet", *flags.split()], cwd=checkout, check=True, capture_output=True)
-        return {str(path.relative_to(folder)): _digest(path)
-                for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+        subprocess.run(
+            [
+                sys.executable,
+                "kbe.py",
+                "--in",
+                "images/example.jpg",
+                "--out",
+                folder,
+                "--quiet",
+                *flags.split(),
+            ],
+            cwd=checkout,
+            check=True,
+            capture_output=True,
+        )
+        return {
+            str(path.relative_to(folder)): _digest(path)
+            for path in sorted(Path(folder).rglob("*"))
+            if path.is_file()
+        }
 
 
 def _digest(path):
@@ -64,22 +80,30 @@ def _digest(path):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("other", type=Path, help="checkout to compare with")
-    parser.add_argument("--only", nargs="+", choices=COMMANDS, metavar="NAME",
-                        help=f"run only these of: {', '.join(COMMANDS)}")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=COMMANDS,
+        metavar="NAME",
+        help=f"run only these of: {', '.join(COMMANDS)}",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the digests there")
     args = parser.parse_args(argv)
     found, different = {}, 0
     for name in args.only or COMMANDS:
         here, there = (results_of(checkout, COMMANDS[name]) for checkout in (HERE, args.other))
-        changed = sorted(result for result in here.keys() | there.keys()
-                         if here.get(result) != there.get(result))
+        changed = sorted(
+            result for result in here.keys() | there.keys() if here.get(result) != there.get(result)
+        )
         found[name] = {"here": here, "there": there}
         different += bool(changed)
-        print(f"{name:20} {'same' if not changed else 'differs: ' + ', '.join(changed)}",
-              flush=True)
+        print(
+            f"{name:20} {'same' if not changed else 'differs: ' + ', '.join(changed)}", flush=True
+        )
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
     return 1 if different else 0

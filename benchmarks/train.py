@@ -25,11 +25,13 @@ from utils.files import complete_or_absent
 def parse(arguments=None):
     """Command line; what is unknown here is meant for train.py."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--modes", nargs="*", choices=TRAINERS, default=TRAINERS,
-                        help="which (all)")
+    parser.add_argument(
+        "--modes", nargs="*", choices=TRAINERS, default=TRAINERS, help="which (all)"
+    )
     parser.add_argument("--steps", type=int, default=20, help="steps that count (20)")
     parser.add_argument("--warmup-steps", type=int, default=5, help="steps before those (5)")
     parser.add_argument("--json", help="write the figures here")
@@ -97,9 +99,12 @@ def main():
             arguments = (mode, flags, options.warmup_steps, options.steps)
             found = results[mode] = pool.apply(run, arguments)
         height, width = found["crop"]
-        print(f"{mode:<16}{f'{width}x{height}':>10}{found['batch_size']:>7}"
-              f"{found['images_per_second']:>10.2f}{found['waiting']:>9.1%}"
-              f"{found['seconds_per_step']:>9.3f}", flush=True)
+        print(
+            f"{mode:<16}{f'{width}x{height}':>10}{found['batch_size']:>7}"
+            f"{found['images_per_second']:>10.2f}{found['waiting']:>9.1%}"
+            f"{found['seconds_per_step']:>9.3f}",
+            flush=True,
+        )
     if options.json:
         with complete_or_absent(options.json) as temporary:
             temporary.write_text(json.dumps(results, indent=1))

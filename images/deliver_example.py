@@ -29,23 +29,50 @@ def main():
         sbs = film(folder / "sbs", "--stereo", "sbs", "--size", "480x320")
         red_cyan = film(folder / "anaglyph", "--stereo", "anaglyph", "--size", "960x640")
         save("stereo", [first(sbs)], [first(red_cyan)])
-        matte = film(folder / "matte", "--matte", "--export", "scene.ply", "--size", "960x640",
-                     *WINDOWS)
+        matte = film(
+            folder / "matte", "--matte", "--export", "scene.ply", "--size", "960x640", *WINDOWS
+        )
         save("matte", [first(matte), first(matte, "matte_frames")])
         save("export", [from_aside(folder / "matte" / "scene.ply")])
-        tall = film(folder / "tall", "--size", "540x960", "--startU", "1150", "--startW", "560",
-                    "--endU", "1120", "--endW", "430")
+        tall = film(
+            folder / "tall",
+            "--size",
+            "540x960",
+            "--startU",
+            "1150",
+            "--startW",
+            "560",
+            "--endU",
+            "1120",
+            "--endW",
+            "430",
+        )
         save("portrait", [photo(), first(tall), last(tall)])
-        wide, short = (film(folder / name, "--dolly", "--size", "960x640", *more)
-                       for name, more in (("wide", ()), ("short", ("--max-holes", "4"))))
+        wide, short = (
+            film(folder / name, "--dolly", "--size", "960x640", *more)
+            for name, more in (("wide", ()), ("short", ("--max-holes", "4")))
+        )
         save("max_holes", [last(wide), last(short)])
 
 
 def film(folder, *flags):
     """Make a film of the example; return its folder."""
-    status = kbe.main(["--in", str(FOLDER / "example.jpg"), "--depth",
-                       str(FOLDER / "example_disparity.png"), "--out", str(folder),
-                       "--write-frames", "--duration", "0.4", "--max-size", "1536", *flags])
+    status = kbe.main(
+        [
+            "--in",
+            str(FOLDER / "example.jpg"),
+            "--depth",
+            str(FOLDER / "example_disparity.png"),
+            "--out",
+            str(folder),
+            "--write-frames",
+            "--duration",
+            "0.4",
+            "--max-size",
+            "1536",
+            *flags,
+        ]
+    )
     if status:
         sys.exit(status)
     return folder
@@ -75,12 +102,21 @@ def from_aside(path):
     points = vertices["position"][near] * (1, -1, -1)  # y down, z forward, as our cameras see
     yaw, pitch, center = 0.5, 0.32, np.array([0.1, 0.0, 3.4])
     turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    nod = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)],
-                    [0, np.sin(pitch), np.cos(pitch)]])
+    nod = np.array(
+        [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
+    )
     seen = ((points - center) @ (nod @ turn).T + (0, 0, 4.6)).T.astype(np.float32)
     spacing = (points[:, 2] / 768).astype(np.float32)
-    frame, holes = kernels.render_frame(seen, vertices["color"][near], (0, 0, 0), (540, WIDTH),
-                                        560.0, 560 * 40.0, spacing, fill=False)
+    frame, holes = kernels.render_frame(
+        seen,
+        vertices["color"][near],
+        (0, 0, 0),
+        (540, WIDTH),
+        560.0,
+        560 * 40.0,
+        spacing,
+        fill=False,
+    )
     frame[holes] = 24
     return Image.fromarray(frame)
 
@@ -104,8 +140,9 @@ def fitted(pictures):
     for index, picture in enumerate(pictures):
         width = round(height * picture.width / picture.height)
         width = WIDTH - left if index == len(pictures) - 1 else width
-        row.paste(picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS),
-                  (left, 0))
+        row.paste(
+            picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, 0)
+        )
         left += width + GAP
     return row
 

@@ -26,9 +26,14 @@ __all__ = [
 ]
 
 
-def render_pointcloud(points: torch.Tensor, features: torch.Tensor, size: tuple[int, int],
-                      focal_px: float | torch.Tensor, baseline: float | torch.Tensor,
-                      depth_tolerance: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+def render_pointcloud(
+    points: torch.Tensor,
+    features: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: float | torch.Tensor,
+    baseline: float | torch.Tensor,
+    depth_tolerance: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Splat point clouds into one view each, keeping only the nearest surface.
 
     Three passes: keep per pixel the largest disparity (z-buffer); pull a pixel that lies behind
@@ -93,8 +98,12 @@ def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
     return _run("fill_disocclusion", view, depth)
 
 
-def disocclusion_mask(points: torch.Tensor, size: tuple[int, int], focal_px: float | torch.Tensor,
-                      baseline: float | torch.Tensor) -> torch.Tensor:
+def disocclusion_mask(
+    points: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: float | torch.Tensor,
+    baseline: float | torch.Tensor,
+) -> torch.Tensor:
     """Mark which points of a view's own cloud stay visible from a moved camera.
 
     Per target pixel the nearest point wins; points that tie to 1/16 px of disparity (the key that
@@ -120,9 +129,14 @@ def disocclusion_mask(points: torch.Tensor, size: tuple[int, int], focal_px: flo
     return _run("disocclusion_mask", points, size=size, focal_px=focals, baseline=baselines)
 
 
-def zbuffer(points: torch.Tensor, size: tuple[int, int], focal_px: float | torch.Tensor,
-            baseline: float | torch.Tensor, depth_tolerance: float = 1.0,
-            degridded: bool = True) -> torch.Tensor:
+def zbuffer(
+    points: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: float | torch.Tensor,
+    baseline: float | torch.Tensor,
+    depth_tolerance: float = 1.0,
+    degridded: bool = True,
+) -> torch.Tensor:
     """Nearest disparity per pixel, as `render_pointcloud` uses it for its depth test.
 
     Args: as in `render_pointcloud`; degridded=False leaves out the closing of cracks.
@@ -138,9 +152,16 @@ def zbuffer(points: torch.Tensor, size: tuple[int, int], focal_px: float | torch
     return _run("zbuffer", points, size=size, focal_px=focals, baseline=baselines, **options)
 
 
-def render_frame(points: Any, colors: Any, shift: Any, size: tuple[int, int], focal_px: float,
-                 disparity_scale: float, spacing: Any = None,
-                 fill: bool = True) -> tuple[Any, Any]:
+def render_frame(
+    points: Any,
+    colors: Any,
+    shift: Any,
+    size: tuple[int, int],
+    focal_px: float,
+    disparity_scale: float,
+    spacing: Any = None,
+    fill: bool = True,
+) -> tuple[Any, Any]:
     """Render one 8-bit frame of a film: move, project, splat, normalise and fill in one go.
 
     The method is that of `render_pointcloud` followed by `fill_disocclusion`. On the CPU one call

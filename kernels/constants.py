@@ -18,8 +18,17 @@ WIDEST_FOOTPRINT = np.float32(32)  # bounds the work for points right before the
 WEIGHT_ONE = np.float32(65536)  # weights are counted in units of 2**-16
 FULL = np.uint64(255 * 65536) << np.uint64(32)  # 255 points' worth: one more cannot overflow
 
-NAMES = ("NEAR_PLANE", "COVERAGE_THRESHOLD", "GUARD", "TOLERANCE", "GROW_FROM", "OVERLAP",
-         "WIDEST_FOOTPRINT", "WEIGHT_ONE", "FULL")
+NAMES = (
+    "NEAR_PLANE",
+    "COVERAGE_THRESHOLD",
+    "GUARD",
+    "TOLERANCE",
+    "GROW_FROM",
+    "OVERLAP",
+    "WIDEST_FOOTPRINT",
+    "WEIGHT_ONE",
+    "FULL",
+)
 
 
 def _literal(value: float | np.generic) -> str:

@@ -72,7 +72,7 @@ def _largest_disparity(corner, frac_x, frac_y, disparity, zbuffer):
         if corner[i] != DROPPED:
             pixel = _nearest(corner[i], frac_x[i], frac_y[i], stride)
             flat[pixel] = max(flat[pixel], disparity[i])
-# What lies outside the frame must close no crack inside.
+    # What lies outside the frame must close no crack inside.
     clear_padding(zbuffer, NOWHERE)
 
 
@@ -254,9 +254,14 @@ def _groups(channels):
     return [slice(c, min(c + CHANNEL_GROUP, channels)) for c in range(0, channels, CHANNEL_GROUP)]
 
 
-def splat(points: torch.Tensor, features: torch.Tensor, size: tuple[int, int],
-          focal_px: Sequence[float], baseline: Sequence[float],
-          tolerance: float) -> tuple[torch.Tensor, torch.Tensor, Any]:
+def splat(
+    points: torch.Tensor,
+    features: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: Sequence[float],
+    baseline: Sequence[float],
+    tolerance: float,
+) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 
     Returns:
@@ -267,8 +272,14 @@ def splat(points: torch.Tensor, features: torch.Tensor, size: tuple[int, int],
     cameras = [(points[b], size, focal_px[b], baseline[b], tolerance) for b in range(batch)]
     footprints = run_all(_footprints, cameras)
     view = np.empty((batch, channels, *size), np.float32)
-    run_all(_splat, [(features[b, group], *footprints[b], view[b, group])
-                     for b in range(batch) for group in _groups(channels)])
+    run_all(
+        _splat,
+        [
+            (features[b, group], *footprints[b], view[b, group])
+            for b in range(batch)
+            for group in _groups(channels)
+        ],
+    )
     coverage = np.empty((batch, 1, *size), np.float32)
     for b in range(batch):
         summed = footprints[b][2].reshape(size[0] + 2, size[1] + 2)[1:-1, 1:-1]
@@ -281,13 +292,25 @@ def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     grad_view = grad_view.contiguous().numpy()
     batch, channels = grad_view.shape[:2]
     grad = np.empty((batch, channels, len(footprints[0][0]) if batch else 0), np.float32)
-    run_all(_gather, [(grad_view[b, group], *footprints[b], grad[b, group])
-                      for b in range(batch) for group in _groups(channels)])
+    run_all(
+        _gather,
+        [
+            (grad_view[b, group], *footprints[b], grad[b, group])
+            for b in range(batch)
+            for group in _groups(channels)
+        ],
+    )
     return torch.from_numpy(grad)
 
 
-def zbuffer(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[float],
-            baseline: Sequence[float], tolerance: float, degridded: bool) -> torch.Tensor:
+def zbuffer(
+    points: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: Sequence[float],
+    baseline: Sequence[float],
+    tolerance: float,
+    degridded: bool,
+) -> torch.Tensor:
     """See `kernels.zbuffer`; focal_px and baseline are lists of B floats."""
     result = np.empty((len(points), 1, *size), np.float32)
     for b, cloud in enumerate(points.numpy()):
@@ -296,10 +319,19 @@ def zbuffer(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[floa
     return torch.from_numpy(result)
 
 
-def disocclusion_mask(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[float],
-                      baseline: Sequence[float]) -> torch.Tensor:
+def disocclusion_mask(
+    points: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: Sequence[float],
+    baseline: Sequence[float],
+) -> torch.Tensor:
     """See `kernels.disocclusion_mask`; focal_px and baseline are lists of B floats."""
     mask = np.zeros((len(points), size[0] * size[1]), np.float32)
-    run_all(_visible_points, [(cloud, *size, focal_px[b], baseline[b], mask[b])
-                              for b, cloud in enumerate(points.numpy())])
+    run_all(
+        _visible_points,
+        [
+            (cloud, *size, focal_px[b], baseline[b], mask[b])
+            for b, cloud in enumerate(points.numpy())
+        ],
+    )
     return torch.from_numpy(mask).reshape(-1, 1, *size)

@@ -113,7 +113,7 @@ def _list_holes(state):
 def _further(bounds, first, second, sector):
     """A sector's bound is one more than the smaller of those that its two parts have."""
     near = min(bounds[first, sector], bounds[second, sector])
-# FAR stands for any distance from there on; a hole that large is walked without bounds.
+    # FAR stands for any distance from there on; a hole that large is walked without bounds.
     return near + (near < FAR)
 
 
@@ -227,16 +227,23 @@ def _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends
             continue
         across, along = np.int64(x[back] + x[ahead]), np.int64(y[back] + y[ahead])
         squared = across * across + along * along
-# Strictly, so that of equal lines the earlier direction stays (docs/method.md, Filling).
+        # Strictly, so that of equal lines the earlier direction stays (docs/method.md, Filling).
         if squared < best[i]:
             best[i], shortest[i] = squared, np.float32(np.sqrt(np.float64(squared)))
             ends[i, 0], ends[i, 1] = p - offsets[back], p + offsets[ahead]
 
 
 @jit
-def find_ends(state: np.ndarray, holes: np.ndarray, bounds: np.ndarray, steps: np.ndarray,
-              firsts: np.ndarray, lengths: np.ndarray, sectors: np.ndarray,
-              ends: np.ndarray) -> None:
+def find_ends(
+    state: np.ndarray,
+    holes: np.ndarray,
+    bounds: np.ndarray,
+    steps: np.ndarray,
+    firsts: np.ndarray,
+    lengths: np.ndarray,
+    sectors: np.ndarray,
+    ends: np.ndarray,
+) -> None:
     """Find both ends of the shortest line through each hole pixel that has two known ends.
 
     Direction by direction, because neighbouring holes then take nearly the same branches.
@@ -302,8 +309,13 @@ def _nearness_at(nearness, pixel, stride):
 
 
 @jit
-def choose_sources(state: np.ndarray, holes: np.ndarray, ends: np.ndarray, nearness: np.ndarray,
-                   sources: np.ndarray) -> None:
+def choose_sources(
+    state: np.ndarray,
+    holes: np.ndarray,
+    ends: np.ndarray,
+    nearness: np.ndarray,
+    sources: np.ndarray,
+) -> None:
     """Pick per hole the farther end (backwards on a tie), else the nearest known pixel.
 
     Args:
@@ -325,8 +337,9 @@ def choose_sources(state: np.ndarray, holes: np.ndarray, ends: np.ndarray, nearn
         sources[i] = _nearest_known(rows, holes[i])
 
 
-def find_sources(state: np.ndarray, nearness: np.ndarray,
-                 bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_sources(
+    state: np.ndarray, nearness: np.ndarray, bounds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Holes of a padded state map (H + 2, W + 2) and the pixel that each takes its value from.
 
     Args:

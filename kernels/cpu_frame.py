@@ -280,9 +280,16 @@ def _fill(frame, holes, scratch):
     _copy_colors(frame, scratch.state.shape[1], to, origin)
 
 
-def render_frame(points: np.ndarray, colors: np.ndarray, shift: Any, size: tuple[int, int],
-                 focal_px: float, disparity_scale: float, spacing: Any,
-                 fill: bool) -> tuple[np.ndarray, np.ndarray]:
+def render_frame(
+    points: np.ndarray,
+    colors: np.ndarray,
+    shift: Any,
+    size: tuple[int, int],
+    focal_px: float,
+    disparity_scale: float,
+    spacing: Any,
+    fill: bool,
+) -> tuple[np.ndarray, np.ndarray]:
     """See `kernels.render_frame`; spacing may be None."""
     scratch = _scratch(size)
     spacing = np.empty(0, np.float32) if spacing is None else spacing

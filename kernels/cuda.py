@@ -100,9 +100,14 @@ def _degrid(buffer, size, tolerance):
     return closed
 
 
-def splat(points: torch.Tensor, features: torch.Tensor, size: tuple[int, int],
-          focal_px: Sequence[float], baseline: Sequence[float],
-          tolerance: float) -> tuple[torch.Tensor, torch.Tensor, Any]:
+def splat(
+    points: torch.Tensor,
+    features: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: Sequence[float],
+    baseline: Sequence[float],
+    tolerance: float,
+) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 
     Returns:
@@ -133,16 +138,26 @@ def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     return grad
 
 
-def zbuffer(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[float],
-            baseline: Sequence[float], tolerance: float, degridded: bool) -> torch.Tensor:
+def zbuffer(
+    points: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: Sequence[float],
+    baseline: Sequence[float],
+    tolerance: float,
+    degridded: bool,
+) -> torch.Tensor:
     """See `kernels.zbuffer`; focal_px and baseline are lists of B floats."""
     cameras = _cameras(points, focal_px, baseline)
     buffers = _closed_zbuffer(points, size, cameras, tolerance)
     return buffers[int(degridded)][:, None, 1:-1, 1:-1].contiguous()
 
 
-def disocclusion_mask(points: torch.Tensor, size: tuple[int, int], focal_px: Sequence[float],
-                      baseline: Sequence[float]) -> torch.Tensor:
+def disocclusion_mask(
+    points: torch.Tensor,
+    size: tuple[int, int],
+    focal_px: Sequence[float],
+    baseline: Sequence[float],
+) -> torch.Tensor:
     """See `kernels.disocclusion_mask`; focal_px and baseline are lists of B floats."""
     batch, count, height, width = _sizes(points, size)
     cameras = _cameras(points, focal_px, baseline)
@@ -187,9 +202,16 @@ def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
     return view.flatten(2).gather(2, sources.expand(-1, view.shape[1], -1)).view_as(view)
 
 
-def render_frame(points: torch.Tensor, colors: Any, shift: Any, size: tuple[int, int],
-                 focal_px: float, disparity_scale: float, spacing: Any,
-                 fill: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def render_frame(
+    points: torch.Tensor,
+    colors: Any,
+    shift: Any,
+    size: tuple[int, int],
+    focal_px: float,
+    disparity_scale: float,
+    spacing: Any,
+    fill: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """See `kernels.render_frame`; spacing may be None."""
     device, count = points.device, points.shape[1]
     camera = *map(np.float32, (*shift, focal_px, disparity_scale)), *map(np.int32, size)

@@ -97,8 +97,10 @@ class Down(nn.Module):
         """Make the block from its channels: entering, between its convolutions, leaving."""
         super().__init__()
         self.moduleMain = nn.Sequential(
-            nn.PReLU(entering), conv3(entering, middle, stride=2),
-            nn.PReLU(middle), conv3(middle, leaving),
+            nn.PReLU(entering),
+            conv3(entering, middle, stride=2),
+            nn.PReLU(middle),
+            conv3(middle, leaving),
         )
 
     def forward(self, features):
@@ -114,8 +116,10 @@ class Up(nn.Module):
         super().__init__()
         self.moduleMain = nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-            nn.PReLU(entering), conv3(entering, middle),
-            nn.PReLU(middle), conv3(middle, leaving),
+            nn.PReLU(entering),
+            conv3(entering, middle),
+            nn.PReLU(middle),
+            conv3(middle, leaving),
         )
 
     def forward(self, features):

@@ -175,15 +175,19 @@ class CompactDisparity(Estimator, nn.Module):
         self.context = GlobalContext(widths[-1])
         self.columns = nn.ModuleList(UpColumn(widths) for _ in range(columns))
         self.output = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(widths[0], widths[0], 3, padding=1),
-            nn.ReLU(), nn.Conv2d(widths[0], 1, 3, padding=1), nn.Softplus(),
+            nn.ReLU(),
+            nn.Conv2d(widths[0], widths[0], 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(widths[0], 1, 3, padding=1),
+            nn.Softplus(),
         )
 
     @classmethod
     def from_shapes(cls, shapes):
         """Take the widths off the laterals, and count the columns."""
-        widths = [size_in(shapes, f"laterals.{row}.weight", 0, usual)
-                  for row, usual in enumerate(WIDTHS)]
+        widths = [
+            size_in(shapes, f"laterals.{row}.weight", 0, usual) for row, usual in enumerate(WIDTHS)
+        ]
         columns = {key.split(".")[1] for key in shapes if key.startswith("columns.")}
         return cls(widths, columns=len(columns))
 

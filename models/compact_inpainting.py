@@ -45,9 +45,7 @@ class CompactInpaint(Inpainter, nn.Module):
         self.downs = nn.ModuleList(Down(finer, coarser, coarser) for finer, coarser in pairs)
         self.bottom = Residual(widths[-1], widths[-1], widths[-1])
         self.ups = nn.ModuleList(Up(coarser, finer, finer) for finer, coarser in pairs)
-        self.exit = nn.Sequential(
-            nn.PReLU(widths[0]), conv3(widths[0], FOLD**2 * (GUESSES + 4))
-        )
+        self.exit = nn.Sequential(nn.PReLU(widths[0]), conv3(widths[0], FOLD**2 * (GUESSES + 4)))
         nn.init.zeros_(self.exit[-1].weight)
         nn.init.zeros_(self.exit[-1].bias)
         with torch.no_grad():

@@ -95,8 +95,13 @@ class CompactRefine(Refiner, nn.Module):
         reach = max(RINGS)
         low, right = rows - disparity.shape[-2] + reach, columns - disparity.shape[-1] + reach
         around = functional.pad(disparity, (reach, right, reach, low), mode="replicate")
-        return torch.cat([around[..., reach + y : reach + y + rows, reach + x : reach + x + columns]
-                          for y, x in offsets()], dim=1)
+        return torch.cat(
+            [
+                around[..., reach + y : reach + y + rows, reach + x : reach + x + columns]
+                for y, x in offsets()
+            ],
+            dim=1,
+        )
 
     def choose(self, image, candidates):
         """What each candidate counts for each pixel, before softmax: (B, candidates, H, W)."""

@@ -73,11 +73,14 @@ class Discriminator(nn.Module):
                 f"{blocks} blocks need as many dilations and strides, "
                 f"got {list(dilations)} and {list(strides)}."
             )
-        self.net = nn.Sequential(*(
-            ConvBlock(channels[i], channels[i + 1], strides[i], dilations[i],
-                      first=first and i == 0)
-            for i in range(blocks)
-        ))
+        self.net = nn.Sequential(
+            *(
+                ConvBlock(
+                    channels[i], channels[i + 1], strides[i], dilations[i], first=first and i == 0
+                )
+                for i in range(blocks)
+            )
+        )
         self.outConv = nn.Conv2d(channels[-1], 1, kernel_size=4, padding=1)
 
     def forward(self, image):

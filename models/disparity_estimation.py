@@ -154,7 +154,8 @@ class Disparity(Estimator, GridNetwork):
             )
         finest = self.run_grid(
             self.moduleImage(image),
-            joining=self.moduleSemantics(semantics), joining_row=SEMANTICS_ROW,
+            joining=self.moduleSemantics(semantics),
+            joining_row=SEMANTICS_ROW,
         )
         return self.moduleDisparity(finest)
 

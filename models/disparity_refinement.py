@@ -28,7 +28,8 @@ class Refine(Refiner, nn.Module):
     label = "a refinement network without shortcuts"
     pattern = r"^module(Refine|ImageOne|DisparityOne|DisparityFou)\."
     colour_axes = (
-        ("moduleImageOne.moduleMain.0.weight", 1), ("moduleImageOne.moduleShortcut.weight", 1),
+        ("moduleImageOne.moduleMain.0.weight", 1),
+        ("moduleImageOne.moduleShortcut.weight", 1),
     )
     learning_rate = 1e-5
     shortcut = False
@@ -49,10 +50,17 @@ class Refine(Refiner, nn.Module):
     @classmethod
     def from_shapes(cls, shapes):
         """Take the width of each resolution off the last convolution of the way down."""
-        steps = ("moduleImageOne.moduleMain.2", "moduleImageTwo.moduleMain.3",
-                 "moduleImageThr.moduleMain.3")
-        return cls([size_in(shapes, f"{step}.weight", 0, usual)
-                    for step, usual in zip(steps, (24, 48, 96), strict=True)])
+        steps = (
+            "moduleImageOne.moduleMain.2",
+            "moduleImageTwo.moduleMain.3",
+            "moduleImageThr.moduleMain.3",
+        )
+        return cls(
+            [
+                size_in(shapes, f"{step}.weight", 0, usual)
+                for step, usual in zip(steps, (24, 48, 96), strict=True)
+            ]
+        )
 
     @classmethod
     def fresh(cls, size):

@@ -155,17 +155,23 @@ class EfficientDisparity(Estimator, nn.Module):
         self.attentions = nn.ModuleList(Attention(widths[-1]) for _ in range(attentions))
         self.columns = nn.ModuleList(UpColumn(widths) for _ in range(columns))
         self.output = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(widths[0], widths[0], 3, padding=1),
-            nn.ReLU(), nn.Conv2d(widths[0], 1, 3, padding=1), nn.Softplus(),
+            nn.ReLU(),
+            nn.Conv2d(widths[0], widths[0], 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(widths[0], 1, 3, padding=1),
+            nn.Softplus(),
         )
 
     @classmethod
     def from_shapes(cls, shapes):
         """Take the widths off the laterals, and count columns and blocks of attention."""
-        widths = [size_in(shapes, f"laterals.{row}.weight", 0, usual)
-                  for row, usual in enumerate(WIDTHS)]
-        columns, attentions = ({key.split(".")[1] for key in shapes if key.startswith(part)}
-                               for part in ("columns.", "attentions."))
+        widths = [
+            size_in(shapes, f"laterals.{row}.weight", 0, usual) for row, usual in enumerate(WIDTHS)
+        ]
+        columns, attentions = (
+            {key.split(".")[1] for key in shapes if key.startswith(part)}
+            for part in ("columns.", "attentions.")
+        )
         return cls(widths, len(columns), len(attentions))
 
     def rows(self, image):

@@ -35,8 +35,11 @@ def from_torchvision(network, state):
     if any(key.startswith("features.") for key in state):
         names = {key: "features." + ".".join(key.split(".")[-2:]) for key in wanted}
         state = {key: state[name] for key, name in names.items() if name in state}
-    counters = {key: torch.zeros((), dtype=torch.long) for key in wanted
-                if key.endswith("num_batches_tracked")}
+    counters = {
+        key: torch.zeros((), dtype=torch.long)
+        for key in wanted
+        if key.endswith("num_batches_tracked")
+    }
     return counters | state
 
 

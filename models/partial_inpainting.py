@@ -29,8 +29,17 @@ class PartialConv2d(nn.Conv2d):
         multi_channel: the mask has a value per channel.
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True,
-                 *, multi_channel=False):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        bias=True,
+        *,
+        multi_channel=False,
+    ):
         """Make the layer with random weights."""
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
         self.multi_channel = multi_channel
@@ -41,7 +50,10 @@ class PartialConv2d(nn.Conv2d):
         # All output channels see the same window: sum over channels once, then over the window.
         window = known.shape[1] * self.kernel_size[0] * self.kernel_size[1]
         seen = functional.avg_pool2d(
-            known.sum(1, keepdim=True), self.kernel_size, self.stride, self.padding,
+            known.sum(1, keepdim=True),
+            self.kernel_size,
+            self.stride,
+            self.padding,
             divisor_override=1,
         )
         updated = seen.clamp(0, 1)
@@ -135,9 +147,12 @@ class PartialInpaint(Inpaint):
     published_widths = None
     colour_axes = (
         ("moduleContext.0.weight", 1),
-        ("moduleInput.conv1.weight", 1), ("moduleInput.moduleShortcut.weight", 1),
-        ("moduleImage.conv2.weight", 0), ("moduleImage.conv2.bias", 0),
-        ("moduleImage.moduleShortcut.weight", 0), ("moduleImage.moduleShortcut.bias", 0),
+        ("moduleInput.conv1.weight", 1),
+        ("moduleInput.moduleShortcut.weight", 1),
+        ("moduleImage.conv2.weight", 0),
+        ("moduleImage.conv2.bias", 0),
+        ("moduleImage.moduleShortcut.weight", 0),
+        ("moduleImage.moduleShortcut.bias", 0),
     )
     first_activation = "p_relu_1.weight"
     lateral, down, up = PartialResidual, PartialDown, PartialUp

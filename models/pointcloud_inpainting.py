@@ -47,9 +47,12 @@ class Inpaint(Inpainter, GridNetwork):
     published_widths = (32, 64, 128, 256)
     colour_axes = (
         ("moduleContext.0.weight", 1),
-        ("moduleInput.moduleMain.0.weight", 1), ("moduleInput.moduleShortcut.weight", 1),
-        ("moduleImage.moduleMain.2.weight", 0), ("moduleImage.moduleMain.2.bias", 0),
-        ("moduleImage.moduleShortcut.weight", 0), ("moduleImage.moduleShortcut.bias", 0),
+        ("moduleInput.moduleMain.0.weight", 1),
+        ("moduleInput.moduleShortcut.weight", 1),
+        ("moduleImage.moduleMain.2.weight", 0),
+        ("moduleImage.moduleMain.2.bias", 0),
+        ("moduleImage.moduleShortcut.weight", 0),
+        ("moduleImage.moduleShortcut.bias", 0),
     )
     first_activation = "moduleMain.0.weight"  # of a lateral, which shows the width of its row
     mask_channels = 1  # the mask is an input of its own beside image, disparity and context
@@ -59,8 +62,10 @@ class Inpaint(Inpainter, GridNetwork):
         super().__init__()
         self.context_channels = context_channels
         self.moduleContext = nn.Sequential(
-            conv3(4, context_channels), nn.PReLU(context_channels),
-            conv3(context_channels, context_channels), nn.PReLU(context_channels),
+            conv3(4, context_channels),
+            nn.PReLU(context_channels),
+            conv3(context_channels, context_channels),
+            nn.PReLU(context_channels),
         )
         entering, finest = 4 + context_channels + self.mask_channels, widths[0]
         self.moduleInput = self.lateral(entering, finest, finest, activate_first=False)

@@ -24,20 +24,41 @@ class Role(NamedTuple):
     bundled: str | None = None  # file in models/bundled/, taken where none of those is there
 
 
-ROLES = {role.name: role for role in (
-    Role("estimation", "--estim-path", "disparity",
-         ("disparity-3dkbe.tar", "network-disparity.pytorch", "disparity-estimation-no-mask.tar",
-          "disparity-estimation-mask.tar", HUB_FOLDER), "disparity-estimation.safetensors"),
-    Role("refinement", "--refine-path", "refine",
-         ("refine-3dkbe.tar", "network-refinement.pytorch", "disparity-refinement.tar"),
-         "disparity-refinement.safetensors"),
-    Role("inpainting", "--inpaint-path", "inpaint",
-         ("inpaint-3dkbe.tar", "network-inpainting.pytorch", "inpainting-color.tar"),
-         "inpainting.safetensors"),
-    Role("semantics", trained=("vgg19_bn-c79401a0.pth",)),
-    Role("features", trained=("vgg16-397923af.pth",)),
-    Role("discriminator", kind="discriminator"),
-)}
+ROLES = {
+    role.name: role
+    for role in (
+        Role(
+            "estimation",
+            "--estim-path",
+            "disparity",
+            (
+                "disparity-3dkbe.tar",
+                "network-disparity.pytorch",
+                "disparity-estimation-no-mask.tar",
+                "disparity-estimation-mask.tar",
+                HUB_FOLDER,
+            ),
+            "disparity-estimation.safetensors",
+        ),
+        Role(
+            "refinement",
+            "--refine-path",
+            "refine",
+            ("refine-3dkbe.tar", "network-refinement.pytorch", "disparity-refinement.tar"),
+            "disparity-refinement.safetensors",
+        ),
+        Role(
+            "inpainting",
+            "--inpaint-path",
+            "inpaint",
+            ("inpaint-3dkbe.tar", "network-inpainting.pytorch", "inpainting-color.tar"),
+            "inpainting.safetensors",
+        ),
+        Role("semantics", trained=("vgg19_bn-c79401a0.pth",)),
+        Role("features", trained=("vgg16-397923af.pth",)),
+        Role("discriminator", kind="discriminator"),
+    )
+}
 
 
 class Entry(NamedTuple):
@@ -73,8 +94,11 @@ NETWORKS = (
 
 def sizes(role=None):
     """What --network may say, of one role or of all: a tuple without repetitions."""
-    return tuple(dict.fromkeys(size for entry in NETWORKS for size in entry.sizes
-                               if role in (None, entry.role)))
+    return tuple(
+        dict.fromkeys(
+            size for entry in NETWORKS for size in entry.sizes if role in (None, entry.role)
+        )
+    )
 
 
 def find_network(role, size, partial=False):
@@ -93,12 +117,14 @@ def find_network(role, size, partial=False):
             return entry.load()
     there = ", ".join(size for entry in fitting for size in entry.sizes)
     kind = f"{role} with partial convolutions" if partial else role
-    raise ValueError(f"--network {size}: there is no such network for {kind}.\n"
-                     f"  There is: {there or 'none'}.")
+    raise ValueError(
+        f"--network {size}: there is no such network for {kind}.\n  There is: {there or 'none'}."
+    )
 
 
 def recognise(keys):
     """Return the Entry of the network whose state dict has these keys, or None."""
     keys = "\n".join(keys)
-    return next((entry for entry in NETWORKS
-                 if re.search(entry.load().pattern, keys, re.MULTILINE)), None)
+    return next(
+        (entry for entry in NETWORKS if re.search(entry.load().pattern, keys, re.MULTILINE)), None
+    )

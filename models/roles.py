@@ -98,8 +98,9 @@ class Network:
         """
         if convention.value_range != UNIT_RANGE:
             low, high = convention.value_range
-            raise ValueError(f"weights for images in [{low:g}, {high:g}], and {self.label} takes "
-                             "[0, 1] only")
+            raise ValueError(
+                f"weights for images in [{low:g}, {high:g}], and {self.label} takes [0, 1] only"
+            )
 
 
 class Estimator(Network):

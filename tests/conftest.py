@@ -10,9 +10,14 @@ GOLDEN = Path(__file__).with_name("golden")
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
-    parser.addoption("--data", type=Path, metavar="FOLDER", help="also run the tests on large "
-                     "collections, those of which are under FOLDER: val/stereo, val/rgbd, "
-                     "nyu-train, photos, mobilenetv2_imagenet.safetensors")
+    parser.addoption(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="also run the tests on large "
+        "collections, those of which are under FOLDER: val/stereo, val/rgbd, "
+        "nyu-train, photos, mobilenetv2_imagenet.safetensors",
+    )
 
 
 def pytest_collection_modifyitems(config, items):

@@ -32,11 +32,17 @@ EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFF
 
 # -- valid files ----------------------------------------------------------------------------------
 
+
 def seeds():
     """Return {reader: {name: content}} of small valid files of every kind."""
     with tempfile.TemporaryDirectory() as folder:
-        return {"image": images(), "depth": depths(Path(folder)), "weights": weights(Path(folder)),
-                "video": videos(Path(folder)), "data set": data_sets()}
+        return {
+            "image": images(),
+            "depth": depths(Path(folder)),
+            "weights": weights(Path(folder)),
+            "video": videos(Path(folder)),
+            "data set": data_sets(),
+        }
 
 
 def picture(height=20, width=24):
@@ -49,18 +55,35 @@ def images():
     from PIL import Image
 
     pillow_heif.register_heif_opener()
-    kinds = {"JPEG": {}, "PNG": {}, "WEBP": {}, "TIFF": {"compression": "tiff_lzw"}, "GIF": {},
-             "BMP": {}, "JPEG2000": {}, "PPM": {}, "QOI": {}, "AVIF": {}, "HEIF": {}}
+    kinds = {
+        "JPEG": {},
+        "PNG": {},
+        "WEBP": {},
+        "TIFF": {"compression": "tiff_lzw"},
+        "GIF": {},
+        "BMP": {},
+        "JPEG2000": {},
+        "PPM": {},
+        "QOI": {},
+        "AVIF": {},
+        "HEIF": {},
+    }
     image, made = Image.fromarray(picture()), {}
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a photo"
     for kind, options in kinds.items():
-        for variant, pixels in (("", image), ("-grey", image.convert("L")),
-                                ("-alpha", image.convert("RGBA"))):
+        for variant, pixels in (
+            ("", image),
+            ("-grey", image.convert("L")),
+            ("-alpha", image.convert("RGBA")),
+        ):
             buffer = io.BytesIO()
             try:
-                pixels.save(buffer, kind, **options | (
-                    {"exif": exif} if kind in ("JPEG", "PNG", "WEBP", "TIFF") else {}))
+                pixels.save(
+                    buffer,
+                    kind,
+                    **options | ({"exif": exif} if kind in ("JPEG", "PNG", "WEBP", "TIFF") else {}),
+                )
             except (OSError, ValueError, KeyError):  # no such kind of it
                 continue
             made[kind + variant] = buffer.getvalue()
@@ -68,8 +91,11 @@ def images():
     image.save(buffer, "JPEG", progressive=True)
     image.convert("CMYK").save(more := io.BytesIO(), "JPEG")
     Image.fromarray(picture()[..., 0].astype(np.uint16) * 257).save(deep := io.BytesIO(), "PNG")
-    return made | {"JPEG-progressive": buffer.getvalue(), "JPEG-CMYK": more.getvalue(),
-                   "PNG-16": deep.getvalue()}
+    return made | {
+        "JPEG-progressive": buffer.getvalue(),
+        "JPEG-CMYK": more.getvalue(),
+        "PNG-16": deep.getvalue(),
+    }
 
 
 def depths(folder):
@@ -90,8 +116,9 @@ def depths(folder):
         file.create_dataset("depth", data=values.T)
     data = (folder / "a.mat").read_bytes()
     (folder / "a.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + data[512:])
-    OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage},
-                 {"Z": values}).write(str(folder / "a.exr"))
+    OpenEXR.File(
+        {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, {"Z": values}
+    ).write(str(folder / "a.exr"))
     return {path.name: path.read_bytes() for path in sorted(folder.glob("[ab].*"))}
 
 
@@ -113,12 +140,14 @@ def videos(folder):
 
     for name, codec in CODECS.items():
         for suffix in codec.suffixes:
-            with VideoWriter(folder / f"{name}{suffix}", (48, 64), 25, name,
-                             metadata={"fingerprint": "x"}) as video:
+            with VideoWriter(
+                folder / f"{name}{suffix}", (48, 64), 25, name, metadata={"fingerprint": "x"}
+            ) as video:
                 for shift in range(3):
                     video.write(np.roll(picture(48, 64), shift, 1))
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.*"))
-            if path.stem in CODECS}
+    return {
+        path.name: path.read_bytes() for path in sorted(folder.glob("*.*")) if path.stem in CODECS
+    }
 
 
 def data_sets():
@@ -126,11 +155,14 @@ def data_sets():
 
     entry = {"name": "mine", "path": "photos", "param": {"baseline": 74, "focal": 512}}
     made = [DATASETS, [entry], [entry | {"depth_unit": 0.001, "weight": 2, "confidence": True}]]
-    return {f"{number}.json": json.dumps(value, default=str).encode()
-            for number, value in enumerate(made)}
+    return {
+        f"{number}.json": json.dumps(value, default=str).encode()
+        for number, value in enumerate(made)
+    }
 
 
 # -- damage ---------------------------------------------------------------------------------------
+
 
 def damage(rng, data, other):
     """Return `data` changed in a few random ways, pieces of `other` among them."""
@@ -138,8 +170,12 @@ def damage(rng, data, other):
     for _ in range(rng.integers(1, 6)):
         if not data:
             break
-        at = int(rng.integers(len(data)) if rng.random() < 0.6 else  # headers matter most
-                 min(len(data) - 1, rng.geometric(0.02)))
+        at = int(
+            rng.integers(len(data))
+            if rng.random() < 0.6
+            # headers matter most
+            else min(len(data) - 1, rng.geometric(0.02))
+        )
         length = int(min(rng.geometric(0.05), len(data) - at))
         how = rng.integers(10)
         if how == 0:
@@ -178,6 +214,7 @@ def make_input(files, seed, number):
 
 # -- readers --------------------------------------------------------------------------------------
 
+
 def read_as_image(path):
     from utils.film.photos import read_image
 
@@ -214,8 +251,13 @@ def read_as_data_set(path):
             open_data_set(data_set)
 
 
-READERS = {"image": read_as_image, "depth": read_as_depth, "weights": read_as_weights,
-           "video": read_as_video, "data set": read_as_data_set}
+READERS = {
+    "image": read_as_image,
+    "depth": read_as_depth,
+    "weights": read_as_weights,
+    "video": read_as_video,
+    "data set": read_as_data_set,
+}
 
 
 def work(reader, seed, first, count, folder):
@@ -263,6 +305,7 @@ def resident_bytes():
 
 # -- the run --------------------------------------------------------------------------------------
 
+
 def fuzz(reader, seed, first, count, kept):
     """Read `count` inputs in a process that may die; return Counter of outcomes, and failures."""
     outcomes, failures, slowest = Counter(), [], 0.0
@@ -271,8 +314,21 @@ def fuzz(reader, seed, first, count, kept):
     with tempfile.TemporaryDirectory() as folder:
         while done < first + count:
             process = subprocess.run(
-                [sys.executable, "-m", "tests.fuzz", "--work", reader, str(seed), str(done),
-                 str(first + count - done), folder], cwd=ROOT, capture_output=True, text=True)
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.fuzz",
+                    "--work",
+                    reader,
+                    str(seed),
+                    str(done),
+                    str(first + count - done),
+                    folder,
+                ],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+            )
             for line in process.stdout.splitlines():
                 if not line.startswith("["):  # a C library talks
                     continue
@@ -298,8 +354,9 @@ def fuzz(reader, seed, first, count, kept):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--inputs", type=int, default=120_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=READERS)
@@ -315,19 +372,30 @@ def main():
         begin, count = time.perf_counter(), args.inputs // len(readers)
         outcomes, failures, slowest = Counter(), [], 0.0
         for first in range(0, count, BATCH):
-            some = fuzz(reader, args.seed, first, min(BATCH, count - first),
-                        args.json.parent / "fuzz")
+            some = fuzz(
+                reader, args.seed, first, min(BATCH, count - first), args.json.parent / "fuzz"
+            )
             outcomes += some[0]
             failures += some[1]
             slowest = max(slowest, some[2])
         seconds = time.perf_counter() - begin
-        report[reader] = {"inputs": count, "seconds": seconds, "slowest_s": slowest,
-                          "outcomes": outcomes, "failures": failures}
+        report[reader] = {
+            "inputs": count,
+            "seconds": seconds,
+            "slowest_s": slowest,
+            "outcomes": outcomes,
+            "failures": failures,
+        }
         failed += len(failures)
-        print(f"{reader:9s} {count:7d} inputs, {count / seconds:6.0f} a second, slowest "
-              f"{slowest:.1f} s: {dict(outcomes)}", flush=True)
-    print(f"{sum(row['inputs'] for row in report.values())} inputs in "
-          f"{time.perf_counter() - start:.0f} s, {failed} failures")
+        print(
+            f"{reader:9s} {count:7d} inputs, {count / seconds:6.0f} a second, slowest "
+            f"{slowest:.1f} s: {dict(outcomes)}",
+            flush=True,
+        )
+    print(
+        f"{sum(row['inputs'] for row in report.values())} inputs in "
+        f"{time.perf_counter() - start:.0f} s, {failed} failures"
+    )
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report, indent=2))
     return 1 if failed else 0

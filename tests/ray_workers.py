@@ -8,6 +8,7 @@ import time
 
 def make_worker(_):
     """Return a function of a job that does what the photo's name says."""
+
     def work(job):
         name, seen = job.photo.stem, job.folder / "seen"
         if "slow" in name:
@@ -18,6 +19,7 @@ def make_worker(_):
             os.kill(os.getpid(), signal.SIGKILL)
         logging.getLogger("kbe").warning("seen %s", name)
         return {"photo": str(job.photo), "worker": os.getpid()}
+
     return work
 
 

@@ -100,10 +100,15 @@ def unannotated(path):
     found = []
     for name, node in functions(ast.parse(path.read_text(encoding="utf-8")).body):
         given = node.args
-        named = [*given.posonlyargs, *given.args, *given.kwonlyargs,
-                 *filter(None, (given.vararg, given.kwarg))]
-        missing = [one.arg for one in named
-                   if one.annotation is None and one.arg not in ("self", "cls")]
+        named = [
+            *given.posonlyargs,
+            *given.args,
+            *given.kwonlyargs,
+            *filter(None, (given.vararg, given.kwarg)),
+        ]
+        missing = [
+            one.arg for one in named if one.annotation is None and one.arg not in ("self", "cls")
+        ]
         missing += ["return"] * (node.returns is None)
         if missing:
             found.append(f"{node.lineno} {name}: {', '.join(missing)}")
@@ -119,8 +124,9 @@ def files():
 
 
 def test_public_functions_are_annotated():
-    missing = {name: found for name in files()
-               if name not in TO_DO and (found := unannotated(ROOT / name))}
+    missing = {
+        name: found for name in files() if name not in TO_DO and (found := unannotated(ROOT / name))
+    }
     assert not missing
 
 

@@ -27,7 +27,8 @@ def missing_paths(page):
             yield link
     for path in re.findall(rf"(?<![\w/.-]){FOLDERS}[\w./-]*\w", text):
         if not path.startswith(LATER) and not any(
-                (folder / path).exists() for folder in (ROOT, page.parent)):
+            (folder / path).exists() for folder in (ROOT, page.parent)
+        ):
             yield path
     for name in re.findall(r"`([\w-]+\.(?:py|toml|sh|txt|yaml))`", text):
         if not any(ROOT.rglob(name)):
@@ -48,12 +49,15 @@ def test_modules_that_a_page_runs_are_there(page):
 
 def test_table_of_flags_is_that_of_the_declarations():
     assert (ROOT / "docs" / "flags.md").read_text() == table.page(), (
-        "to accept: python -m utils.cli.table > docs/flags.md")
+        "to accept: python -m utils.cli.table > docs/flags.md"
+    )
 
 
 def test_table_of_flags_lists_every_flag_once():
-    for rows, parser in ((table.rows_of_kbe(), build_parser()),
-                         (table.rows_of_train(), train.make_parser())):
+    for rows, parser in (
+        (table.rows_of_kbe(), build_parser()),
+        (table.rows_of_train(), train.make_parser()),
+    ):
         shown = [row.name for row in rows]
         taken = re.findall(r"^  (?:-\w, )?(--[\w-]+)", parser.format_help(), re.MULTILINE)
         assert sorted(shown) == sorted(set(taken) - {"--help", "--version"})
@@ -64,8 +68,14 @@ def test_flags_that_the_readme_names_are_taken():
     others = r"(?m)^(?:.*\bray start|.*\bpytest) .*$"  # programs of others, with flags of theirs
     named = set(re.findall(FLAG, re.sub(others, "", text)))
     taken = set()
-    for said in (build_parser().format_help(), train.make_parser().format_help(), download.__doc__,
-                 *((ROOT / "benchmarks" / f"{name}.py").read_text()
-                   for name in ("batch", "depth", "inpainting", "pipeline"))):
+    for said in (
+        build_parser().format_help(),
+        train.make_parser().format_help(),
+        download.__doc__,
+        *(
+            (ROOT / "benchmarks" / f"{name}.py").read_text()
+            for name in ("batch", "depth", "inpainting", "pipeline")
+        ),
+    ):
         taken |= set(re.findall(FLAG, said))
     assert not named - taken

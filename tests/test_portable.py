@@ -6,15 +6,61 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-MODULES = {"crypt", "fcntl", "grp", "nis", "posix", "pty", "pwd", "readline", "resource", "spwd",
-           "syslog", "termios", "tty"}
+MODULES = {
+    "crypt",
+    "fcntl",
+    "grp",
+    "nis",
+    "posix",
+    "pty",
+    "pwd",
+    "readline",
+    "resource",
+    "spwd",
+    "syslog",
+    "termios",
+    "tty",
+}
 # Attributes that the modules of that name lack on Windows.
 ATTRIBUTES = {
-    "os": {"fork", "forkpty", "getuid", "geteuid", "getgid", "getpgid", "killpg",
-           "mkfifo", "mknod", "nice", "setsid", "setpgid", "statvfs", "wait", "waitid", "WNOHANG"},
-    "signal": {"SIGALRM", "SIGBUS", "SIGCHLD", "SIGCONT", "SIGHUP", "SIGKILL", "SIGPIPE",
-               "SIGQUIT", "SIGSTOP", "SIGTSTP", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGXFSZ",
-               "alarm", "pause", "setitimer", "sigwait"},
+    "os": {
+        "fork",
+        "forkpty",
+        "getuid",
+        "geteuid",
+        "getgid",
+        "getpgid",
+        "killpg",
+        "mkfifo",
+        "mknod",
+        "nice",
+        "setsid",
+        "setpgid",
+        "statvfs",
+        "wait",
+        "waitid",
+        "WNOHANG",
+    },
+    "signal": {
+        "SIGALRM",
+        "SIGBUS",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGHUP",
+        "SIGKILL",
+        "SIGPIPE",
+        "SIGQUIT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "alarm",
+        "pause",
+        "setitimer",
+        "sigwait",
+    },
 }
 
 
@@ -47,12 +93,18 @@ def test_module_imports_on_windows(path):
     assert not list(unix_only(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize(("source", "found"), [
-    ("import os, resource", ["resource"]), ("from fcntl import flock", ["fcntl"]),
-    ("def test():\n    import resource", []), ("number = signal.SIGKILL", ["signal.SIGKILL"]),
-    ("@mark(signal.SIGKILL)\ndef test(): os.fork()", ["signal.SIGKILL"]),
-    ("class A:\n    import pwd", ["pwd"]), ("f = lambda: os.fork()", []),
-    ("try:\n    import resource\nexcept ImportError:\n    pass", ["resource"]),
-])
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import os, resource", ["resource"]),
+        ("from fcntl import flock", ["fcntl"]),
+        ("def test():\n    import resource", []),
+        ("number = signal.SIGKILL", ["signal.SIGKILL"]),
+        ("@mark(signal.SIGKILL)\ndef test(): os.fork()", ["signal.SIGKILL"]),
+        ("class A:\n    import pwd", ["pwd"]),
+        ("f = lambda: os.fork()", []),
+        ("try:\n    import resource\nexcept ImportError:\n    pass", ["resource"]),
+    ],
+)
 def test_what_only_unix_has_is_found(source, found):
     assert list(unix_only(source)) == found

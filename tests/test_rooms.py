@@ -10,9 +10,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 # From the ground floor up. A part may skip floors, and never climbs.
-FLOORS = ["kernels", "models", "utils.files", "utils.filters", "utils.synthetic", "utils.camera",
-          "utils.film", "utils.depth", "utils.weights", "utils.scene", "utils.training",
-          "utils.cli", "data_loader", "kbe", "train", "models.bundled", "benchmarks"]
+FLOORS = [
+    "kernels",
+    "models",
+    "utils.files",
+    "utils.filters",
+    "utils.synthetic",
+    "utils.camera",
+    "utils.film",
+    "utils.depth",
+    "utils.weights",
+    "utils.scene",
+    "utils.training",
+    "utils.cli",
+    "data_loader",
+    "kbe",
+    "train",
+    "models.bundled",
+    "benchmarks",
+]
 ROOMS = [name for name in FLOORS if (ROOT / name.replace(".", "/") / "__init__.py").is_file()]
 
 
@@ -42,8 +58,11 @@ def test_imports_go_one_way():
         floor = floor_of(own)
         if floor is None:
             continue
-        climbing += [f"{own} imports {used}" for used in imports_of(path)
-                     if (other := floor_of(used)) is not None and other > floor]
+        climbing += [
+            f"{own} imports {used}"
+            for used in imports_of(path)
+            if (other := floor_of(used)) is not None and other > floor
+        ]
     assert not climbing
 
 

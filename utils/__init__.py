@@ -1,6 +1,5 @@
 """The rooms between the networks and the command lines; each package says what lives there."""
 
-
 __version__ = "0.2.0"
 
 

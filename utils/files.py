@@ -23,8 +23,12 @@ except ImportError:  # Windows
 NO_DATA = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
 PARTIAL = ".partial-"  # hidden, so that a glob over results never meets a half-written file
 
-ADVICE = {errno.ENOSPC: "Free some space", errno.EDQUOT: "Free some space",
-          errno.EFBIG: "Make a smaller film", errno.ENAMETOOLONG: "Give a shorter name"}
+ADVICE = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EFBIG: "Make a smaller film",
+    errno.ENAMETOOLONG: "Give a shorter name",
+}
 
 
 def is_data(path, below=None):
@@ -55,8 +59,11 @@ def data_files(folder, suffixes, recursive=False):
         recursive: also those in its sub-folders.
     """
     found = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(path for path in found if path.suffix.lower() in suffixes
-                  and is_data(path, folder) and path.is_file())
+    return sorted(
+        path
+        for path in found
+        if path.suffix.lower() in suffixes and is_data(path, folder) and path.is_file()
+    )
 
 
 @contextlib.contextmanager

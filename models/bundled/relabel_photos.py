@@ -51,8 +51,9 @@ def relabel(image, label, confidence, network):
     photo = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
     first = torch.from_numpy(label)[None, None].float() / 255
     trust = torch.from_numpy(confidence)[None, None].float() / 255
-    ours = align(steady_guess(network, photo, label.shape), first,
-                 resize_disparity(trust, label.shape))
+    ours = align(
+        steady_guess(network, photo, label.shape), first, resize_disparity(trust, label.shape)
+    )
     apart = resize_disparity((ours - first).abs(), confidence.shape) / 2
     mean = ((ours + first) / 2)[0, 0].numpy()
     low, high = np.percentile(mean, PERCENTILES)
@@ -68,15 +69,22 @@ def main(source, target, weights):
         ValueError: the folder or the weights cannot be used.
     """
     network = load_estimator(weights, "cpu")
-    photos = open_data_set({"name": "photos", "path": source, "disparity": "relative",
-                            "param": {"baseline": 1, "focal": 192}})
+    photos = open_data_set(
+        {
+            "name": "photos",
+            "path": source,
+            "disparity": "relative",
+            "param": {"baseline": 1, "focal": 192},
+        }
+    )
     with folder_complete_or_absent(target) as folder:
         for name in ("images", "disparity", "confidence"):
             (folder / name).mkdir()
         for item, (files,) in enumerate(tqdm(photos.items)):
             view, path = photos.views(item)[0], Path(files["image"])
             label, confidence = relabel(
-                view["image"], view["stored"].astype(np.uint8), view["confidence"], network)
+                view["image"], view["stored"].astype(np.uint8), view["confidence"], network
+            )
             write_image(folder / "disparity" / f"{path.stem}.png", label)
             write_image(folder / "confidence" / f"{path.stem}.png", confidence)
             shutil.copyfile(path, folder / "images" / path.name)

@@ -38,15 +38,17 @@ def fit_laterals(new, old, images):
     """
     sums = [None] * len(new.laterals)
     for image in images:
-        wanted = [lateral(tap) for lateral, tap in zip(old.laterals, old.encoder(image),
-                                                       strict=True)]
+        wanted = [
+            lateral(tap) for lateral, tap in zip(old.laterals, old.encoder(image), strict=True)
+        ]
         for row, (tap, goal) in enumerate(zip(new.encoder(image), wanted, strict=True)):
             x, y = (t[0].flatten(1).double() for t in (tap, goal))
             x = torch.cat([x, torch.ones_like(x[:1])])
             found = (x @ x.T, x @ y.T, (y @ y.T).diagonal(), y.sum(1), y.shape[1])
             known = sums[row]
-            sums[row] = found if known is None else [a + b for a, b in zip(known, found,
-                                                                           strict=True)]
+            sums[row] = (
+                found if known is None else [a + b for a, b in zip(known, found, strict=True)]
+            )
     explained = []
     for lateral, (xx, xy, yy, total, count) in zip(new.laterals, sums, strict=True):
         ridge = RIDGE * xx.diagonal().mean() * torch.eye(len(xx), dtype=xx.dtype)
@@ -61,8 +63,9 @@ def fit_laterals(new, old, images):
 def main(target, first, encoder, folder):
     """Write the weights to begin with."""
     old = load_estimator(first)
-    new = EfficientDisparity(tuple(lateral.out_channels for lateral in old.laterals),
-                             len(old.columns)).eval()
+    new = EfficientDisparity(
+        tuple(lateral.out_channels for lateral in old.laterals), len(old.columns)
+    ).eval()
     new.encoder.load_state_dict(read_state_dict(encoder))
     for name in ("context", "columns", "output"):
         getattr(new, name).load_state_dict(getattr(old, name).state_dict())

@@ -9,14 +9,35 @@ from benchmarks import batch
 def test_benchmark_writes_its_rows(tmp_path, monkeypatch, capsys):
     out = tmp_path / "new" / "batch.json"
     monkeypatch.setattr(batch, "EARLY", 2)
-    monkeypatch.setattr(sys, "argv", ["batch", "--count", "3", "--short", "2", "--rounds", "1",
-                                      "--size", "64x48", "--json", str(out), "--",
-                                      "--duration", "0.2", "--2d"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "batch",
+            "--count",
+            "3",
+            "--short",
+            "2",
+            "--rounds",
+            "1",
+            "--size",
+            "64x48",
+            "--json",
+            str(out),
+            "--",
+            "--duration",
+            "0.2",
+            "--2d",
+        ],
+    )
     batch.main()
     report = json.loads(out.read_text())
     (row,) = report["rounds"]
     assert {kind: run["photos"] for kind, run in row.items()} == {
-        "single": 1, "batch": 2, "one by one": 2}
+        "single": 1,
+        "batch": 2,
+        "one by one": 2,
+    }
     assert len(report["long"]["done"]) == 3 and min(report["long"]["resident_mb"]) > 50
     said = capsys.readouterr().out
     assert "an hour" in said and "memory after 2" in said and "of a single run" in said

@@ -172,7 +172,8 @@ def test_strong_labels_judge_by_held_out_clips_and_order_alone_where_only_that_i
         _write(tmp_path / "nearness" / f"{stem}.png", nearness)
     (tmp_path / "index.csv").write_text(
         f"stem,kind,clip\na,disparity,{clip}\nb,order,{second}\ndepthy_c,order,{clip}\n"
-        f"d,disparity,{other}\n")
+        f"d,disparity,{other}\n"
+    )
     measured, ordered = depth.strong_samples(tmp_path)
     assert not measured.ordered and ordered.ordered
     assert (measured.inverse[..., 0, :] == 0).all(), "0 is unknown"

@@ -26,18 +26,24 @@ from utils.camera import (
 
 
 def window_of(golden_window):
-    return CropWindow(golden_window["dblCenterU"], golden_window["dblCenterV"],
-                      golden_window["intCropWidth"], golden_window["intCropHeight"])
+    return CropWindow(
+        golden_window["dblCenterU"],
+        golden_window["dblCenterV"],
+        golden_window["intCropWidth"],
+        golden_window["intCropHeight"],
+    )
 
 
 def numbers_of(arguments, name):
     """The four numbers of one window in a list of command-line words."""
     pairs = dict(zip(arguments[::2], arguments[1::2], strict=False))
-    return WindowNumbers(*(float(pairs[f"--{name}{k}"]) if f"--{name}{k}" in pairs else None
-                           for k in "UVWH"))
+    return WindowNumbers(
+        *(float(pairs[f"--{name}{k}"]) if f"--{name}{k}" in pairs else None for k in "UVWH")
+    )
 
 
 # -- windows ------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("dolly", [False, True])
 def test_default_windows_are_aimed_at_the_centre_as_published(dolly):
@@ -57,6 +63,7 @@ def test_default_windows_of_a_narrow_film_move_as_far_for_their_size():
     moves = [(end.center_u - start.center_u) / start.width for start, end in (wide, narrow)]
     assert moves[1] == pytest.approx(moves[0], rel=0.01)
 
+
 def test_windows_match_golden_where_they_are_not_corrected(golden):
     cases = json.loads((golden / "cli_windows.json").read_text())["cases"]
     compared = 0
@@ -66,7 +73,8 @@ def test_windows_match_golden_where_they_are_not_corrected(golden):
         # The reference drops what is given as soon as one number is missing, and squeezes windows
         # of another shape into the frame; ours differ on purpose (docs/method.md, P2 and G17).
         partly = any(n is not None for n in start + end) and any(
-            n is None for n in (start.u, start.v, start.w or start.h, end.u, end.v, end.w or end.h))
+            n is None for n in (start.u, start.v, start.w or start.h, end.u, end.v, end.w or end.h)
+        )
         if partly or (start.w and start.h):
             continue
         # The photo first loses what a multiple of four leaves over.
@@ -95,7 +103,8 @@ def test_default_centre_moves_so_that_a_given_size_fits():
 
 def test_first_whole_window_gives_the_film_its_shape():
     start, end, aspect, notes = complete_windows(
-        (480, 640), WindowNumbers(320, 240, 400, 200), WindowNumbers(330, 235, 240, 210))
+        (480, 640), WindowNumbers(320, 240, 400, 200), WindowNumbers(330, 235, 240, 210)
+    )
     assert aspect == 2
     assert start == CropWindow(320, 240, 400, 200)
     assert end == CropWindow(330, 235, 240, 120)
@@ -110,23 +119,25 @@ def test_portrait_film_of_a_landscape_photo_stays_inside():
     assert aspect == pytest.approx(9 / 16)
 
 
-@pytest.mark.parametrize(("numbers", "message"), [
-    (WindowNumbers(620, 190, 400, 200), "spans u 420..820, image is 640x480"),
-    (WindowNumbers(620, 190, 400, 200), "Move --endU into 200..440 or make --endW smaller"),
-    (WindowNumbers(320, 10, 200, 150), "Move --endV into 75..405"),
-    (WindowNumbers(320, 240, 800, 600), "Make --endW smaller"),
-    (WindowNumbers(320, 240, 0, 0), "end window is empty"),
-    (WindowNumbers(320, 240, -5, None), "end window is empty"),
-    (WindowNumbers(float("nan"), 240, 20, 10), "leaves the image"),
-])
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        (WindowNumbers(620, 190, 400, 200), "spans u 420..820, image is 640x480"),
+        (WindowNumbers(620, 190, 400, 200), "Move --endU into 200..440 or make --endW smaller"),
+        (WindowNumbers(320, 10, 200, 150), "Move --endV into 75..405"),
+        (WindowNumbers(320, 240, 800, 600), "Make --endW smaller"),
+        (WindowNumbers(320, 240, 0, 0), "end window is empty"),
+        (WindowNumbers(320, 240, -5, None), "end window is empty"),
+        (WindowNumbers(float("nan"), 240, 20, 10), "leaves the image"),
+    ],
+)
 def test_window_outside_image_is_rejected(numbers, message):
     with pytest.raises(ValueError) as error:
         complete_windows((480, 640), end=numbers)
     assert message in str(error.value)
 
 
-@given(st.integers(16, 400), st.integers(16, 400), st.booleans(),
-       st.floats(0.2, 5) | st.none())
+@given(st.integers(16, 400), st.integers(16, 400), st.booleans(), st.floats(0.2, 5) | st.none())
 @settings(max_examples=200, deadline=None)
 def test_default_windows_are_always_inside(height, width, dolly, aspect):
     start, end, *_ = complete_windows((height, width), dolly=dolly, aspect=aspect)
@@ -136,13 +147,20 @@ def test_default_windows_are_always_inside(height, width, dolly, aspect):
 
 # -- path ---------------------------------------------------------------------------------------
 
+
 def test_camera_paths_match_golden(golden):
     for path in json.loads((golden / "camera_paths.json").read_text())["paths"]:
-        ours = CameraPath(window_of(path["window_from"]), window_of(path["window_to"]),
-                          (path["height"], path["width"]), path["min_depth"], path["focal"],
-                          path["dolly"])
-        for t, shift, focal in zip(path["steps"], path["shift"], path["focal_per_step"],
-                                   strict=True):
+        ours = CameraPath(
+            window_of(path["window_from"]),
+            window_of(path["window_to"]),
+            (path["height"], path["width"]),
+            path["min_depth"],
+            path["focal"],
+            path["dolly"],
+        )
+        for t, shift, focal in zip(
+            path["steps"], path["shift"], path["focal_per_step"], strict=True
+        ):
             pose = ours.pose(t)
             np.testing.assert_allclose(pose.shift, shift, atol=1e-4, err_msg=path["name"])
             assert pose.focal_px == pytest.approx(focal, abs=1e-4)
@@ -168,8 +186,9 @@ def test_dolly_keeps_focus_plane_size():
 
 
 def test_camera_never_moves_backwards_from_the_photo():
-    path = CameraPath(CropWindow(320, 240, 200, 150), CropWindow(320, 240, 500, 375),
-                      (480, 640), 400.0, 320.0)
+    path = CameraPath(
+        CropWindow(320, 240, 200, 150), CropWindow(320, 240, 500, 375), (480, 640), 400.0, 320.0
+    )
     assert all(path.pose(t).shift[2] <= 1e-9 for t in np.linspace(0, 1, 20))
 
 
@@ -190,6 +209,7 @@ def test_smooth_easing_starts_and_stops_softly():
 
 
 # -- depth --------------------------------------------------------------------------------------
+
 
 def test_unproject_matches_golden(golden):
     with h5py.File(golden / "geometry.h5") as file:
@@ -231,6 +251,7 @@ def test_default_focal_is_half_the_long_side():
 
 # -- automatic zoom -----------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("case", ["masked_points", "unmasked_points"])
 def test_automatic_zoom_matches_golden(golden, case):
     from golden_filters import valid_mask
@@ -242,9 +263,15 @@ def test_automatic_zoom_matches_golden(golden, case):
         disparity = torch.from_numpy(file["kenburns/disparity"][()])
     depth = 512 * 120 / (disparity + 1e-7)
     zoom = find_zoom_window(
-        depth, 512.0, 120.0, window_of(json.loads(attributes["window_from"])), 100.0, 1.25,
+        depth,
+        512.0,
+        120.0,
+        window_of(json.loads(attributes["window_from"])),
+        100.0,
+        1.25,
         mask=valid_mask(disparity) if attributes["points_masked_by_validity"] else None,
-        depth_from=attributes["depth_from"])
+        depth_from=attributes["depth_from"],
+    )
     np.testing.assert_allclose(zoom.centers - (160, 144), offsets, atol=1e-4)
     # The reference counted after its in-place degrid pass, which closes a few more pixels to what
     # lies behind than ours, which reads a copy: up to 0.2 % of the count, for every candidate.
@@ -270,8 +297,9 @@ def test_automatic_zoom_moves_away_from_what_it_would_uncover():
 
 
 def test_inpainting_goes_a_little_beyond_both_ends():
-    path = CameraPath(CropWindow(60, 40, 100, 66), CropWindow(70, 50, 50, 33), (100, 150), 75.0,
-                      75.0)
+    path = CameraPath(
+        CropWindow(60, 40, 100, 66), CropWindow(70, 50, 50, 33), (100, 150), 75.0, 75.0
+    )
     for t, pose in zip((0, 1), path.inpainting_poses(), strict=True):
         assert pose.shift == pytest.approx([1.1 * value for value in path.pose(t).shift])
 

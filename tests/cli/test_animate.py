@@ -33,10 +33,17 @@ def photo(tmp_path):
 
 
 def test_it_makes_what_the_command_line_makes(tmp_path, photo, capsys):
-    words = [word for name, value in QUICK.items()
-             for word in (f"--{name.replace('_', '-')}", str(value))]
-    assert kbe.main(["--in", str(photo), "--out", str(tmp_path / "typed.mp4"), "--json", "--dolly",
-                     *words]) == 0
+    words = [
+        word
+        for name, value in QUICK.items()
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    assert (
+        kbe.main(
+            ["--in", str(photo), "--out", str(tmp_path / "typed.mp4"), "--json", "--dolly", *words]
+        )
+        == 0
+    )
     typed = json.loads(capsys.readouterr().out)
     called = animate(photo, tmp_path / "called.mp4", dolly=True, **QUICK)
 
@@ -50,10 +57,15 @@ def test_it_makes_what_the_command_line_makes(tmp_path, photo, capsys):
 
 
 def test_the_readmes_block_runs_as_pasted(tmp_path, monkeypatch):
-    block, = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     shutil.copy(ROOT / "images" / "example.jpg", tmp_path / "photo.jpg")
-    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True,
-                          text=True, env={**__import__("os").environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**__import__("os").environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr
     assert len(frames_of(tmp_path / "film.mp4")) == 100
     assert done.stdout.split()[-2:] == [str(Path("film.mp4")), "100"]
@@ -65,8 +77,10 @@ def test_unknown_settings_name_the_near_one(tmp_path, photo):
     assert not (tmp_path / "film.mp4").exists()
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("fps", 900), ("duration", -1), ("size", "13x16"), ("codec", "divx"), ("max_holes", 100)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("fps", 900), ("duration", -1), ("size", "13x16"), ("codec", "divx"), ("max_holes", 100)],
+)
 def test_bad_values_get_the_command_lines_message(tmp_path, photo, capsys, name, value):
     flag = f"--{name.replace('_', '-')}"
     with pytest.raises(SystemExit):

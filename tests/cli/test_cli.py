@@ -52,8 +52,13 @@ def run(*arguments):
 
 
 def spawn(*arguments, **options):
-    return subprocess.Popen([sys.executable, str(ROOT / "kbe.py"), *map(str, arguments)],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "kbe.py"), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
 
 
 def decoded(path):
@@ -67,6 +72,7 @@ def leftovers(folder):
 
 # -- results --------------------------------------------------------------------------------------
 
+
 def test_default_film_has_148_frames_of_the_photos_size(photo, depth, tmp_path, capsys):
     assert run("--in", photo, "--out", tmp_path / "new" / "results", *depth) == 0
     frames = decoded(tmp_path / "new" / "results" / "3d_kbe.mp4")
@@ -76,8 +82,10 @@ def test_default_film_has_148_frames_of_the_photos_size(photo, depth, tmp_path, 
     assert re.fullmatch(r".*3d_kbe\.mp4: 148 frames of 96x72 in \d+\.\d s\n", out.out)
     assert "taken as disparity" in out.err
     assert re.search(r"kbe\.py: depth file .*, inpainting by rule\n", out.err), "weights are said"
-    differences = [np.abs(a.astype(int) - b).mean() for a, b in zip(frames, frames[1:] + frames[:1],
-                                                                     strict=True)]
+    differences = [
+        np.abs(a.astype(int) - b).mean()
+        for a, b in zip(frames, frames[1:] + frames[:1], strict=True)
+    ]
     assert min(differences) > 0, "two frames in a row are the same"
     assert max(differences) < 8 * np.median(differences), "the film jumps somewhere"
 
@@ -93,28 +101,56 @@ def test_json_line_has_what_scripts_need(photo, depth, tmp_path, capsys):
 
 
 def test_scene_is_exported_beside_the_film(photo, depth, tmp_path):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--export",
-               "points/scene.ply") == 0
+    assert (
+        run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--export", "points/scene.ply")
+        == 0
+    )
     ply = (tmp_path / "o" / "points" / "scene.ply").read_bytes()
     count = int(re.search(rb"element vertex (\d+)\n", ply)[1])
     assert count > 0.9 * 72 * 96 and len(ply) == ply.index(b"end_header\n") + 11 + 15 * count
 
 
 def test_every_photo_of_a_batch_gets_its_export(photo, tmp_path, capsys):
-    command = ["--in", photo, photo.parent / "photo_disparity.png", "--out", tmp_path / "o",
-               "--2d", *SHORT, "--export"]
+    command = [
+        "--in",
+        photo,
+        photo.parent / "photo_disparity.png",
+        "--out",
+        tmp_path / "o",
+        "--2d",
+        *SHORT,
+        "--export",
+    ]
     assert run(*command, tmp_path / "scene.ply") == 2
     assert "is one file, and there are 2 photos" in capsys.readouterr().err
     assert run(*command, "scene.ply") == 0
     assert len(list((tmp_path / "o").glob("*/scene.ply"))) == 2
 
 
-@pytest.mark.parametrize(("more", "name"), [([], "3d_kbe_matte.mp4"),
-                                            (["--stereo", "sbs"], "3d_kbe_sbs_matte.mp4"),
-                                            (["--stereo", "anaglyph"], "3d_kbe_matte.mp4")])
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ([], "3d_kbe_matte.mp4"),
+        (["--stereo", "sbs"], "3d_kbe_sbs_matte.mp4"),
+        (["--stereo", "anaglyph"], "3d_kbe_matte.mp4"),
+    ],
+)
 def test_matte_is_white_where_the_film_is_invented(photo, depth, tmp_path, more, name, capsys):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--write-frames", "--matte",
-               "--json", *more) == 0
+    assert (
+        run(
+            "--in",
+            photo,
+            "--out",
+            tmp_path / "o",
+            *depth,
+            *SHORT,
+            "--write-frames",
+            "--matte",
+            "--json",
+            *more,
+        )
+        == 0
+    )
     out, result = tmp_path / "o", json.loads(capsys.readouterr().out)
     info = probe(out / name)
     assert (info.frames, *info.size) == (6, result["height"], result["width"])
@@ -133,11 +169,22 @@ def test_path_that_leaves_the_photo_is_told(photo, depth, tmp_path, capsys):
 
 
 def test_every_extra_result_is_written(photo, depth, tmp_path):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--write-frames",
-               "--save-disparity", "--preview") == 0
+    assert (
+        run(
+            "--in",
+            photo,
+            "--out",
+            tmp_path / "o",
+            *depth,
+            *SHORT,
+            "--write-frames",
+            "--save-disparity",
+            "--preview",
+        )
+        == 0
+    )
     out = tmp_path / "o"
-    assert sorted(p.name for p in (out / "frames").iterdir()) == [
-        f"{i:05d}.png" for i in range(4)]
+    assert sorted(p.name for p in (out / "frames").iterdir()) == [f"{i:05d}.png" for i in range(4)]
     disparity = np.load(out / "disparity.npy")
     assert disparity.shape == (72, 96) and disparity.dtype == np.float32
     assert disparity[40, 50] > disparity[5, 5]
@@ -160,23 +207,52 @@ def test_output_can_be_a_file_whose_suffix_chooses_the_codec(photo, depth, tmp_p
     assert (tmp_path / "clip_preview.png").exists()
 
 
-@pytest.mark.parametrize(("flags", "window"), [
-    ([], (46.6, 33.5, 36, 64)), (["--dolly"], (48, 36, 32, 57)), (["--autozoom"], (48, 36, 39, 69)),
-    (["--startU", "28", "--startV", "40", "--startW", "34", "--endU", "31", "--endW", "30"],
-     (28, 40, 34, 60)),
-    (["--startU", "72", "--startW", "36", "--endU", "70"], (72, 33.5, 36, 64))])
-def test_portrait_film_shows_its_window_of_a_landscape_photo(photo, depth, tmp_path, flags, window,
-                                                             capsys):
+@pytest.mark.parametrize(
+    ("flags", "window"),
+    [
+        ([], (46.6, 33.5, 36, 64)),
+        (["--dolly"], (48, 36, 32, 57)),
+        (["--autozoom"], (48, 36, 39, 69)),
+        (
+            ["--startU", "28", "--startV", "40", "--startW", "34", "--endU", "31", "--endW", "30"],
+            (28, 40, 34, 60),
+        ),
+        (["--startU", "72", "--startW", "36", "--endU", "70"], (72, 33.5, 36, 64)),
+    ],
+)
+def test_portrait_film_shows_its_window_of_a_landscape_photo(
+    photo, depth, tmp_path, flags, window, capsys
+):
     """No letterbox, and a window in a corner is looked at, not travelled to."""
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--size", "90x160",
-               "--write-frames", "--json", *flags) == 0
+    assert (
+        run(
+            "--in",
+            photo,
+            "--out",
+            tmp_path / "o",
+            *depth,
+            *SHORT,
+            "--size",
+            "90x160",
+            "--write-frames",
+            "--json",
+            *flags,
+        )
+        == 0
+    )
     assert decoded(tmp_path / "o" / "3d_kbe.mp4")[0].shape == (160, 90, 3)
     first = cv2.imread(str(tmp_path / "o" / "frames" / "00000.png"))
     u, v, width, height = window
-    to_frame = np.float32([[90 / width, 0, 45 - u * 90 / width - 0.5],
-                           [0, 160 / height, 80 - v * 160 / height - 0.5]])
-    wanted = cv2.warpAffine(cv2.imread(str(photo)), to_frame, (90, 160), flags=cv2.INTER_LINEAR,
-                            borderMode=cv2.BORDER_REPLICATE)
+    to_frame = np.float32(
+        [[90 / width, 0, 45 - u * 90 / width - 0.5], [0, 160 / height, 80 - v * 160 / height - 0.5]]
+    )
+    wanted = cv2.warpAffine(
+        cv2.imread(str(photo)),
+        to_frame,
+        (90, 160),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     # What is far lags behind by parallax, and the disc is near.
     assert np.median(np.abs(first.astype(int) - wanted)) < 8
     red = [(picture[..., 2].astype(int) - picture[..., 1] > 60) for picture in (first, wanted)]
@@ -185,11 +261,14 @@ def test_portrait_film_shows_its_window_of_a_landscape_photo(photo, depth, tmp_p
         assert json.loads(capsys.readouterr().out)["invented"] < 0.05
 
 
-@pytest.mark.parametrize(("layout", "name", "width"), [
-    ("sbs", "3d_kbe_sbs.mp4", 192), ("anaglyph", "3d_kbe.mp4", 96)])
+@pytest.mark.parametrize(
+    ("layout", "name", "width"), [("sbs", "3d_kbe_sbs.mp4", 192), ("anaglyph", "3d_kbe.mp4", 96)]
+)
 def test_stereo_film(photo, depth, tmp_path, capsys, layout, name, width):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--json", "--stereo",
-               layout) == 0
+    assert (
+        run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--json", "--stereo", layout)
+        == 0
+    )
     result = json.loads(capsys.readouterr().out)
     assert result["video"] == str(tmp_path / "o" / name)
     assert (result["width"], result["height"]) == (width, 72)
@@ -200,9 +279,18 @@ def test_stereo_film(photo, depth, tmp_path, capsys, layout, name, width):
         assert 1 < np.abs(left - right).mean() < 30, "one scene, seen from two places"
 
 
-@pytest.mark.parametrize("flags", [
-    ["--dolly"], ["--autozoom"], ["--autozoom", "--size", "60x90"], ["--easing", "smooth"],
-    ["--loop", "none"], ["--max-size", "48"], ["--focal", "200"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--dolly"],
+        ["--autozoom"],
+        ["--autozoom", "--size", "60x90"],
+        ["--easing", "smooth"],
+        ["--loop", "none"],
+        ["--max-size", "48"],
+        ["--focal", "200"],
+    ],
+)
 def test_every_way_to_move_gives_a_film(photo, depth, tmp_path, flags):
     assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, *flags) == 0
     frames = decoded(tmp_path / "o" / "3d_kbe.mp4")
@@ -210,12 +298,34 @@ def test_every_way_to_move_gives_a_film(photo, depth, tmp_path, flags):
     assert np.abs(frames[0].astype(int) - frames[3]).mean() > 1, "nothing moves"
 
 
-@pytest.mark.parametrize(("percent", "more"), [
-    (2.5, ["--dolly"]), (2, ["--stereo", "sbs", "--dolly"]),
-    (2.5, ["--startU", "40", "--startV", "30", "--startW", "60"])])
+@pytest.mark.parametrize(
+    ("percent", "more"),
+    [
+        (2.5, ["--dolly"]),
+        (2, ["--stereo", "sbs", "--dolly"]),
+        (2.5, ["--startU", "40", "--startV", "30", "--startW", "60"]),
+    ],
+)
 def test_path_is_shortened_until_little_is_invented(photo, depth, tmp_path, percent, more, capsys):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--loop", "none", "--matte",
-               "--write-frames", "--max-holes", percent, "--json", *more) == 0
+    assert (
+        run(
+            "--in",
+            photo,
+            "--out",
+            tmp_path / "o",
+            *depth,
+            *SHORT,
+            "--loop",
+            "none",
+            "--matte",
+            "--write-frames",
+            "--max-holes",
+            percent,
+            "--json",
+            *more,
+        )
+        == 0
+    )
     out = capsys.readouterr()
     result = json.loads(out.out)
     assert 0 < result["path_kept"] < 1
@@ -226,8 +336,10 @@ def test_path_is_shortened_until_little_is_invented(photo, depth, tmp_path, perc
 
 
 def test_path_that_invents_little_is_kept(photo, depth, tmp_path, capsys):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--json", "--max-holes",
-               "50") == 0
+    assert (
+        run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--json", "--max-holes", "50")
+        == 0
+    )
     assert json.loads(capsys.readouterr().out)["path_kept"] == 1
 
 
@@ -252,6 +364,7 @@ def test_same_command_same_frames(photo, depth, tmp_path):
 
 # -- windows --------------------------------------------------------------------------------------
 
+
 def dry_run(capsys, *arguments):
     assert run(*arguments, "--dry-run", "--json") == 0
     return json.loads(capsys.readouterr().out)
@@ -267,8 +380,10 @@ def test_dry_run_prints_windows_and_writes_nothing(photo, tmp_path, capsys):
 
 def test_windows_are_pixels_of_the_photo_even_if_it_is_scaled(photo, depth, tmp_path, capsys):
     windows = ["--startW", 60, "--startU", 40, "--startV", 36]
-    plans = [dry_run(capsys, "--in", photo, "--out", "o", "--2d", *windows, "--max-size", size)
-             for size in (0, 48)]
+    plans = [
+        dry_run(capsys, "--in", photo, "--out", "o", "--2d", *windows, "--max-size", size)
+        for size in (0, 48)
+    ]
     assert plans[0]["start"] == plans[1]["start"]
     assert plans[1]["worked_on"] == "48x36"
 
@@ -313,19 +428,39 @@ def test_version(capsys):
 @pytest.mark.parametrize("closed", ["2>&-", "<&-", "2>&- <&-"])
 def test_films_are_made_without_standard_streams(photo, depth, tmp_path, closed):
     """As daemons and some job schedulers start programs."""
-    words = [sys.executable, ROOT / "kbe.py", "--in", photo, "--out", tmp_path / "o", *depth,
-             *SHORT]
+    words = [
+        sys.executable,
+        ROOT / "kbe.py",
+        "--in",
+        photo,
+        "--out",
+        tmp_path / "o",
+        *depth,
+        *SHORT,
+    ]
     command = " ".join(f"'{word}'" for word in words)
-    assert subprocess.run(["sh", "-c", f"{command} {closed}"], stdout=subprocess.DEVNULL,
-                          timeout=200).returncode == 0
+    assert (
+        subprocess.run(
+            ["sh", "-c", f"{command} {closed}"], stdout=subprocess.DEVNULL, timeout=200
+        ).returncode
+        == 0
+    )
     assert (tmp_path / "o" / "3d_kbe.mp4").is_file()
 
 
 def test_names_that_the_outputs_encoding_lacks_are_escaped(photo, tmp_path):
     strange = tmp_path / "caf\u00e9 \u732b.png"
     strange.write_bytes(photo.read_bytes())
-    process = spawn("--in", strange, photo, "--out", tmp_path / "o", "--2d", *SHORT,
-                    env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    process = spawn(
+        "--in",
+        strange,
+        photo,
+        "--out",
+        tmp_path / "o",
+        "--2d",
+        *SHORT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert "caf\\xe9 \\u732b" in out and len(out.splitlines()) == 2
@@ -333,41 +468,50 @@ def test_names_that_the_outputs_encoding_lacks_are_escaped(photo, tmp_path):
 
 # -- wrong usage ----------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("flags", "message"), [
-    (["--endU", "90", "--endW", "40"], "the end window leaves the image"),
-    (["--startW", "0", "--startH", "0"], "the start window is empty"),
-    (["--startW", "nan"], "--startW must be a finite number"),
-    (["--2d", "--dolly"], "contradictory flags: --2d and --dolly"),
-    (["--2d", "--depth", "d.png"], "--2d and --depth"),
-    (["--2d", "--autozoom"], "--2d and --autozoom"),
-    (["--2d", "--stereo", "sbs"], "--2d and --stereo"),
-    (["--2d", "--max-holes", "1"], "--2d and --max-holes"),
-    (["--max-holes", "0"], "--max-holes must lie between 0 and 100"),
-    (["--max-holes", "nan"], "--max-holes must lie between 0 and 100"),
-    (["--export", "scene.obj"], "--export must end in .ply, as points are written, got scene.obj"),
-    (["--dolly", "--autozoom"], "--dolly and --autozoom"),
-    (["--autozoom", "--endU", "40"], "--autozoom and --endU"),
-    (["--depth", "d.png", "--estim-path", "x"], "--depth and --estim-path"),
-    (["--depth-kind", "depth"], "--depth-kind without --depth"),
-    (["--ray-gpus", "0.5"], "--ray-gpus without --ray"),
-    (["--ray-cpus", "2"], "--ray-cpus without --ray"),
-    (["--ray", "--ray-gpus", "-1"], "--ray-gpus must be 0 or more"),
-    (["--ray", "--ray-cpus", "0"], "--ray-cpus must be at least 1"),
-    (["--verbose", "--quiet"], "--verbose and --quiet"),
-    (["--size", "97x72"], "Use 96x72"),
-    (["--size", "big"], "--size must be WIDTHxHEIGHT"),
-    (["--size", "8x8"], "--size must lie in"),
-    (["--fps", "0"], "--fps must be"), (["--fps", "1/0"], "--fps must be"),
-    (["--fps", "nan"], "--fps must be"),
-    (["--duration", "-1"], "--duration must be positive"),
-    (["--duration", "0.01"], "has no motion"),
-    (["--max-size", "3"], "--max-size must be 0 or at least 16"),
-    (["--focal", "0"], "--focal must be positive"),
-    (["--quality", "99"], "the quality of h264 is a whole number from 0 (best) to 51"),
-    (["--codec", "gif", "--fps", "60"], "a GIF shows at most 50 frames a second"),
-    (["--codec", "mpeg2"], "invalid choice"), (["--unknown"], "unrecognized arguments"),
-    (["--device", "cuda"], "there is no such device"),
-])
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--endU", "90", "--endW", "40"], "the end window leaves the image"),
+        (["--startW", "0", "--startH", "0"], "the start window is empty"),
+        (["--startW", "nan"], "--startW must be a finite number"),
+        (["--2d", "--dolly"], "contradictory flags: --2d and --dolly"),
+        (["--2d", "--depth", "d.png"], "--2d and --depth"),
+        (["--2d", "--autozoom"], "--2d and --autozoom"),
+        (["--2d", "--stereo", "sbs"], "--2d and --stereo"),
+        (["--2d", "--max-holes", "1"], "--2d and --max-holes"),
+        (["--max-holes", "0"], "--max-holes must lie between 0 and 100"),
+        (["--max-holes", "nan"], "--max-holes must lie between 0 and 100"),
+        (
+            ["--export", "scene.obj"],
+            "--export must end in .ply, as points are written, got scene.obj",
+        ),
+        (["--dolly", "--autozoom"], "--dolly and --autozoom"),
+        (["--autozoom", "--endU", "40"], "--autozoom and --endU"),
+        (["--depth", "d.png", "--estim-path", "x"], "--depth and --estim-path"),
+        (["--depth-kind", "depth"], "--depth-kind without --depth"),
+        (["--ray-gpus", "0.5"], "--ray-gpus without --ray"),
+        (["--ray-cpus", "2"], "--ray-cpus without --ray"),
+        (["--ray", "--ray-gpus", "-1"], "--ray-gpus must be 0 or more"),
+        (["--ray", "--ray-cpus", "0"], "--ray-cpus must be at least 1"),
+        (["--verbose", "--quiet"], "--verbose and --quiet"),
+        (["--size", "97x72"], "Use 96x72"),
+        (["--size", "big"], "--size must be WIDTHxHEIGHT"),
+        (["--size", "8x8"], "--size must lie in"),
+        (["--fps", "0"], "--fps must be"),
+        (["--fps", "1/0"], "--fps must be"),
+        (["--fps", "nan"], "--fps must be"),
+        (["--duration", "-1"], "--duration must be positive"),
+        (["--duration", "0.01"], "has no motion"),
+        (["--max-size", "3"], "--max-size must be 0 or at least 16"),
+        (["--focal", "0"], "--focal must be positive"),
+        (["--quality", "99"], "the quality of h264 is a whole number from 0 (best) to 51"),
+        (["--codec", "gif", "--fps", "60"], "a GIF shows at most 50 frames a second"),
+        (["--codec", "mpeg2"], "invalid choice"),
+        (["--unknown"], "unrecognized arguments"),
+        (["--device", "cuda"], "there is no such device"),
+    ],
+)
 def test_wrong_usage_exits_2_before_any_work(photo, tmp_path, capsys, flags, message):
     if flags == ["--device", "cuda"]:
         import torch
@@ -387,8 +531,23 @@ def test_wrong_usage_exits_2_before_any_work(photo, tmp_path, capsys, flags, mes
 @pytest.mark.parametrize("codec", CODECS)
 def test_every_codec_makes_a_film(photo, tmp_path, codec):
     fps = ["--fps", "10"] if codec == "gif" else []
-    assert run("--in", photo, "--out", tmp_path, "--2d", "--duration", "0.5", "--codec", codec,
-               "--size", "96x72", *fps) == 0
+    assert (
+        run(
+            "--in",
+            photo,
+            "--out",
+            tmp_path,
+            "--2d",
+            "--duration",
+            "0.5",
+            "--codec",
+            codec,
+            "--size",
+            "96x72",
+            *fps,
+        )
+        == 0
+    )
     (film,) = tmp_path.glob("3d_kbe.*")
     assert probe(film).size == (72, 96)
 
@@ -413,12 +572,16 @@ def test_every_container_lists_the_codecs_that_it_takes():
 
 # -- bad input ------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("name", "content", "message"), [
-    ("missing.jpg", None, "missing.jpg"),
-    ("empty.jpg", b"", "empty"),
-    ("text.jpg", b"this is no photo", "text.jpg"),
-    ("page.jpg", b"<!doctype html><html>", "HTML"),
-])
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.jpg", None, "missing.jpg"),
+        ("empty.jpg", b"", "empty"),
+        ("text.jpg", b"this is no photo", "text.jpg"),
+        ("page.jpg", b"<!doctype html><html>", "HTML"),
+    ],
+)
 def test_unreadable_photo_is_named(tmp_path, capsys, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -442,11 +605,16 @@ def test_folder_without_photos(tmp_path, capsys):
     assert "no photos in" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("flag", "content", "message"), [
-    ("--estim-path", None, "no weights at"),
-    ("--estim-path", b"", "empty"), ("--estim-path", b"<html>login</html>", "web page"),
-    ("--estim-path", b"PK\x03\x04 cut", "w.tar"), ("--inpaint-path", b"\x80\x04 junk", "w.tar"),
-])
+@pytest.mark.parametrize(
+    ("flag", "content", "message"),
+    [
+        ("--estim-path", None, "no weights at"),
+        ("--estim-path", b"", "empty"),
+        ("--estim-path", b"<html>login</html>", "web page"),
+        ("--estim-path", b"PK\x03\x04 cut", "w.tar"),
+        ("--inpaint-path", b"\x80\x04 junk", "w.tar"),
+    ],
+)
 def test_wrong_weights_are_named(photo, depth, tmp_path, capsys, flag, content, message):
     path = tmp_path / "w.tar"
     if content is not None:
@@ -463,8 +631,18 @@ def test_weights_of_another_network_say_where_they_belong(photo, depth, tmp_path
     from utils.weights.loading import save_state_dict
 
     save_state_dict(tmp_path / "w.safetensors", RefinePretrained((8, 8, 8)).state_dict())
-    assert run("--in", photo, "--out", tmp_path / "o", *depth,
-               "--inpaint-path", tmp_path / "w.safetensors") == 1
+    assert (
+        run(
+            "--in",
+            photo,
+            "--out",
+            tmp_path / "o",
+            *depth,
+            "--inpaint-path",
+            tmp_path / "w.safetensors",
+        )
+        == 1
+    )
     assert "--refine-path" in capsys.readouterr().err
 
 
@@ -476,15 +654,19 @@ def test_checkpoint_with_code_is_refused_and_does_not_run(photo, depth, tmp_path
             return os.mkdir, (str(tmp_path / "was_here"),)
 
     torch.save({"model_state_dict": Evil()}, tmp_path / "w.tar")
-    assert run("--in", photo, "--out", tmp_path / "o", *depth,
-               "--inpaint-path", tmp_path / "w.tar") == 1
+    assert (
+        run("--in", photo, "--out", tmp_path / "o", *depth, "--inpaint-path", tmp_path / "w.tar")
+        == 1
+    )
     assert not (tmp_path / "was_here").exists()
     assert "--trust-checkpoint" in capsys.readouterr().err
 
 
 def test_pretrained_weights_are_sought_where_they_are_downloaded_to(photo, tmp_path, capsys):
-    for flag, name in (("--pretrained-estim", "network-disparity.pytorch"),
-                       ("--pretrained-refine", "network-refinement.pytorch")):
+    for flag, name in (
+        ("--pretrained-estim", "network-disparity.pytorch"),
+        ("--pretrained-refine", "network-refinement.pytorch"),
+    ):
         path = ROOT / "models" / "trained" / name
         if not path.exists():
             assert run("--in", photo, "--out", tmp_path / "o", flag) == 1
@@ -511,8 +693,17 @@ def test_full_disk_leaves_no_half_film(photo, tmp_path):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    process = spawn("--in", photo, "--out", tmp_path / "o", "--2d", "--size", "640x480",
-                    preexec_fn=limit, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "n")})
+    process = spawn(
+        "--in",
+        photo,
+        "--out",
+        tmp_path / "o",
+        "--2d",
+        "--size",
+        "640x480",
+        preexec_fn=limit,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "n")},
+    )
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert out == "" and "Traceback" not in err
@@ -525,8 +716,16 @@ def test_full_disk_leaves_no_half_film(photo, tmp_path):
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupt_while_encoding_leaves_no_half_film(photo, tmp_path, sent, status):
     # A shell's background jobs ignore Ctrl-C, and so would a test run that is one.
-    process = spawn("--in", photo, "--out", tmp_path / "o", "--2d", "--duration", "100000",
-                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process = spawn(
+        "--in",
+        photo,
+        "--out",
+        tmp_path / "o",
+        "--2d",
+        "--duration",
+        "100000",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     # The encoder is at work, once some of the film is in the file.
     wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob("o/.partial*")), process)
     process.send_signal(sent)
@@ -540,6 +739,7 @@ def test_interrupt_while_encoding_leaves_no_half_film(photo, tmp_path, sent, sta
 
 
 # -- batches --------------------------------------------------------------------------------------
+
 
 @pytest.fixture
 def album(photo):
@@ -573,8 +773,20 @@ def test_folder_of_depth_maps_pairs_by_stem(album, depth, tmp_path):
     maps = tmp_path / "maps"
     maps.mkdir()
     (maps / "a.png").write_bytes(Path(depth[1]).read_bytes())
-    assert run("--in", album / "a.png", "--out", tmp_path / "o", "--depth", maps, *SHORT,
-               "--depth-kind", "disparity") == 0
+    assert (
+        run(
+            "--in",
+            album / "a.png",
+            "--out",
+            tmp_path / "o",
+            "--depth",
+            maps,
+            *SHORT,
+            "--depth-kind",
+            "disparity",
+        )
+        == 0
+    )
     assert run("--in", album / "b.png", "--out", tmp_path / "o", "--depth", maps, *SHORT) == 1
 
 
@@ -585,8 +797,17 @@ def test_one_depth_map_for_many_photos_is_refused(album, depth, tmp_path, capsys
 
 def test_skip_existing_skips_only_what_is_the_same(photo, depth, tmp_path, capsys):
     def made(*more):
-        status = run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--skip-existing",
-                     "--json", *more)
+        status = run(
+            "--in",
+            photo,
+            "--out",
+            tmp_path / "o",
+            *depth,
+            *SHORT,
+            "--skip-existing",
+            "--json",
+            *more,
+        )
         return status == 0 and not json.loads(capsys.readouterr().out).get("skipped")
 
     assert made()
@@ -613,11 +834,13 @@ def test_subfolders_are_entered_when_asked(album, photo, tmp_path, capsys):
 
 # -- the program ----------------------------------------------------------------------------------
 
+
 def test_help_matches_golden(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     golden = (ROOT / "tests" / "cli" / "kbe_help.txt").read_text()
     assert build_parser().format_help() == golden, (
-        "to accept: COLUMNS=100 python kbe.py --help > tests/cli/kbe_help.txt")
+        "to accept: COLUMNS=100 python kbe.py --help > tests/cli/kbe_help.txt"
+    )
 
 
 def test_help_is_instant():
@@ -627,7 +850,10 @@ def test_help_is_instant():
     assert process.returncode == 0 and "exit status" in out
     modules = subprocess.run(
         [sys.executable, "-X", "importtime", str(ROOT / "kbe.py"), "--help"],
-        capture_output=True, text=True, check=True).stderr
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
     assert not re.search(r"\| +(torch|numpy|cv2|av|numba)$", modules, re.MULTILINE)
     assert time.perf_counter() - start < 20
 

@@ -31,8 +31,14 @@ def cluster():
     pytest.importorskip("ray", reason="ray is not installed")
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={
-        "num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20})
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 1,
+            "include_dashboard": False,
+            "object_store_memory": 80 * 2**20,
+        },
+    )
     made.add_node(num_cpus=1, object_store_memory=80 * 2**20)
     yield made.address
     made.shutdown()
@@ -45,6 +51,7 @@ def jobs(tmp_path):
         for folder in folders:
             folder.mkdir()
         return [Job(Path(f"{folder.name}.jpg"), folder, folder / "v.mp4", "") for folder in folders]
+
     return make
 
 
@@ -93,28 +100,31 @@ def test_wish_that_no_machine_fulfils_is_said(cluster, jobs):
         list(spread(cluster, jobs("a"), ray_workers.make_worker, wish))
 
 
-@pytest.mark.parametrize(("nodes", "cpus", "gpus", "wanted"), [
-    ([{"CPU": 2}], None, None, (1, 2, 0)),
-    ([{"CPU": 64}, {"CPU": 6}], None, None, (17, 4, 0)),
-    ([{"CPU": 16, "GPU": 2}, {"CPU": 8}], None, None, (2, 4, 1)),
-    ([{"CPU": 16, "GPU": 2}], None, 0.5, (4, 4, 0.5)),
-    ([{"CPU": 16, "GPU": 1}], 1, 0.1, (10, 1, 0.1)),
-    ([{"CPU": 16, "GPU": 2}], 2, 0, (8, 2, 0)),
-    ([{"memory": 1.0}], None, None, (0, 1, 0)),
-])
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "gpus", "wanted"),
+    [
+        ([{"CPU": 2}], None, None, (1, 2, 0)),
+        ([{"CPU": 64}, {"CPU": 6}], None, None, (17, 4, 0)),
+        ([{"CPU": 16, "GPU": 2}, {"CPU": 8}], None, None, (2, 4, 1)),
+        ([{"CPU": 16, "GPU": 2}], None, 0.5, (4, 4, 0.5)),
+        ([{"CPU": 16, "GPU": 1}], 1, 0.1, (10, 1, 0.1)),
+        ([{"CPU": 16, "GPU": 2}], 2, 0, (8, 2, 0)),
+        ([{"memory": 1.0}], None, None, (0, 1, 0)),
+    ],
+)
 def test_machines_are_shared_out_by_cores_and_parts_of_gpus(nodes, cpus, gpus, wanted):
     assert share_out(nodes, cpus, gpus) == wanted
 
 
 # -- the command line -----------------------------------------------------------------------------
 
+
 @pytest.fixture
 def album(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "album").mkdir()
     for name in "dbac":
-        write_image(tmp_path / "album" / f"{name}.png",
-                    rng.integers(0, 255, (48, 64, 3), np.uint8))
+        write_image(tmp_path / "album" / f"{name}.png", rng.integers(0, 255, (48, 64, 3), np.uint8))
     (tmp_path / "album" / "bad.png").write_bytes(b"no photo")
     return tmp_path / "album"
 
@@ -139,10 +149,26 @@ def test_cluster_makes_the_films_of_a_batch(cluster, album, tmp_path, capsys, mo
 @unix
 def test_interrupt_ends_the_workers_and_leaves_no_half_film(cluster, album, tmp_path):
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "kbe.py"), "--in", str(album), "--out", str(tmp_path / "o"),
-         "--2d", "--duration", "100000", "--ray", cluster, "--ray-cpus", "1"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        [
+            sys.executable,
+            str(ROOT / "kbe.py"),
+            "--in",
+            str(album),
+            "--out",
+            str(tmp_path / "o"),
+            "--2d",
+            "--duration",
+            "100000",
+            "--ray",
+            cluster,
+            "--ray-cpus",
+            "1",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     wait_until(lambda: len(list(tmp_path.glob("o/*/.partial-*"))) == 2, process)
     process.send_signal(signal.SIGINT)
     try:
@@ -162,8 +188,10 @@ def test_missing_ray_says_what_to_install(album, tmp_path, capsys, monkeypatch):
 
 def test_address_without_a_cluster_is_said_at_once(album, tmp_path, capsys):
     pytest.importorskip("ray", reason="ray is not installed")
-    assert kbe.main(["--in", str(album), "--out", str(tmp_path / "o"), "--2d", "--ray",
-                     "127.0.0.1:9"]) == 1
+    assert (
+        kbe.main(["--in", str(album), "--out", str(tmp_path / "o"), "--2d", "--ray", "127.0.0.1:9"])
+        == 1
+    )
     assert "--ray 127.0.0.1:9: no cluster there: " in capsys.readouterr().err
 
 

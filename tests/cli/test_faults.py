@@ -23,8 +23,16 @@ from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[2]
 # Every kind of result, and a film of six frames.
-EVERYTHING = ["--duration", "0.24", "--write-frames", "--save-disparity", "--preview", "--matte",
-              "--export", "scene.ply"]
+EVERYTHING = [
+    "--duration",
+    "0.24",
+    "--write-frames",
+    "--save-disparity",
+    "--preview",
+    "--matte",
+    "--export",
+    "scene.ply",
+]
 
 
 @pytest.fixture
@@ -54,14 +62,24 @@ def album(photo):
 def command(photo, *more):
     """Arguments for a photo, or for the folder of it, with its disparity."""
     folder = photo if photo.is_dir() else photo.parent
-    return ["--in", str(photo), "--depth", str(folder.parent / "maps"),
-            "--depth-kind", "disparity", *map(str, more)]
+    return [
+        "--in",
+        str(photo),
+        "--depth",
+        str(folder.parent / "maps"),
+        "--depth-kind",
+        "disparity",
+        *map(str, more),
+    ]
 
 
 def files(folder):
     """{relative name: content} of everything in a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
 
 
 def leftovers(folder):
@@ -69,6 +87,7 @@ def leftovers(folder):
 
 
 # -- writing --------------------------------------------------------------------------------------
+
 
 def limit_files(size):
     """Let writes beyond this many bytes of a file fail, as on a full disk; return what was."""
@@ -177,14 +196,19 @@ def test_an_error_at_any_write_leaves_nothing_half_written(photo, tmp_path):
         pytest.skip("needs Linux and a C compiler")
     (tmp_path / "shim.c").write_text(FAILING_WRITES)
     shim = tmp_path / "shim.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-w", "-o", shim, tmp_path / "shim.c", "-ldl"],
-                   check=True)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-w", "-o", shim, tmp_path / "shim.c", "-ldl"], check=True
+    )
     out = tmp_path / "out"
     out.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", EVERY_WRITE, shim, out, json.dumps(command(photo, *EVERYTHING))],
-        env=os.environ | {"LD_PRELOAD": str(shim), "FAULTY_FOLDER": str(out)}, cwd=ROOT,
-        capture_output=True, text=True, timeout=300)
+        env=os.environ | {"LD_PRELOAD": str(shim), "FAULTY_FOLDER": str(out)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(re.search(r"(\d+) writes", done.stdout)[1]) >= 8, "the shim does not see the writes"
     assert "Traceback" not in done.stderr
@@ -201,14 +225,27 @@ def test_a_full_disk_is_told_and_leaves_nothing(photo, tmp_path, size):
         pytest.skip("this system lets nobody mount a file system")
     script = f'{" ".join(mount)}; "$@"; status=$?; find {disk} -type f; exit $status'
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", script, "sh", sys.executable, str(ROOT / "kbe.py"),
-         *command(photo, "--out", disk / "o", *EVERYTHING)], capture_output=True, text=True)
+        [
+            "unshare",
+            "-rm",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            sys.executable,
+            str(ROOT / "kbe.py"),
+            *command(photo, "--out", disk / "o", *EVERYTHING),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1, done.stderr
     assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
     assert ".partial" not in done.stdout and "3d_kbe.mp4" not in done.stdout
 
 
 # -- signals --------------------------------------------------------------------------------------
+
 
 @unix
 @pytest.mark.parametrize("sent", ["SIGKILL", "SIGTERM", "SIGINT"])
@@ -218,9 +255,13 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, sent):
     # Films so long that the signal finds the second one at work on a machine that stalls, too.
     flags = command(album, "--out", out, "--duration", "80", "--skip-existing", "--json")
     # A shell's background jobs ignore Ctrl-C, and so would a test run that is one.
-    process = subprocess.Popen([sys.executable, str(ROOT / "kbe.py"), *flags], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "kbe.py"), *flags],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_until(lambda: list(out.glob("b/.partial*")), process)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
@@ -231,8 +272,9 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, sent):
     made = files(out)
     assert "a/3d_kbe.mp4" in made and "b/3d_kbe.mp4" not in made, "too early or too late to tell"
 
-    done = subprocess.run([sys.executable, str(ROOT / "kbe.py"), *flags], capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "kbe.py"), *flags], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [bool(result.get("skipped")) for result in results] == [True, False, False]
@@ -243,18 +285,32 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, sent):
 # -- one photo of several -------------------------------------------------------------------------
 
 # Each stage, and at which of its calls the second of three photos has come to it.
-STAGES = {"utils.cli.plan_photo": 2, "utils.cli.plan.check_film": 3,
-          "utils.cli.describe_film": 2, "utils.cli.prepare_folder": 2,
-          "utils.depth.find_disparity": 2, "utils.scene.lift": 2,
-          "utils.depth.write_disparity": 2, "utils.cli.plan_path": 2,
-          "utils.film.Preview": 2, "utils.cli.tell_invention": 2,
-          "utils.scene.cloud.Scene.inpaint": 2 + 1, "utils.film.preview.Preview.write": 2,
-          "utils.scene.write_ply": 2, "utils.film.write_film": 2,
-          "utils.film.frames.film_frames": 2, "utils.film.video.VideoWriter.write": 6 + 3,
-          "utils.film.frames.write_image": 4 + 3}
-ERRORS = [OSError(28, "No space left on device"), KeyError("a mistake"), MemoryError(),
-          RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
-          torch.OutOfMemoryError("out of memory")]
+STAGES = {
+    "utils.cli.plan_photo": 2,
+    "utils.cli.plan.check_film": 3,
+    "utils.cli.describe_film": 2,
+    "utils.cli.prepare_folder": 2,
+    "utils.depth.find_disparity": 2,
+    "utils.scene.lift": 2,
+    "utils.depth.write_disparity": 2,
+    "utils.cli.plan_path": 2,
+    "utils.film.Preview": 2,
+    "utils.cli.tell_invention": 2,
+    "utils.scene.cloud.Scene.inpaint": 2 + 1,
+    "utils.film.preview.Preview.write": 2,
+    "utils.scene.write_ply": 2,
+    "utils.film.write_film": 2,
+    "utils.film.frames.film_frames": 2,
+    "utils.film.video.VideoWriter.write": 6 + 3,
+    "utils.film.frames.write_image": 4 + 3,
+}
+ERRORS = [
+    OSError(28, "No space left on device"),
+    KeyError("a mistake"),
+    MemoryError(),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    torch.OutOfMemoryError("out of memory"),
+]
 
 
 def fail_at_call(monkeypatch, name, number, error):
@@ -273,7 +329,8 @@ def fail_at_call(monkeypatch, name, number, error):
 
 @pytest.mark.parametrize("number", range(len(STAGES)), ids=list(STAGES))
 def test_a_stage_that_fails_for_one_photo_does_not_stop_the_others(
-        album, tmp_path, capsys, monkeypatch, number):
+    album, tmp_path, capsys, monkeypatch, number
+):
     stage, call = list(STAGES.items())[number]
     fail_at_call(monkeypatch, stage, call, ERRORS[number % len(ERRORS)])
     flags = [flag for flag in EVERYTHING if flag != "--matte"]
@@ -290,7 +347,8 @@ def test_a_stage_that_fails_for_one_photo_does_not_stop_the_others(
 
 
 def test_a_mistake_of_ours_is_one_line_and_its_trace_with_verbose(
-        photo, tmp_path, capsys, monkeypatch):
+    photo, tmp_path, capsys, monkeypatch
+):
     for flags, trace in (([], False), (["--verbose"], True)):
         fail_at_call(monkeypatch, "utils.scene.lift", 1, KeyError("a mistake"))
         assert kbe.main(command(photo, "--out", tmp_path / "o", *flags)) == 1
@@ -300,27 +358,38 @@ def test_a_mistake_of_ours_is_one_line_and_its_trace_with_verbose(
 
 # -- memory of a GPU ------------------------------------------------------------------------------
 
+
 @pytest.fixture
 def pretended_gpu(monkeypatch):
     """Take a device for chosen that only networks would use, and that is not there."""
     monkeypatch.setattr("utils.weights.chosen.choose_device", lambda name: torch.device("mps"))
 
 
-FULL = [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
-        RuntimeError("MPS backend out of memory (MPS allocated: 17.93 GB)"),
-        MemoryError("Out of memory allocating 1,000 bytes (allocated so far: 0 bytes).")]  # CuPy's
+FULL = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+    RuntimeError("MPS backend out of memory (MPS allocated: 17.93 GB)"),
+    MemoryError("Out of memory allocating 1,000 bytes (allocated so far: 0 bytes)."),
+]  # CuPy's
 
 
 @pytest.mark.parametrize("error", FULL)
-@pytest.mark.parametrize("stage", [
-    "utils.depth.find_disparity", "utils.scene.cloud.Scene.inpaint",
-    "utils.film.write_film", "utils.scene.cloud.Scene.render"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "utils.depth.find_disparity",
+        "utils.scene.cloud.Scene.inpaint",
+        "utils.film.write_film",
+        "utils.scene.cloud.Scene.render",
+    ],
+)
 def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(
-        photo, tmp_path, capsys, monkeypatch, pretended_gpu, stage, error):
+    photo, tmp_path, capsys, monkeypatch, pretended_gpu, stage, error
+):
     fail_at_call(monkeypatch, stage, 1, error)
     assert kbe.main(command(photo, "--out", tmp_path / "o", "--duration", "0.24")) == 0
     assert "a.png: the GPU's memory is full, so this photo is made on the CPU" in (
-        capsys.readouterr().err)
+        capsys.readouterr().err
+    )
     assert probe(tmp_path / "o" / "3d_kbe.mp4").frames == 6
     assert not leftovers(tmp_path / "o")
 
@@ -343,7 +412,8 @@ def test_networks_too_move_to_the_cpu(photo, tmp_path, capsys, monkeypatch, pret
 
 
 def test_other_errors_and_a_full_main_memory_are_not_tried_again(
-        photo, tmp_path, capsys, monkeypatch, pretended_gpu):
+    photo, tmp_path, capsys, monkeypatch, pretended_gpu
+):
     for error in (RuntimeError("CUDA error: unspecified launch failure"), MemoryError()):
         fail_at_call(monkeypatch, "utils.scene.lift", 1, error)
         assert kbe.main(command(photo, "--out", tmp_path / "o")) == 1
@@ -354,8 +424,10 @@ def test_other_errors_and_a_full_main_memory_are_not_tried_again(
 
 # -- weights and installs -------------------------------------------------------------------------
 
-@pytest.mark.parametrize("flag", ["--estim-path", "--refine-path", "--inpaint-path",
-                                  "--inpaint-depth"])
+
+@pytest.mark.parametrize(
+    "flag", ["--estim-path", "--refine-path", "--inpaint-path", "--inpaint-depth"]
+)
 @pytest.mark.parametrize("form", ["safetensors", "zip", "legacy"])
 def test_weights_cut_anywhere_are_refused(photo, tmp_path, capsys, flag, form):
     from models.compact_estimation import CompactDisparity
@@ -363,22 +435,35 @@ def test_weights_cut_anywhere_are_refused(photo, tmp_path, capsys, flag, form):
     from models.pointcloud_inpainting import Inpaint
     from utils.weights.loading import save_state_dict
 
-    network = (CompactDisparity() if flag == "--estim-path" else
-               RefinePretrained((4, 4, 4)) if flag == "--refine-path" else Inpaint((4, 4)))
+    network = (
+        CompactDisparity()
+        if flag == "--estim-path"
+        else RefinePretrained((4, 4, 4))
+        if flag == "--refine-path"
+        else Inpaint((4, 4))
+    )
     path = tmp_path / "weights"
     if form == "safetensors":
         save_state_dict(path, network.state_dict())
     else:
-        torch.save({"model_state_dict": network.state_dict()}, path,
-                   _use_new_zipfile_serialization=form == "zip")
+        torch.save(
+            {"model_state_dict": network.state_dict()},
+            path,
+            _use_new_zipfile_serialization=form == "zip",
+        )
     data = path.read_bytes()
     lengths = np.random.default_rng(0).integers(0, len(data), 8).tolist()
-    given = [] if flag in ("--estim-path", "--refine-path") else [
-        "--depth", str(photo.parents[1] / "maps")]
+    given = (
+        []
+        if flag in ("--estim-path", "--refine-path")
+        else ["--depth", str(photo.parents[1] / "maps")]
+    )
     for length in [0, 1, 8, 100, *lengths, len(data) - 1]:
         path.write_bytes(data[:length])
-        assert kbe.main(["--in", str(photo), "--out", str(tmp_path / "o"), *given, flag,
-                         str(path)]) == 1, length
+        assert (
+            kbe.main(["--in", str(photo), "--out", str(tmp_path / "o"), *given, flag, str(path)])
+            == 1
+        ), length
         err = capsys.readouterr().err
         assert "weights" in err and "Traceback" not in err, err
     assert not files(tmp_path / "o")
@@ -392,20 +477,30 @@ def test_a_read_only_install_works(photo, tmp_path, home):
     """
     install = tmp_path / "install"
     for name in ("kernels", "models", "utils"):
-        shutil.copytree(ROOT / name, install / name, ignore=shutil.ignore_patterns(
-            "__pycache__", "bundled", "trained"))
+        shutil.copytree(
+            ROOT / name,
+            install / name,
+            ignore=shutil.ignore_patterns("__pycache__", "bundled", "trained"),
+        )
         for folder in [install / name, *(p for p in (install / name).rglob("*") if p.is_dir())]:
             (folder / "__pycache__").write_bytes(b"")
     shutil.copy(ROOT / "kbe.py", install)
     place = tmp_path / "home"
     place.write_bytes(b"") if home == "unwritable" else place.mkdir()
-    environment = {name: value for name, value in os.environ.items()
-                   if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+    }
     arguments = command(photo, "--out", tmp_path / "o", "--duration", "0.24")
     done = subprocess.run(
-        [sys.executable, str(install / "kbe.py"), *arguments], capture_output=True, text=True,
-        env=environment | {"HOME": str(place)}, timeout=500,
-        preexec_fn=(lambda: limit_files(20_000)) if home == "full" else None)
+        [sys.executable, str(install / "kbe.py"), *arguments],
+        capture_output=True,
+        text=True,
+        env=environment | {"HOME": str(place)},
+        timeout=500,
+        preexec_fn=(lambda: limit_files(20_000)) if home == "full" else None,
+    )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert probe(tmp_path / "o" / "3d_kbe.mp4").frames == 6
     if home == "writable":

@@ -78,12 +78,18 @@ def test_digest_is_that_of_sha256(tmp_path):
 
 def test_leftovers_of_a_killed_run_go_and_those_of_a_living_one_stay(tmp_path):
     pytest.importorskip("fcntl", reason="this system has no locks")
-    program = ("from utils.files import *\n"
-               f"with complete_or_absent({str(tmp_path / 'a.mp4')!r}) as a, "
-               f"folder_complete_or_absent({str(tmp_path / 'frames')!r}) as b:\n"
-               "    (b / 'x.png').write_bytes(b'x'); print(flush=True); input()")
-    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    program = (
+        "from utils.files import *\n"
+        f"with complete_or_absent({str(tmp_path / 'a.mp4')!r}) as a, "
+        f"folder_complete_or_absent({str(tmp_path / 'frames')!r}) as b:\n"
+        "    (b / 'x.png').write_bytes(b'x'); print(flush=True); input()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
     process.stdout.readline()
     (tmp_path / "film.mp4").write_bytes(b"a result")
     assert len(os.listdir(tmp_path)) == 3

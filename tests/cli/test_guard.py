@@ -36,18 +36,23 @@ def contents(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize(("command", "named"), [
-    ("--in preview.png --out . --preview --2d", "preview.png"),
-    ("--in a.png --depth disparity.npy --out . --save-disparity", "disparity.npy"),
-    ("--in disparity.png --depth disparity.npy --out . --save-disparity", "disparity"),
-    ("--in 3d_kbe.gif --out . --codec gif --2d", "3d_kbe.gif"),
-    ("--in 3d_kbe.gif --out 3d_kbe.gif --2d", "3d_kbe.gif"),
-    ("--in 3d_kbe_matte.gif --out . --codec gif --matte --2d", "3d_kbe_matte.gif"),
-    ("--in a.png b.png --out films --export {here}/both.ply --2d", "both.ply"),
-    ("--in a.png b.png --out films --export ../both.ply --2d", "both.ply"),
-    ("--in a.png --out . --inpaint-path scene.ply --export scene.ply --depth disparity.npy",
-     "scene.ply"),
-])
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("--in preview.png --out . --preview --2d", "preview.png"),
+        ("--in a.png --depth disparity.npy --out . --save-disparity", "disparity.npy"),
+        ("--in disparity.png --depth disparity.npy --out . --save-disparity", "disparity"),
+        ("--in 3d_kbe.gif --out . --codec gif --2d", "3d_kbe.gif"),
+        ("--in 3d_kbe.gif --out 3d_kbe.gif --2d", "3d_kbe.gif"),
+        ("--in 3d_kbe_matte.gif --out . --codec gif --matte --2d", "3d_kbe_matte.gif"),
+        ("--in a.png b.png --out films --export {here}/both.ply --2d", "both.ply"),
+        ("--in a.png b.png --out films --export ../both.ply --2d", "both.ply"),
+        (
+            "--in a.png --out . --inpaint-path scene.ply --export scene.ply --depth disparity.npy",
+            "scene.ply",
+        ),
+    ],
+)
 def test_a_result_that_would_land_on_an_input_is_refused(here, capsys, command, named):
     (here / "scene.ply").write_bytes(b"mine")
     before = contents(here)

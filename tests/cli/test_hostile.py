@@ -43,6 +43,7 @@ def picture(height, width):
 
 # -- sizes ----------------------------------------------------------------------------------------
 
+
 def encoded(kind, **options):
     buffer = io.BytesIO()
     Image.fromarray(picture(32, 32)).save(buffer, kind, **options)
@@ -89,7 +90,8 @@ def claiming(kind, side):
 @pytest.mark.parametrize("as_depth", [False, True])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "GIF", "JPEG", "JPEG2000", "WEBP", "PPM"])
 def test_a_small_file_of_huge_size_is_refused_in_little_memory(
-        photo, tmp_path, capsys, kind, as_depth):
+    photo, tmp_path, capsys, kind, as_depth
+):
     resource = pytest.importorskip("resource", reason="this system counts no memory")
     bomb = tmp_path / "bomb"
     bomb.write_bytes(claiming(kind, 60_000))
@@ -111,8 +113,10 @@ def test_a_line_is_no_photo(tmp_path, capsys, size):
     assert f"is {size[1]}x{size[0]} px" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("size", "flags"), [
-    ((16, 40_000), ["--2d"]), ((40_000, 16), ["--depth", "map.npy"]), ((16, 40_000), [])])
+@pytest.mark.parametrize(
+    ("size", "flags"),
+    [((16, 40_000), ["--2d"]), ((40_000, 16), ["--depth", "map.npy"]), ((16, 40_000), [])],
+)
 def test_a_strip_becomes_a_film(tmp_path, monkeypatch, size, flags):
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "strip.png", picture(*size))
@@ -137,10 +141,14 @@ def test_a_depth_map_of_one_pixel_is_stretched(photo, tmp_path):
 # -- numbers --------------------------------------------------------------------------------------
 
 STRANGE = {
-    "nan": np.full((48, 64), np.nan), "infinite": np.full((48, 64), np.inf),
-    "minus infinite": np.full((48, 64), -np.inf), "zero": np.zeros((48, 64)),
-    "constant": np.full((48, 64), 7.0), "negative": np.full((48, 64), -7.0),
-    "huge": np.full((48, 64), 1e300), "tiny": np.full((48, 64), 1e-300),
+    "nan": np.full((48, 64), np.nan),
+    "infinite": np.full((48, 64), np.inf),
+    "minus infinite": np.full((48, 64), -np.inf),
+    "zero": np.zeros((48, 64)),
+    "constant": np.full((48, 64), 7.0),
+    "negative": np.full((48, 64), -7.0),
+    "huge": np.full((48, 64), 1e300),
+    "tiny": np.full((48, 64), 1e-300),
     "one known": np.where(np.arange(48 * 64).reshape(48, 64) == 99, 1.0, np.nan),
     "both infinities": np.where(np.arange(64) < 32, np.inf, -np.inf) * np.ones((48, 1)),
     "both huge": np.where(np.arange(64) < 32, 3e38, -3e38) * np.ones((48, 1)),
@@ -154,8 +162,19 @@ STRANGE = {
 def test_strange_numbers_give_a_film_or_one_clear_error(photo, tmp_path, capsys, name, kind):
     path = tmp_path / "map.npy"
     np.save(path, STRANGE[name])
-    status = run("--in", photo, "--out", tmp_path / "o", "--depth", path, "--depth-kind", kind,
-                 "--preview", "--save-disparity", *SHORT)
+    status = run(
+        "--in",
+        photo,
+        "--out",
+        tmp_path / "o",
+        "--depth",
+        path,
+        "--depth-kind",
+        kind,
+        "--preview",
+        "--save-disparity",
+        *SHORT,
+    )
     err = capsys.readouterr().err
     assert "Traceback" not in err and "Warning" not in err
     if status == 0:
@@ -163,11 +182,20 @@ def test_strange_numbers_give_a_film_or_one_clear_error(photo, tmp_path, capsys,
         assert np.isfinite(np.load(tmp_path / "o" / "disparity.npy")).all()
     else:
         assert status == 1 and str(path) in err
-        assert name in ("nan", "infinite", "minus infinite", "both infinities", "huge", "zero",
-                        "negative", "tiny")
+        assert name in (
+            "nan",
+            "infinite",
+            "minus infinite",
+            "both infinities",
+            "huge",
+            "zero",
+            "negative",
+            "tiny",
+        )
 
 
 # -- code -----------------------------------------------------------------------------------------
+
 
 class Evil:
     """Makes a file where it is unpickled."""
@@ -193,15 +221,17 @@ def test_a_depth_map_that_holds_code_does_not_run(photo, tmp_path, capsys, name)
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle", "dill"])
-@pytest.mark.parametrize("flag", ["--estim-path", "--refine-path", "--inpaint-path",
-                                  "--inpaint-depth"])
+@pytest.mark.parametrize(
+    "flag", ["--estim-path", "--refine-path", "--inpaint-path", "--inpaint-depth"]
+)
 def test_weights_that_hold_code_do_not_run(photo, tmp_path, capsys, form, flag):
     import dill
 
     trap, path = tmp_path / "was_here", tmp_path / "weights.tar"
     if form in ("zip", "legacy"):
-        torch.save({"model_state_dict": Evil(trap)}, path,
-                   _use_new_zipfile_serialization=form == "zip")
+        torch.save(
+            {"model_state_dict": Evil(trap)}, path, _use_new_zipfile_serialization=form == "zip"
+        )
     else:
         path.write_bytes((dill if form == "dill" else pickle).dumps(Evil(trap)))
     np.save(tmp_path / "map.npy", np.ones((4, 4)))
@@ -215,12 +245,22 @@ def test_a_hugging_face_folder_that_holds_code_does_not_run(photo, tmp_path, cap
     pytest.importorskip("transformers")
     trap, folder = tmp_path / "was_here", tmp_path / "model"
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({
-        "model_type": "depth_anything", "auto_map": {
-            "AutoConfig": "evil.Evil", "AutoModelForDepthEstimation": "evil.Evil"}}))
-    (folder / "preprocessor_config.json").write_text(json.dumps({
-        "image_processor_type": "DPTImageProcessor", "auto_map": {
-            "AutoImageProcessor": "evil.Evil"}}))
+    (folder / "config.json").write_text(
+        json.dumps(
+            {
+                "model_type": "depth_anything",
+                "auto_map": {"AutoConfig": "evil.Evil", "AutoModelForDepthEstimation": "evil.Evil"},
+            }
+        )
+    )
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "image_processor_type": "DPTImageProcessor",
+                "auto_map": {"AutoImageProcessor": "evil.Evil"},
+            }
+        )
+    )
     (folder / "evil.py").write_text(f"import os\nos.mkdir({str(trap)!r})\n")
     torch.save({"weights": Evil(trap)}, folder / "pytorch_model.bin")
     assert run("--in", photo, "--out", tmp_path / "o", "--estim-path", folder) == 1
@@ -230,9 +270,21 @@ def test_a_hugging_face_folder_that_holds_code_does_not_run(photo, tmp_path, cap
 
 # -- names ----------------------------------------------------------------------------------------
 
-NAMES = [b"new\nline", b"quote'\"`$(touch was_here)", b"-rf", b"caf\xe9", b" ", b"%s{0}\\",
-         "\N{PILE OF POO}\u202egpj".encode(), b"x" * 200, b"3d_kbe.mp4", b"*?[a]", b"con",
-         b"a;b&c|d", b"\x1b[31mred\x07"]
+NAMES = [
+    b"new\nline",
+    b"quote'\"`$(touch was_here)",
+    b"-rf",
+    b"caf\xe9",
+    b" ",
+    b"%s{0}\\",
+    "\N{PILE OF POO}\u202egpj".encode(),
+    b"x" * 200,
+    b"3d_kbe.mp4",
+    b"*?[a]",
+    b"con",
+    b"a;b&c|d",
+    b"\x1b[31mred\x07",
+]
 
 
 @pytest.mark.parametrize("json_lines", [False, True])
@@ -244,9 +296,23 @@ def test_any_file_name_works_in_a_folder_and_on_standard_input(photo, tmp_path, 
             file.write(photo.read_bytes())
     listed = b"\n".join(b"album/" + name + b".png" for name in NAMES if b"\n" not in name)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "kbe.py"), "--in", "album", "-", "--out", "o", "--2d", *SHORT,
-         *(["--json"] if json_lines else [])], cwd=tmp_path, capture_output=True, input=listed,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8"})
+        [
+            sys.executable,
+            str(ROOT / "kbe.py"),
+            "--in",
+            "album",
+            "-",
+            "--out",
+            "o",
+            "--2d",
+            *SHORT,
+            *(["--json"] if json_lines else []),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        input=listed,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert b"Traceback" not in done.stderr
     made = {os.fsencode(path.parent.name) for path in (tmp_path / "o").glob("*/3d_kbe.mp4")}
@@ -265,8 +331,16 @@ def test_any_file_name_works_by_itself(photo, tmp_path, monkeypatch, name):
     place = "./" if name.startswith("-") else ""
     Path(f"{name}.png").write_bytes(photo.read_bytes())
     np.save(f"{name}.npy", np.arange(12.0).reshape(3, 4))
-    arguments = ["--in", f"{place}{name}.png", "--depth", f"{place}{name}.npy", *SHORT, "--preview",
-                 "--save-disparity", "--write-frames"]
+    arguments = [
+        "--in",
+        f"{place}{name}.png",
+        "--depth",
+        f"{place}{name}.npy",
+        *SHORT,
+        "--preview",
+        "--save-disparity",
+        "--write-frames",
+    ]
     assert run(*arguments, "--out", f"{place}{name} films") == 0
     assert probe(Path(f"{name} films") / "3d_kbe.mp4").frames == 6
     assert run(*arguments, "--out", f"{place}{name}.webm") == 0

@@ -31,8 +31,12 @@ def test_folder_gives_its_photos_in_order(album):
 def test_glob_is_resolved_where_the_shell_did_not(album):
     assert names(find_photos([str(album / "*.jpg")])) == ["-dash.jpg", "b.jpg", "odd\nname.jpg"]
     assert names(find_photos([str(album / "*.txt")])) == ["notes.txt"]
-    assert names(find_photos([str(album / "*")])) == ["-dash.jpg", "a.PNG", "b.jpg",
-                                                      "odd\nname.jpg"]
+    assert names(find_photos([str(album / "*")])) == [
+        "-dash.jpg",
+        "a.PNG",
+        "b.jpg",
+        "odd\nname.jpg",
+    ]
 
 
 def test_existing_file_with_brackets_is_no_pattern(album):
@@ -52,8 +56,16 @@ def test_standard_input_gives_one_path_per_line():
 @pytest.fixture
 def litter(tmp_path):
     """One photo, and what systems leave beside it."""
-    for name in ("a.jpg", "._a.jpg", "Thumbs.db", "__MACOSX/a.jpg", ".thumbnails/a.jpg",
-                 "@eaDir/a.jpg/thumb.jpg", "deep/b.jpg", "deep/.hidden/c.jpg"):
+    for name in (
+        "a.jpg",
+        "._a.jpg",
+        "Thumbs.db",
+        "__MACOSX/a.jpg",
+        ".thumbnails/a.jpg",
+        "@eaDir/a.jpg/thumb.jpg",
+        "deep/b.jpg",
+        "deep/.hidden/c.jpg",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     return tmp_path
@@ -62,8 +74,13 @@ def litter(tmp_path):
 def test_what_systems_leave_behind_is_no_photo(litter, monkeypatch):
     monkeypatch.chdir(litter)
     everything = sorted(str(path) for path in Path(".").rglob("*"))
-    for inputs, text in ((["."], ""), (["*"], ""), (["**/*.jpg"], ""),
-                         (["-"], "\n".join(everything)), ([str(litter)], "")):
+    for inputs, text in (
+        (["."], ""),
+        (["*"], ""),
+        (["**/*.jpg"], ""),
+        (["-"], "\n".join(everything)),
+        ([str(litter)], ""),
+    ):
         found = find_photos(inputs, io.StringIO(text))
         deeper = inputs in (["-"], ["**/*.jpg"])
         assert names(found) == ["a.jpg", "b.jpg"][: 2 if deeper else 1], inputs
@@ -82,16 +99,26 @@ def test_sub_folders_are_entered_when_asked_and_said_otherwise(litter, caplog):
         find_photos([str(litter)])
 
 
-@pytest.mark.parametrize("text", [
-    "a.jpg\r\nb c.jpg\r\n", "\ufeffa.jpg\nb c.jpg\n", "a.jpg\0b c.jpg\0", '"a.jpg"\n"b c.jpg"',
-    "'a.jpg'\n'b c.jpg'", "  a.jpg  \nb c.jpg\t\n\n",
-    "a.jpg\r\nb c.jpg\r\n".encode("utf-16").decode("utf-8", "surrogateescape")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.jpg\r\nb c.jpg\r\n",
+        "\ufeffa.jpg\nb c.jpg\n",
+        "a.jpg\0b c.jpg\0",
+        '"a.jpg"\n"b c.jpg"',
+        "'a.jpg'\n'b c.jpg'",
+        "  a.jpg  \nb c.jpg\t\n\n",
+        "a.jpg\r\nb c.jpg\r\n".encode("utf-16").decode("utf-8", "surrogateescape"),
+    ],
+)
 def test_lists_of_every_system_are_read(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     for name in ("a.jpg", "b c.jpg"):
         Path(name).touch()
     assert find_photos(["-"], io.StringIO(text, newline="")) == (
-        [Path("a.jpg"), Path("b c.jpg")], True)
+        [Path("a.jpg"), Path("b c.jpg")],
+        True,
+    )
 
 
 def test_a_name_with_blanks_or_quotes_around_it_is_found(tmp_path, monkeypatch):
@@ -106,9 +133,12 @@ def test_a_photo_that_two_names_reach_is_made_once(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"a")
     (tmp_path / "link.jpg").symlink_to("a.jpg")
     (tmp_path / "loop").symlink_to(".")
-    for inputs in ([str(tmp_path)], [str(tmp_path / "**" / "*.jpg")],
-                   [str(tmp_path / "a.jpg"), str(tmp_path / "link.jpg")],
-                   [str(tmp_path / "a.jpg"), str(tmp_path / ".." / tmp_path.name / "a.jpg")]):
+    for inputs in (
+        [str(tmp_path)],
+        [str(tmp_path / "**" / "*.jpg")],
+        [str(tmp_path / "a.jpg"), str(tmp_path / "link.jpg")],
+        [str(tmp_path / "a.jpg"), str(tmp_path / ".." / tmp_path.name / "a.jpg")],
+    ):
         assert names(find_photos(inputs)) == ["a.jpg"]
 
 
@@ -126,8 +156,10 @@ def test_nothing_to_do_is_said(tmp_path, where):
 
 def test_one_photo_goes_into_out_itself():
     (job,) = plan_jobs([Path("x/a.jpg")], False, Path("out"), ".mp4")
-    assert (job.video, job.result("preview.png")) == (Path("out/3d_kbe.mp4"),
-                                                      Path("out/preview.png"))
+    assert (job.video, job.result("preview.png")) == (
+        Path("out/3d_kbe.mp4"),
+        Path("out/preview.png"),
+    )
 
 
 def test_one_photo_can_name_its_video():
@@ -153,10 +185,12 @@ def test_fingerprint_changes_with_photo_settings_weights_and_depth(tmp_path):
     photo, depth = tmp_path / "a.jpg", tmp_path / "d.png"
     photo.write_bytes(b"photo")
     depth.write_bytes(b"depth")
-    made = [fingerprint(photo, {"fps": "25"}, {"estimation": "1"}),
-            fingerprint(photo, {"fps": "30"}, {"estimation": "1"}),
-            fingerprint(photo, {"fps": "25"}, {"estimation": "2"}),
-            fingerprint(photo, {"fps": "25"}, {"estimation": "1"}, depth)]
+    made = [
+        fingerprint(photo, {"fps": "25"}, {"estimation": "1"}),
+        fingerprint(photo, {"fps": "30"}, {"estimation": "1"}),
+        fingerprint(photo, {"fps": "25"}, {"estimation": "2"}),
+        fingerprint(photo, {"fps": "25"}, {"estimation": "1"}, depth),
+    ]
     photo.write_bytes(b"other")
     made.append(fingerprint(photo, {"fps": "25"}, {"estimation": "1"}))
     assert len(set(made)) == 5
@@ -165,6 +199,7 @@ def test_fingerprint_changes_with_photo_settings_weights_and_depth(tmp_path):
 
 
 # -- one photo is finished while the next is prepared ----------------------------------------------
+
 
 def test_results_come_in_order_and_the_next_is_prepared_meanwhile():
     prepared = [threading.Event() for _ in range(4)]

@@ -50,19 +50,53 @@ def settings_of(*words):
 @pytest.mark.parametrize("codec", CODECS)
 def test_every_codecs_film_can_be_followed(photos, codec):
     made = photos / f"film{CODECS[codec].suffixes[0]}"
-    assert run("--in", photos / "small.png", "--out", made, "--2d", "--codec", codec, "--fps", "10",
-               "--duration", "0.4", "--easing", "smooth", "--loop", "none", "--quality",
-               CODECS[codec].best) == 0
+    assert (
+        run(
+            "--in",
+            photos / "small.png",
+            "--out",
+            made,
+            "--2d",
+            "--codec",
+            codec,
+            "--fps",
+            "10",
+            "--duration",
+            "0.4",
+            "--easing",
+            "smooth",
+            "--loop",
+            "none",
+            "--quality",
+            CODECS[codec].best,
+        )
+        == 0
+    )
     taken = settings_of("--like", made)
     assert (taken.codec, taken.quality) == (codec, CODECS[codec].best)
     assert (taken.flat, taken.fps, taken.duration, taken.easing, taken.loop) == (
-        True, 10, 0.4, "smooth", "none")
+        True,
+        10,
+        0.4,
+        "smooth",
+        "none",
+    )
 
 
 def test_flags_on_the_command_line_win(photos, capsys):
-    film = make_film(photos / "f.mp4", shares={"endW": 0.5}, settings={
-        "dolly": True, "fps": "10", "size": [64, 48], "codec": "h264", "quality": 30,
-        "stereo": "sbs", "easing": "smooth"})
+    film = make_film(
+        photos / "f.mp4",
+        shares={"endW": 0.5},
+        settings={
+            "dolly": True,
+            "fps": "10",
+            "size": [64, 48],
+            "codec": "h264",
+            "quality": 30,
+            "stereo": "sbs",
+            "easing": "smooth",
+        },
+    )
     taken = settings_of("--like", film)
     assert (taken.dolly, taken.size, taken.quality, taken.stereo) == (True, (64, 48), 30, "sbs")
     other = settings_of("--like", film, "--fps", "25", "--codec", "h265", "--2d")
@@ -76,18 +110,44 @@ def test_flags_on_the_command_line_win(photos, capsys):
 
 def test_windows_and_focal_length_scale_with_the_photo(photos, capsys):
     def windows(photo, *more):
-        plan = dry_run(capsys, "--in", photos / photo, "--out", "o", "--like", photos / "f.mp4",
-                       *more)
+        plan = dry_run(
+            capsys, "--in", photos / photo, "--out", "o", "--like", photos / "f.mp4", *more
+        )
         return [list(plan[end].values()) for end in ("start", "end")], plan["focal_px"]
 
-    assert run("--in", photos / "small.png", "--out", photos / "f.mp4", "--2d", "--duration", "0.2",
-               "--startU", 40, "--startV", 30, "--startW", 60, "--endU", 36, "--endW", 48,
-               "--focal", 72) == 0
+    assert (
+        run(
+            "--in",
+            photos / "small.png",
+            "--out",
+            photos / "f.mp4",
+            "--2d",
+            "--duration",
+            "0.2",
+            "--startU",
+            40,
+            "--startV",
+            30,
+            "--startW",
+            60,
+            "--endU",
+            36,
+            "--endW",
+            48,
+            "--focal",
+            72,
+        )
+        == 0
+    )
     end_v = 72 / 1.85
-    assert windows("small.png") == ([[40, 30, 60, 45], [36, pytest.approx(end_v, abs=0.01), 48,
-                                                         36]], 72)
-    assert windows("large.png") == ([[80, 60, 120, 90], [72, pytest.approx(2 * end_v, abs=0.01), 96,
-                                                          72]], 144)
+    assert windows("small.png") == (
+        [[40, 30, 60, 45], [36, pytest.approx(end_v, abs=0.01), 48, 36]],
+        72,
+    )
+    assert windows("large.png") == (
+        [[80, 60, 120, 90], [72, pytest.approx(2 * end_v, abs=0.01), 96, 72]],
+        144,
+    )
     (start, _), _ = windows("tall.png")
     assert start[2:] == [50, 75], "as wide for its photo, in the shape of its photo"
     (start, end), _ = windows("large.png", "--startW", "100")
@@ -95,8 +155,24 @@ def test_windows_and_focal_length_scale_with_the_photo(photos, capsys):
 
 
 def test_shape_of_the_windows_is_the_films(photos, capsys):
-    assert run("--in", photos / "small.png", "--out", photos / "f.mp4", "--2d", "--duration", "0.2",
-               "--startW", 60, "--startH", 20, "--startV", 60) == 0
+    assert (
+        run(
+            "--in",
+            photos / "small.png",
+            "--out",
+            photos / "f.mp4",
+            "--2d",
+            "--duration",
+            "0.2",
+            "--startW",
+            60,
+            "--startH",
+            20,
+            "--startV",
+            60,
+        )
+        == 0
+    )
     plan = dry_run(capsys, "--in", photos / "tall.png", "--out", "o", "--like", photos / "f.mp4")
     assert plan["width"] / plan["height"] == pytest.approx(3, rel=0.05)
     window = plan["start"]
@@ -111,34 +187,53 @@ def test_windows_are_moved_inside_a_photo_of_another_shape():
 
 
 def test_film_made_like_another_says_its_own_windows(photos, capsys):
-    assert run("--in", photos / "small.png", "--out", photos / "f.mp4", "--2d", "--duration", "0.2",
-               "--endW", 48, "--endU", 50) == 0
-    assert run("--in", photos / "large.png", "--out", photos / "g.mp4", "--like",
-               photos / "f.mp4") == 0
+    assert (
+        run(
+            "--in",
+            photos / "small.png",
+            "--out",
+            photos / "f.mp4",
+            "--2d",
+            "--duration",
+            "0.2",
+            "--endW",
+            48,
+            "--endU",
+            50,
+        )
+        == 0
+    )
+    assert (
+        run("--in", photos / "large.png", "--out", photos / "g.mp4", "--like", photos / "f.mp4")
+        == 0
+    )
     first, second = (read_metadata(photos / name) for name in ("f.mp4", "g.mp4"))
     assert second["shares"] == pytest.approx(first["shares"], abs=0.001)
     assert second["fingerprint"] != first["fingerprint"]
 
 
-@pytest.mark.parametrize(("metadata", "message"), [
-    ({}, "carries no settings"),
-    ({"settings": [1]}, "carries no settings"),
-    ({"settings": {"warp": 9}}, "another version: its setting 'warp'"),
-    ({"settings": {"windows": {"endU": 4}}}, "another version: its setting 'of the windows'"),
-    ({"settings": {"easing": "bouncy"}}, "cannot be used: --easing: invalid choice"),
-    ({"settings": {"fps": "1e9"}}, "cannot be used: --fps must be"),
-    ({"settings": {"fps": True}}, "cannot be used: --fps must be"),
-    ({"settings": {"dolly": "yes"}}, "cannot be used: --dolly is on or off"),
-    ({"settings": {"size": [1, 2, 3]}}, "cannot be used: --size must be"),
-    ({"settings": {"size": {"a": 1}}}, "cannot be used: --size must be"),
-    ({"settings": {"dolly": True, "flat": True}}, "cannot be used: contradictory flags"),
-    ({"settings": {}, "shares": {"startU": "0"}}, "its share startU is '0'"),
-    ({"settings": {}, "shares": {"startU": float("nan")}}, "its share startU is nan"),
-    ({"settings": {}, "shares": {"startW": True}}, "its share startW is True"),
-    ({"settings": {}, "shares": {"focal": -1}}, "its share focal is -1"),
-    ({"settings": {}, "shares": {"out": 1}}, "another version"),
-    ({"settings": {}, "shares": 3}, "another version"),
-])
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({}, "carries no settings"),
+        ({"settings": [1]}, "carries no settings"),
+        ({"settings": {"warp": 9}}, "another version: its setting 'warp'"),
+        ({"settings": {"windows": {"endU": 4}}}, "another version: its setting 'of the windows'"),
+        ({"settings": {"easing": "bouncy"}}, "cannot be used: --easing: invalid choice"),
+        ({"settings": {"fps": "1e9"}}, "cannot be used: --fps must be"),
+        ({"settings": {"fps": True}}, "cannot be used: --fps must be"),
+        ({"settings": {"dolly": "yes"}}, "cannot be used: --dolly is on or off"),
+        ({"settings": {"size": [1, 2, 3]}}, "cannot be used: --size must be"),
+        ({"settings": {"size": {"a": 1}}}, "cannot be used: --size must be"),
+        ({"settings": {"dolly": True, "flat": True}}, "cannot be used: contradictory flags"),
+        ({"settings": {}, "shares": {"startU": "0"}}, "its share startU is '0'"),
+        ({"settings": {}, "shares": {"startU": float("nan")}}, "its share startU is nan"),
+        ({"settings": {}, "shares": {"startW": True}}, "its share startW is True"),
+        ({"settings": {}, "shares": {"focal": -1}}, "its share focal is -1"),
+        ({"settings": {}, "shares": {"out": 1}}, "another version"),
+        ({"settings": {}, "shares": 3}, "another version"),
+    ],
+)
 def test_what_a_film_says_is_checked_like_what_a_person_types(photos, capsys, metadata, message):
     film = make_film(photos / "f.mp4", **metadata)
     assert run("--in", photos / "small.png", "--out", photos / "o", "--like", film) == 2
@@ -155,8 +250,9 @@ def test_a_film_cannot_name_files_or_ask_for_other_results(photos):
         read_preset(film)
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, "is no video"), (b"text", "is no video"), (b"", "is no video")])
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "is no video"), (b"text", "is no video"), (b"", "is no video")]
+)
 def test_what_is_no_film_is_said(photos, capsys, content, message):
     if content is not None:
         (photos / "f.mp4").write_bytes(content)
@@ -165,6 +261,13 @@ def test_what_is_no_film_is_said(photos, capsys, content, message):
 
 
 def test_every_result_that_is_not_a_look_is_left_on_purpose():
-    left = {"depth_kind", "write_frames", "save_disparity", "preview", "export", "matte",
-            "focal_px"}  # the focal length is taken over as a share of the photo
+    left = {
+        "depth_kind",
+        "write_frames",
+        "save_disparity",
+        "preview",
+        "export",
+        "matte",
+        "focal_px",
+    }  # the focal length is taken over as a share of the photo
     assert {name for name, flag in FLAGS.items() if flag.effect == RESULT} == left

@@ -23,15 +23,42 @@ from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 from utils.film.video import probe, read_metadata
 
 BAD_FLAGS = (
-    ["--fps", "0"], ["--fps", "inf"], ["--fps", "1/0"], ["--duration", "0"], ["--duration", "nan"],
-    ["--duration", "1e-9"], ["--size", "31x64"], ["--size", "0x0"], ["--size", "64"],
-    ["--size", "-2x64"], ["--max-size", "-1"], ["--max-size", "15"], ["--focal", "-3"],
-    ["--focal", "nan"], ["--quality", "1000"], ["--quality", "-9"], ["--startW", "nan"],
-    ["--endU", "inf"], ["--endW", "0", "--endH", "0"], ["--startW", "-5"], ["--startU", "99999"],
-    ["--max-holes", "0"], ["--max-holes", "100"], ["--max-holes", "nan"], ["--export", "scene.obj"],
-    ["--codec", "none"], ["--loop", "twice"], ["--easing", "2"], ["--device", "tpu"],
-    ["--stereo", "both"], ["--no-such-flag"], ["--2d", "--dolly"], ["--2d", "--stereo", "sbs"],
-    ["--verbose", "--quiet"], ["--dolly", "--autozoom"], ["--autozoom", "--endU", "20"],
+    ["--fps", "0"],
+    ["--fps", "inf"],
+    ["--fps", "1/0"],
+    ["--duration", "0"],
+    ["--duration", "nan"],
+    ["--duration", "1e-9"],
+    ["--size", "31x64"],
+    ["--size", "0x0"],
+    ["--size", "64"],
+    ["--size", "-2x64"],
+    ["--max-size", "-1"],
+    ["--max-size", "15"],
+    ["--focal", "-3"],
+    ["--focal", "nan"],
+    ["--quality", "1000"],
+    ["--quality", "-9"],
+    ["--startW", "nan"],
+    ["--endU", "inf"],
+    ["--endW", "0", "--endH", "0"],
+    ["--startW", "-5"],
+    ["--startU", "99999"],
+    ["--max-holes", "0"],
+    ["--max-holes", "100"],
+    ["--max-holes", "nan"],
+    ["--export", "scene.obj"],
+    ["--codec", "none"],
+    ["--loop", "twice"],
+    ["--easing", "2"],
+    ["--device", "tpu"],
+    ["--stereo", "both"],
+    ["--no-such-flag"],
+    ["--2d", "--dolly"],
+    ["--2d", "--stereo", "sbs"],
+    ["--verbose", "--quiet"],
+    ["--dolly", "--autozoom"],
+    ["--autozoom", "--endU", "20"],
 )
 # What only the work, or each photo of several, can tell: status 1.
 REFUSALS = ("with hardly any motion", "no valid value", "leaves the image", "takes sides of")
@@ -100,9 +127,17 @@ def draw_flags(dice, size):
     flags += ["--max-holes", dice.pick([0.01, 1, 10, 50])] if dice(0.15) else []
     flags += ["--stereo", dice.pick(["sbs", "anaglyph"])] if dice(0.15) else []
     flags += ["--depth-kind", dice.pick(["depth", "disparity"])] if dice(0.2) else []
-    for flag, chance in (("--dolly", 0.15), ("--2d", 0.15), ("--autozoom", 0.15),
-                         ("--write-frames", 0.15), ("--preview", 0.15), ("--matte", 0.15),
-                         ("--save-disparity", 0.15), ("--quiet", 0.2), ("--dry-run", 0.05)):
+    for flag, chance in (
+        ("--dolly", 0.15),
+        ("--2d", 0.15),
+        ("--autozoom", 0.15),
+        ("--write-frames", 0.15),
+        ("--preview", 0.15),
+        ("--matte", 0.15),
+        ("--save-disparity", 0.15),
+        ("--quiet", 0.2),
+        ("--dry-run", 0.05),
+    ):
         flags += [flag] if dice(chance) else []
     return flags + (["--export", "scene.ply"] if dice(0.1) else [])
 
@@ -175,8 +210,12 @@ def check_film(result, flags, log):
     if not result["video"].endswith(".gif"):  # which counts in hundredths of a second
         assert abs(float(info.fps) / float(fps) - 1) < 2e-3, log
     assert read_metadata(result["video"])["fingerprint"], log
-    for flag, name in (("--preview", "preview.png"), ("--save-disparity", "disparity.npy"),
-                       ("--write-frames", "frames"), ("--export", "scene.ply")):
+    for flag, name in (
+        ("--preview", "preview.png"),
+        ("--save-disparity", "disparity.npy"),
+        ("--write-frames", "frames"),
+        ("--export", "scene.ply"),
+    ):
         found = list(Path(result["video"]).parent.glob(f"*{name}"))
         assert bool(found) == (flag in flags), f"{name}\n{log}"
 

@@ -33,6 +33,7 @@ def compact():
 
 # -- our networks -------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("size", [(16, 16), (48, 800), (300, 40), (128, 96)])
 def test_any_photo_is_estimated_and_refined_at_its_own_size(compact, size):
     image = torch.rand(1, 3, *size)
@@ -45,8 +46,12 @@ def test_any_photo_is_estimated_and_refined_at_its_own_size(compact, size):
 
 def test_mirrored_photo_has_mirrored_depth(compact):
     image = torch.rand(1, 3, 64, 96)
-    torch.testing.assert_close(estimate_disparity(compact, image.flip(3)),
-                               estimate_disparity(compact, image).flip(3), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        estimate_disparity(compact, image.flip(3)),
+        estimate_disparity(compact, image).flip(3),
+        atol=1e-4,
+        rtol=1e-4,
+    )
 
 
 def test_networks_see_the_photo_at_the_size_they_were_trained_at():
@@ -55,11 +60,16 @@ def test_networks_see_the_photo_at_the_size_they_were_trained_at():
     assert Estimator().working_size((100, 8000)) == (32, 512)
 
 
-@pytest.mark.parametrize(("photo", "seen"), [
-    ((768, 1024), (240, 320)), ((3000, 2000), (320, 213)),  # as wide as it was trained
-    ((1000, 1000), (277, 277)),  # no more pixels than of 4:3
-    ((375, 1242), (128, 424)), ((100, 8000), (32, 640)),  # panoramas: not too low, not too wide
-])
+@pytest.mark.parametrize(
+    ("photo", "seen"),
+    [
+        ((768, 1024), (240, 320)),
+        ((3000, 2000), (320, 213)),  # as wide as it was trained
+        ((1000, 1000), (277, 277)),  # no more pixels than of 4:3
+        ((375, 1242), (128, 424)),
+        ((100, 8000), (32, 640)),  # panoramas: not too low, not too wide
+    ],
+)
 def test_the_compact_network_sees_a_size_that_suits_the_shape(photo, seen):
     assert CompactDisparity.working_size(photo) == seen
     assert CompactDisparity.working_size(photo[::-1]) == seen[::-1]
@@ -70,7 +80,8 @@ def test_compact_refinement_works_at_four_times_the_estimate(compact):
     sizes = []
     refiner = CompactRefine((8, 8)).eval()
     refiner.register_forward_pre_hook(
-        lambda _, given: sizes.append((given[0].shape[2:], given[1].shape[2:])))
+        lambda _, given: sizes.append((given[0].shape[2:], given[1].shape[2:]))
+    )
     image = torch.rand(1, 3, 768, 1024)
     refine_disparity(refiner, image, estimate_disparity(compact, image))
     assert sizes == [((480, 640), (120, 160))]
@@ -107,6 +118,7 @@ def test_refinement_follows_a_shift_of_the_disparity(compact):
 
 # -- weights ------------------------------------------------------------------------------------
 
+
 def test_weights_are_taken_from_flag_then_trained_then_bundled(tmp_path):
     for folder in ("trained", "bundled"):
         (tmp_path / folder).mkdir()
@@ -136,6 +148,7 @@ def test_networks_load_once_and_only_when_needed(tmp_path, compact):
 
 
 # -- files --------------------------------------------------------------------------------------
+
 
 def test_depth_file_becomes_disparity(tmp_path):
     depth = np.array([[1.25, 2.5], [5, np.inf]], np.float32)
@@ -175,6 +188,7 @@ def test_large_map_keeps_its_edges_and_small_map_takes_the_photos():
 
 # -- Hugging Face -------------------------------------------------------------------------------
 
+
 def test_missing_transformers_says_what_to_type(monkeypatch):
     def without(name, *args, **kwargs):
         if name == "transformers":
@@ -206,17 +220,31 @@ def checkpoints(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hf")
     torch.manual_seed(0)
     backbone = transformers.Dinov2Config(
-        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, image_size=28, patch_size=14,
-        out_indices=[1, 2, 3, 4], reshape_hidden_states=False, apply_layernorm=True)
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        image_size=28,
+        patch_size=14,
+        out_indices=[1, 2, 3, 4],
+        reshape_hidden_states=False,
+        apply_layernorm=True,
+    )
     for kind in ("relative", "metric"):
         config = transformers.DepthAnythingConfig(
-            backbone_config=backbone, reassemble_hidden_size=16, neck_hidden_sizes=[8, 8, 8, 8],
-            fusion_hidden_size=8, head_hidden_size=8, depth_estimation_type=kind, max_depth=10)
+            backbone_config=backbone,
+            reassemble_hidden_size=16,
+            neck_hidden_sizes=[8, 8, 8, 8],
+            fusion_hidden_size=8,
+            head_hidden_size=8,
+            depth_estimation_type=kind,
+            max_depth=10,
+        )
         network = transformers.DepthAnythingForDepthEstimation(config)
         torch.nn.init.constant_(network.head.conv3.bias, 1.0)  # else the last ReLU is dead
         network.save_pretrained(folder / kind)
-        transformers.DPTImageProcessor(size={"height": 56, "width": 56}, do_resize=True,
-                                       do_normalize=True).save_pretrained(folder / kind)
+        transformers.DPTImageProcessor(
+            size={"height": 56, "width": 56}, do_resize=True, do_normalize=True
+        ).save_pretrained(folder / kind)
     return folder
 
 
@@ -228,8 +256,9 @@ def test_local_folder_gives_disparity_of_the_right_polarity(checkpoints):
     for estimator in (relative, metric):
         disparity = estimator(image)
         assert disparity.ndim == 4 and torch.isfinite(disparity).all() and disparity.min() >= 0
-    inputs = metric.processor(images=(image[0].permute(1, 2, 0) * 255).round().byte().numpy(),
-                              return_tensors="pt")
+    inputs = metric.processor(
+        images=(image[0].permute(1, 2, 0) * 255).round().byte().numpy(), return_tensors="pt"
+    )
     with torch.inference_mode():
         depth = metric.network(**inputs).predicted_depth
     torch.testing.assert_close(metric(image)[0], 1 / depth.clamp(min=1e-3))

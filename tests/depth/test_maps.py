@@ -438,9 +438,7 @@ def test_depth_is_inverted_and_disparity_kept():
     np.testing.assert_array_equal(
         to_disparity(depth, "depth"), [[0.5, 0, np.nan, np.nan, np.nan, 0.25]]
     )
-    np.testing.assert_array_equal(
-        to_disparity(depth, "disparity"), [[2, np.nan, 0, -1, np.nan, 4]]
-    )
+    np.testing.assert_array_equal(to_disparity(depth, "disparity"), [[2, np.nan, 0, -1, np.nan, 4]])
     assert np.isfinite(depth).sum() == 4  # the argument is left alone
 
 

@@ -26,11 +26,19 @@ def save(path, values, orientation=1):
 
 # -- orientation and shape ------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("suffix", ["png", "tiff", "jpg"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_map_is_turned_by_its_own_exif(tmp_path, suffix, orientation):
-    stored = {2: SLOPE[:, ::-1], 3: SLOPE[::-1, ::-1], 4: SLOPE[::-1], 5: SLOPE.T,
-              6: SLOPE.T[::-1], 7: SLOPE[::-1, ::-1].T, 8: SLOPE.T[:, ::-1]}.get(orientation, SLOPE)
+    stored = {
+        2: SLOPE[:, ::-1],
+        3: SLOPE[::-1, ::-1],
+        4: SLOPE[::-1],
+        5: SLOPE.T,
+        6: SLOPE.T[::-1],
+        7: SLOPE[::-1, ::-1].T,
+        8: SLOPE.T[:, ::-1],
+    }.get(orientation, SLOPE)
     path = save(tmp_path / f"m.{suffix}", np.ascontiguousarray(stored), orientation)
     assert np.abs(read_depth(path) - SLOPE).max() <= 4  # JPEG's
 
@@ -49,23 +57,42 @@ def test_a_map_is_judged_as_it_lies_in_the_photo(tmp_path):
     assert "larger at the bottom" in note and "EXIF orientation 6" in note
 
 
-@pytest.mark.parametrize(("shape", "note"), [
-    ((240, 320), ""), ((24, 32), ""), ((23, 31), ""), ((479, 640), ""), ((1, 1), ""), ((2, 3), ""),
-    ((100, 100), "stretched"), ((240, 325), "stretched"), ((244, 320), "stretched")])
+@pytest.mark.parametrize(
+    ("shape", "note"),
+    [
+        ((240, 320), ""),
+        ((24, 32), ""),
+        ((23, 31), ""),
+        ((479, 640), ""),
+        ((1, 1), ""),
+        ((2, 3), ""),
+        ((100, 100), "stretched"),
+        ((240, 325), "stretched"),
+        ((244, 320), "stretched"),
+    ],
+)
 def test_proportional_and_square_maps_are_taken(shape, note):
     values, said = fit_shape(np.ones(shape, np.float32), (240, 320), 1)
     assert values.shape == shape and (note in said) and bool(note) == bool(said)
 
 
-@pytest.mark.parametrize(("shape", "orientation", "found"), [
-    ((320, 240), 1, "on its side"), ((320, 240), 3, "on its side"), ((60, 320), 1, "another shape"),
-    ((240, 330), 6, "another shape"), ((236, 320 * 2), 1, "another shape")])
+@pytest.mark.parametrize(
+    ("shape", "orientation", "found"),
+    [
+        ((320, 240), 1, "on its side"),
+        ((320, 240), 3, "on its side"),
+        ((60, 320), 1, "another shape"),
+        ((240, 330), 6, "another shape"),
+        ((236, 320 * 2), 1, "another shape"),
+    ],
+)
 def test_maps_of_another_shape_are_refused(shape, orientation, found):
     with pytest.raises(ValueError, match=f"is {shape[1]}x{shape[0]}, and the .*320x240.*{found}"):
         fit_shape(np.ones(shape, np.float32), (240, 320), orientation)
 
 
 # -- numbers that mean nothing --------------------------------------------------------------------
+
 
 def millimetres():
     values = np.tile(np.linspace(7000, 900, 30), (40, 1)).T.round().astype(np.float32)
@@ -96,6 +123,7 @@ def test_65535_of_a_picture_over_all_bits_or_of_disparity_is_a_number():
 
 # -- folders of maps ------------------------------------------------------------------------------
 
+
 @pytest.fixture
 def maps(tmp_path):
     photo = save(tmp_path / "album" / "a.png", SLOPE)
@@ -103,12 +131,31 @@ def maps(tmp_path):
     return photo, tmp_path / "maps"
 
 
-@pytest.mark.parametrize("name", ["a.npy", "a.PNG", "a_depth.png", "a-disparity.exr", "a_disp.pfm",
-                                  "a.depth.tif", "a_DepthMap.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.npy",
+        "a.PNG",
+        "a_depth.png",
+        "a-disparity.exr",
+        "a_disp.pfm",
+        "a.depth.tif",
+        "a_DepthMap.png",
+    ],
+)
 def test_the_map_of_a_photo_is_found_by_its_stem(maps, name):
     photo, folder = maps
-    for other in (name, "aa.png", "a_mask.png", "ab_depth.png", "a.json", "a.csv", "a.jpg",
-                  "._a.png", "Thumbs.db"):
+    for other in (
+        name,
+        "aa.png",
+        "a_mask.png",
+        "ab_depth.png",
+        "a.json",
+        "a.csv",
+        "a.jpg",
+        "._a.png",
+        "Thumbs.db",
+    ):
         (folder / other).write_bytes(b"x")
     (folder / "a.tiff").mkdir()
     assert find_map(folder, photo) == folder / name

@@ -51,8 +51,12 @@ def png(path, values, *chunks):
     height, width = values.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(f">u{depth // 8}").tobytes() for row in values)
-    parts = [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", zlib.compress(rows)),
-             chunk(b"IEND", b"")]
+    parts = [
+        chunk(b"IHDR", header),
+        *chunks,
+        chunk(b"IDAT", zlib.compress(rows)),
+        chunk(b"IEND", b""),
+    ]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
     return path
 
@@ -87,21 +91,26 @@ def assert_looks_right(path, tolerance=2, note=None):
 
 # -- ICC ------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("name", [b"sRGB-elle-V2-g10.icc", b"Linear"])
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_linear_profile_is_linear_whatever_it_is_called(tmp_path, name, deep):
     profile = icc_profile(SRGB, name, 1.0)
     stored = (to_16 if deep else to_8)(light(scene()))
     # 8 bits of light are too few for the shadows; 16 are converted as 16
-    assert_looks_right(png(tmp_path / "a.png", stored, iccp(profile)), 2 if deep else 7,
-                       f"from {name.decode()} to sRGB")
+    assert_looks_right(
+        png(tmp_path / "a.png", stored, iccp(profile)),
+        2 if deep else 7,
+        f"from {name.decode()} to sRGB",
+    )
 
 
 def test_a_profile_that_is_srgb_under_another_name_changes_and_says_nothing(tmp_path):
     curve = light(np.linspace(0, 1, 1024)).astype("f4")
     points = [number for point in BT709_POINTS[1:] for number in (*point, 1.0)]
-    profile = imagecodecs.cms_profile("rgb", whitepoint=(0.3127, 0.329, 1.0), primaries=points,
-                                      transferfunction=curve)
+    profile = imagecodecs.cms_profile(
+        "rgb", whitepoint=(0.3127, 0.329, 1.0), primaries=points, transferfunction=curve
+    )
     stored = to_8(scene())
     photo = read_image(png(tmp_path / "a.png", stored, iccp(profile)))
     np.testing.assert_array_equal(photo.pixels, stored)
@@ -125,20 +134,26 @@ def test_a_grey_profile_counts_with_alpha_and_in_16_bits(tmp_path, mode):
 def test_a_grey_picture_that_kept_the_profile_of_its_colours(tmp_path):
     grey = scene()[-1:, :, 0].repeat(SIZE[0], 0)
     Image.fromarray(to_8(light(grey) ** (1 / 1.8))).save(
-        tmp_path / "a.png", icc_profile=icc_profile(SRGB, b"scanner", 1.8))
+        tmp_path / "a.png", icc_profile=icc_profile(SRGB, b"scanner", 1.8)
+    )
     photo = read_image(tmp_path / "a.png")
     assert np.abs(photo.pixels - 255 * grey[..., None])[:, 4:].max() <= 2
 
 
 # -- EXIF -----------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("suffix", ["jpg", "tiff"])
 @pytest.mark.parametrize("rule", ["R03", "R98"])
 def test_exif_interoperability_says_adobe_rgb(tmp_path, suffix, rule):
-    to_adobe = np.linalg.solve(colour._to_xyz(colour.ADOBE_RGB),
-                               colour._to_xyz(colour.PRIMARIES[1][1:]))
-    stored = to_8((light(scene()) @ to_adobe.T).clip(0, 1) ** (1 / 2.2)) if rule == "R03" else (
-        to_8(scene()))
+    to_adobe = np.linalg.solve(
+        colour._to_xyz(colour.ADOBE_RGB), colour._to_xyz(colour.PRIMARIES[1][1:])
+    )
+    stored = (
+        to_8((light(scene()) @ to_adobe.T).clip(0, 1) ** (1 / 2.2))
+        if rule == "R03"
+        else (to_8(scene()))
+    )
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA005] = {1: rule}
     if suffix == "tiff":
@@ -146,8 +161,9 @@ def test_exif_interoperability_says_adobe_rgb(tmp_path, suffix, rule):
     else:
         options = {"quality": 100, "subsampling": 0}
         Image.fromarray(stored).save(tmp_path / "a.jpg", exif=exif, **options)
-    assert_looks_right(tmp_path / f"a.{suffix}", 6,
-                       "from Adobe RGB to sRGB" if rule == "R03" else None)
+    assert_looks_right(
+        tmp_path / f"a.{suffix}", 6, "from Adobe RGB to sRGB" if rule == "R03" else None
+    )
 
 
 def with_interoperability(rule):
@@ -158,15 +174,24 @@ def with_interoperability(rule):
 
 # -- PNG ------------------------------------------------------------------------------------------
 
+
 def test_gama_alone_of_linear_light(tmp_path):
     path = png(tmp_path / "a.png", to_16(light(scene())), gama(1.0))
     assert_looks_right(path, 2, "from gamma 1 to sRGB")
 
 
-@pytest.mark.parametrize("chunks", [
-    [gama(0.45455)], [gama(0.45455), chrm(*BT709_POINTS)], [chrm(*BT709_POINTS)],
-    [SRGB_CHUNK, gama(1.0)], [gama(0)], [chunk(b"cICP", bytes((1, 13, 0, 1))), gama(1.0)],
-    [chrm((0, 0), (0, 0), (0, 0), (0, 0)), SRGB_CHUNK]])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [gama(0.45455)],
+        [gama(0.45455), chrm(*BT709_POINTS)],
+        [chrm(*BT709_POINTS)],
+        [SRGB_CHUNK, gama(1.0)],
+        [gama(0)],
+        [chunk(b"cICP", bytes((1, 13, 0, 1))), gama(1.0)],
+        [chrm((0, 0), (0, 0), (0, 0), (0, 0)), SRGB_CHUNK],
+    ],
+)
 def test_what_is_srgb_in_other_words_changes_nothing(tmp_path, chunks):
     stored = to_8(scene())
     photo = read_image(png(tmp_path / "a.png", stored, *chunks))
@@ -187,23 +212,38 @@ def test_cicp_goes_before_icc_icc_before_gama_and_srgb_before_gama(tmp_path):
     assert_looks_right(png(tmp_path / "b.png", stored, gama(0.55), linear), 2, "from lin to sRGB")
 
 
-@pytest.mark.parametrize("chunks", [
-    [gama(0.00001)], [gama(40000)], [chrm((0, 0), (0, 0), (0, 0), (0, 0))],
-    [chunk(b"cICP", b"\xff\xff\xff\xff")], [chunk(b"cICP", b"\1")],
-    [chrm((1, 0), (1, 0), (1, 0), (1, 0)), gama(0.9)]])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [gama(0.00001)],
+        [gama(40000)],
+        [chrm((0, 0), (0, 0), (0, 0), (0, 0))],
+        [chunk(b"cICP", b"\xff\xff\xff\xff")],
+        [chunk(b"cICP", b"\1")],
+        [chrm((1, 0), (1, 0), (1, 0), (1, 0)), gama(0.9)],
+    ],
+)
 def test_nonsense_in_chunks_does_no_harm(tmp_path, chunks):
     assert read_image(png(tmp_path / "a.png", to_8(scene()), *chunks)).pixels.shape == (*SIZE, 3)
 
 
 # -- HEIF and AVIF --------------------------------------------------------------------------------
 
+
 def heic(path, values, primaries, transfer):
     if values.dtype == np.uint16:
         file = pillow_heif.from_bytes("RGB;16", values.shape[1::-1], values.tobytes())
     else:
         file = pillow_heif.from_pillow(Image.fromarray(values))
-    file.save(path, quality=-1, chroma=444, matrix_coefficients=0, full_range_flag=1,
-              color_primaries=primaries, transfer_characteristics=transfer)
+    file.save(
+        path,
+        quality=-1,
+        chroma=444,
+        matrix_coefficients=0,
+        full_range_flag=1,
+        color_primaries=primaries,
+        transfer_characteristics=transfer,
+    )
     return path
 
 
@@ -211,17 +251,26 @@ def avif(path, values, primaries, transfer):
     depth = 10 if values.dtype == np.uint16 else 8
     if depth == 10:
         values = np.rint(values / 65535 * 1023).astype(np.uint16)
-    path.write_bytes(imagecodecs.avif_encode(
-        values, level=100, bitspersample=depth, pixelformat="444", primaries=primaries,
-        transfer=transfer, matrix=0))
+    path.write_bytes(
+        imagecodecs.avif_encode(
+            values,
+            level=100,
+            bitspersample=depth,
+            pixelformat="444",
+            primaries=primaries,
+            transfer=transfer,
+            matrix=0,
+        )
+    )
     return path
 
 
 @pytest.mark.parametrize("write", [heic, avif])
 def test_nclx_says_display_p3(tmp_path, write):
     stored = to_8(to_srgb_curve(in_primaries(light(scene()), DISPLAY_P3)))
-    assert_looks_right(write(tmp_path / f"a.{write.__name__}", stored, 12, 13), 4,
-                       "from Display P3 to sRGB")
+    assert_looks_right(
+        write(tmp_path / f"a.{write.__name__}", stored, 12, 13), 4, "from Display P3 to sRGB"
+    )
 
 
 @pytest.mark.parametrize("write", [heic, avif])
@@ -239,8 +288,11 @@ def pq(nits):
 
 def hlg(scene_light):
     a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return np.where(scene_light <= 1 / 12, np.sqrt(3 * scene_light),
-                    a * np.log(np.maximum(12 * scene_light - b, 1e-9)) + c)
+    return np.where(
+        scene_light <= 1 / 12,
+        np.sqrt(3 * scene_light),
+        a * np.log(np.maximum(12 * scene_light - b, 1e-9)) + c,
+    )
 
 
 def pq_png(path, signal):
@@ -299,11 +351,11 @@ def test_a_gain_map_is_left_out_and_said(tmp_path, where):
     buffer = io.BytesIO()
     Image.fromarray(to_8(scene())).save(buffer, "JPEG", quality=95)
     data = buffer.getvalue()
-    said = {"app2": b"\xff\xe2%surn:iso:std:iso:ts:21496:-1\0\0\0\0\0",
-            "xmp": b'\xff\xe1%shttp://ns.adobe.com/xap/1.0/\0<x xmlns:hdrgm="http://ns.adobe.com/'
-                   b'hdr-gain-map/1.0/"/>'}[where]
+    said = {
+        "app2": b"\xff\xe2%surn:iso:std:iso:ts:21496:-1\0\0\0\0\0",
+        "xmp": b'\xff\xe1%shttp://ns.adobe.com/xap/1.0/\0<x xmlns:hdrgm="http://ns.adobe.com/'
+        b'hdr-gain-map/1.0/"/>',
+    }[where]
     said = said.replace(b"%s", struct.pack(">H", len(said) - 2))
     (tmp_path / "a.jpg").write_bytes(data[:2] + said + data[2:])
     assert "left out the gain map for HDR screens" in read_image(tmp_path / "a.jpg").notes
-
-

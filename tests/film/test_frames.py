@@ -44,10 +44,16 @@ def test_boomerang_doubles_no_frame_at_either_seam():
     assert all(a != b for a, b in zip(order, order[1:] + order[:1], strict=True))
 
 
-@pytest.mark.parametrize(("duration", "fps", "loop", "wanted"), [
-    (None, 25, "boomerang", (75, 148)), (None, 25, "none", (75, 75)),
-    (4, 25, "boomerang", (51, 100)), (4, 25, "none", (100, 100)), (1, 7, "boomerang", (4, 6)),
-])
+@pytest.mark.parametrize(
+    ("duration", "fps", "loop", "wanted"),
+    [
+        (None, 25, "boomerang", (75, 148)),
+        (None, 25, "none", (75, 75)),
+        (4, 25, "boomerang", (51, 100)),
+        (4, 25, "none", (100, 100)),
+        (1, 7, "boomerang", (4, 6)),
+    ],
+)
 def test_film_has_the_promised_length(duration, fps, loop, wanted):
     assert film_length(duration, fps, loop) == wanted
 
@@ -57,8 +63,12 @@ def test_film_without_motion_is_rejected():
         film_length(0.04, 25, "none")
 
 
-@given(count=st.integers(2, 30), loop=st.sampled_from(["boomerang", "none"]),
-       workers=st.integers(1, 4), room=st.integers(0, 40))
+@given(
+    count=st.integers(2, 30),
+    loop=st.sampled_from(["boomerang", "none"]),
+    workers=st.integers(1, 4),
+    room=st.integers(0, 40),
+)
 @settings(max_examples=40, deadline=None)
 def test_frames_come_in_order_whatever_is_cached(count, loop, workers, room):
     scene = CountingScene()

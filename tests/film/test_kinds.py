@@ -30,15 +30,26 @@ def error_of(path):
 
 FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + os.urandom(3000).replace(b"\xff\xd9", b"..")
 BEHIND = {
-    "motion photo": FILM, "free box": FILM + b"\0\0\x10\0free" + bytes(4088),
-    "silence": FILM + bytes(64), "maker": b"MAKERDATA" * 10 + bytes(200), "padding": bytes(4096),
-    "zip": b"PK\5\6" + bytes(18), "newline": b"\r\n--boundary--\r\n"}
+    "motion photo": FILM,
+    "free box": FILM + b"\0\0\x10\0free" + bytes(4088),
+    "silence": FILM + bytes(64),
+    "maker": b"MAKERDATA" * 10 + bytes(200),
+    "padding": bytes(4096),
+    "zip": b"PK\5\6" + bytes(18),
+    "newline": b"\r\n--boundary--\r\n",
+}
 
 
 @pytest.mark.parametrize("behind", BEHIND)
-@pytest.mark.parametrize(("kind", "options"), [
-    ("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG", {"restart_marker_rows": 2}),
-    ("PNG", {})])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("JPEG", {"restart_marker_rows": 2}),
+        ("PNG", {}),
+    ],
+)
 def test_what_lies_behind_a_whole_picture_does_not_matter(tmp_path, kind, options, behind):
     path = tmp_path / "a"
     path.write_bytes(encoded(kind, **options))
@@ -58,16 +69,20 @@ def test_zeros_instead_of_the_end_are_damage_also_with_a_thumbnail_inside(tmp_pa
     assert "all zeros, as an interrupted copy" in error_of(tmp_path / "a")
 
 
-@pytest.mark.parametrize(("content", "found"), [
-    (b"RIFF\x10\0\0\0AVI LIST" + bytes(50), "an AVI film"),
-    (b"RIFF\x10\0\0\0WAVEfmt " + bytes(50), "sound (WAV)"),
-    (b"8BPS\0\1" + bytes(50), "a Photoshop document"),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(50), "a Windows Media film"),
-    (b"\0\0\1\xba" + bytes(50), "an MPEG film"),
-    (b"\0\0\0\x18ftypcrx " + bytes(50), "a camera's raw file"),
-    ("Grüße aus Köln, lieber Freund\n".encode() * 3, "text"),
-    ("Gruß".encode("utf-16"), "text"),
-    (b"gimp xcf v011" + bytes(30), "a GIMP document")])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"RIFF\x10\0\0\0AVI LIST" + bytes(50), "an AVI film"),
+        (b"RIFF\x10\0\0\0WAVEfmt " + bytes(50), "sound (WAV)"),
+        (b"8BPS\0\1" + bytes(50), "a Photoshop document"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(50), "a Windows Media film"),
+        (b"\0\0\1\xba" + bytes(50), "an MPEG film"),
+        (b"\0\0\0\x18ftypcrx " + bytes(50), "a camera's raw file"),
+        ("Grüße aus Köln, lieber Freund\n".encode() * 3, "text"),
+        ("Gruß".encode("utf-16"), "text"),
+        (b"gimp xcf v011" + bytes(30), "a GIMP document"),
+    ],
+)
 def test_what_is_not_supported_is_named_not_called_damaged(tmp_path, content, found):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
@@ -80,8 +95,10 @@ def test_text_whose_last_letter_is_cut_is_text():
     assert describe(b"\x80abc" * 9).startswith("of an unknown kind")
 
 
-@pytest.mark.parametrize(("marker", "precision", "found"), [
-    (0xC1, 12, "12 bits a channel"), (0xC3, 8, "lossless"), (0xC7, 8, "hierarchical")])
+@pytest.mark.parametrize(
+    ("marker", "precision", "found"),
+    [(0xC1, 12, "12 bits a channel"), (0xC3, 8, "lossless"), (0xC7, 8, "hierarchical")],
+)
 def test_a_jpeg_of_a_rare_kind_is_named(tmp_path, marker, precision, found):
     frame = struct.pack(">BHHB", precision, 120, 160, 1) + b"\1\x11\0"
     data = b"\xff\xd8\xff" + bytes([marker]) + struct.pack(">H", len(frame) + 2) + frame

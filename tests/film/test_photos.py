@@ -273,8 +273,12 @@ def icc_profile(primaries=DISPLAY_P3, name=b"Display P3", gamma=2.2):
         data += content
     size = start + len(data)
     space = b"GRAY" if primaries is None else b"RGB "
-    header = struct.pack(">I4sI4s4s4s12s4s", size, b"", 0x02100000, b"mntr", space, b"XYZ ",
-                         bytes(12), b"acsp").ljust(68, b"\0") + xyz((0.9642, 1, 0.8249))[8:]
+    header = (
+        struct.pack(
+            ">I4sI4s4s4s12s4s", size, b"", 0x02100000, b"mntr", space, b"XYZ ", bytes(12), b"acsp"
+        ).ljust(68, b"\0")
+        + xyz((0.9642, 1, 0.8249))[8:]
+    )
     return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + data
 
 

@@ -40,17 +40,36 @@ def error_of(path):
     return message
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"compression": "lzw"}, {"compression": "zlib", "predictor": True}, {"tile": (16, 16)},
-    {"compression": "zstd"}, {"byteorder": ">"}, {"bigtiff": True}, {"rowsperstrip": 5}])
-@pytest.mark.parametrize(("values", "photometric"), [
-    (whole(GREY, "u1"), "minisblack"), (whole(1 - GREY, "u1"), "miniswhite"),
-    (whole(GREY, "u2"), "minisblack"), (whole(1 - GREY, "u2"), "miniswhite"),
-    (whole(GREY, "u4"), "minisblack"), (whole(GREY, "i2"), "minisblack"),
-    (whole(GREY, "i4"), "minisblack"), (whole(GREY, "i1"), "minisblack"),
-    (GREY.astype("f4"), "minisblack"), (GREY.astype("f2"), "minisblack"),
-    (whole(GREY, "u4", 65535), "minisblack")],
-    ids=lambda value: str(getattr(value, "dtype", value)))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "lzw"},
+        {"compression": "zlib", "predictor": True},
+        {"tile": (16, 16)},
+        {"compression": "zstd"},
+        {"byteorder": ">"},
+        {"bigtiff": True},
+        {"rowsperstrip": 5},
+    ],
+)
+@pytest.mark.parametrize(
+    ("values", "photometric"),
+    [
+        (whole(GREY, "u1"), "minisblack"),
+        (whole(1 - GREY, "u1"), "miniswhite"),
+        (whole(GREY, "u2"), "minisblack"),
+        (whole(1 - GREY, "u2"), "miniswhite"),
+        (whole(GREY, "u4"), "minisblack"),
+        (whole(GREY, "i2"), "minisblack"),
+        (whole(GREY, "i4"), "minisblack"),
+        (whole(GREY, "i1"), "minisblack"),
+        (GREY.astype("f4"), "minisblack"),
+        (GREY.astype("f2"), "minisblack"),
+        (whole(GREY, "u4", 65535), "minisblack"),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", value)),
+)
 def test_grey_of_every_type(tmp_path, values, photometric, options):
     if options.get("compression") == "lzw" and values.dtype.kind == "f":
         options = {"compression": "lzw"}
@@ -129,8 +148,9 @@ def test_lab(tmp_path, dtype):
 def test_palette_and_one_bit(tmp_path):
     image = Image.fromarray(whole(RGB, "u1")).quantize(16)
     image.save(tmp_path / "p.tif")
-    np.testing.assert_array_equal(read_image(tmp_path / "p.tif").pixels,
-                                  np.asarray(image.convert("RGB")))
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "p.tif").pixels, np.asarray(image.convert("RGB"))
+    )
     bits = GREY > 0.4
     for compression in (None, "group3", "group4", "packbits", "tiff_lzw"):
         Image.fromarray(bits).save(tmp_path / "b.tif", compression=compression)
@@ -145,6 +165,7 @@ def test_jpeg_in_tiff(tmp_path):
 
 # -- pages and pixels -----------------------------------------------------------------------------
 
+
 def test_the_largest_page_is_taken_and_no_thumbnail_or_mask(tmp_path):
     path, small = tmp_path / "a.tif", whole(GREY[:16, ::2], "u1")
     with tifffile.TiffWriter(path) as file:
@@ -157,9 +178,16 @@ def test_the_largest_page_is_taken_and_no_thumbnail_or_mask(tmp_path):
     np.testing.assert_array_equal(read_depth(path), whole(GREY, "u1"))
 
 
-@pytest.mark.parametrize(("resolution", "shape", "said"), [
-    ((204, 98), (50, 40), "2.08 times as tall as wide"), ((98, 204), (24, 83), "0.48 times"),
-    ((300, 300), (24, 40), None), ((300, 297), (24, 40), None), ((72, 7200), (24, 40), None)])
+@pytest.mark.parametrize(
+    ("resolution", "shape", "said"),
+    [
+        ((204, 98), (50, 40), "2.08 times as tall as wide"),
+        ((98, 204), (24, 83), "0.48 times"),
+        ((300, 300), (24, 40), None),
+        ((300, 297), (24, 40), None),
+        ((72, 7200), (24, 40), None),
+    ],
+)
 def test_a_fax_is_stretched_to_square_pixels(tmp_path, resolution, shape, said):
     photo = read_image(write(tmp_path / "a.tif", whole(GREY, "u1"), resolution=resolution))
     assert photo.pixels.shape == (*shape, 3)
@@ -168,6 +196,7 @@ def test_a_fax_is_stretched_to_square_pixels(tmp_path, resolution, shape, said):
 
 # -- what is named --------------------------------------------------------------------------------
 
+
 def test_bands_that_are_no_colours_are_named(tmp_path):
     values = whole(np.dstack([RGB, GREY, GREY]), "u1")
     path = write(tmp_path / "a.tif", values, extrasamples=[0] * 4, planarconfig="contig")
@@ -175,10 +204,15 @@ def test_bands_that_are_no_colours_are_named(tmp_path):
     assert "damaged" not in error_of(path)
 
 
-@pytest.mark.parametrize(("values", "found"), [
-    (whole(GREY, "i2") - np.int16(100), "from -100 to"), (GREY.astype("f4") * 255, "from 0 to 255"),
-    (np.where(GREY > 0.5, np.nan, GREY).astype("f4"), "from nan to nan")],
-    ids=["negative", "to 255", "nan"])
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (whole(GREY, "i2") - np.int16(100), "from -100 to"),
+        (GREY.astype("f4") * 255, "from 0 to 255"),
+        (np.where(GREY > 0.5, np.nan, GREY).astype("f4"), "from nan to nan"),
+    ],
+    ids=["negative", "to 255", "nan"],
+)
 def test_numbers_that_are_no_picture_are_refused_never_negative(tmp_path, values, found):
     message = error_of(write(tmp_path / "a.tif", values))
     assert found in message and "--depth" in message and "damaged" not in message

@@ -526,15 +526,23 @@ def test_encoders_keep_to_their_memory(tmp_path):
     checks = Path("/lib/x86_64-linux-gnu/libc_malloc_debug.so.0")
     if not checks.exists():
         pytest.skip("needs glibc's libc_malloc_debug")
-    program = ("import numpy as np; from utils.film.video import *\n"
-               "for name, codec in CODECS.items():\n"
-               "    for size in ((16, 44), (44, 16), (16, 16), (48, 66), (32, 100)):\n"
-               "        size = [max(side, codec.sides[0]) for side in size]\n"
-               f"        path = {str(tmp_path)!r} + '/film' + codec.suffixes[0]\n"
-               "        with VideoWriter(path, size, 25, name) as video:\n"
-               "            for i in range(12):\n"
-               "                video.write(np.full((*size, 3), 9 * i, np.uint8))\n")
+    program = (
+        "import numpy as np; from utils.film.video import *\n"
+        "for name, codec in CODECS.items():\n"
+        "    for size in ((16, 44), (44, 16), (16, 16), (48, 66), (32, 100)):\n"
+        "        size = [max(side, codec.sides[0]) for side in size]\n"
+        f"        path = {str(tmp_path)!r} + '/film' + codec.suffixes[0]\n"
+        "        with VideoWriter(path, size, 25, name) as video:\n"
+        "            for i in range(12):\n"
+        "                video.write(np.full((*size, 3), 9 * i, np.uint8))\n"
+    )
     environment = os.environ | {"LD_PRELOAD": str(checks), "GLIBC_TUNABLES": "glibc.malloc.check=3"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True,
-                          text=True, cwd=Path(__file__).parents[2], timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr

@@ -46,11 +46,16 @@ KEPT = {
         (r"(depth_to_points|spatial_filter|fill_disocclusion)/.*", EVERYTHING),
         (r"generate_mask/.*/(points|shift|raw_mask_point0_fixed)", EVERYTHING),
         (r"render_pointcloud/channels68/(data|render_db)", FEWER_CHANNELS),
-        (r"render_pointcloud/.*/(points|data|render_db|weight_db|zee_(after_degrid_db|before_degrid))",
-         EVERYTHING),
+        (
+            r"render_pointcloud/.*/(points|data|render_db|weight_db|zee_(after_degrid_db|before_degrid))",
+            EVERYTHING,
+        ),
         (r"kenburns/(image|disparity)", EVERYTHING),
-        (r"kenburns/3d_(default|custom|custom_zoom_out|default_inpaint|zoom_inpaint_valid_only)_db"
-         r"/frame._uint8_hwc", LEFT_TOP),
+        (
+            r"kenburns/3d_(default|custom|custom_zoom_out|default_inpaint|zoom_inpaint_valid_only)_db"
+            r"/frame._uint8_hwc",
+            LEFT_TOP,
+        ),
         (r"kenburns/dolly_default_db/frame[01]_uint8_hwc", MIDDLE),
         (r"kenburns/(3d|dolly)_default_db/frame1_existing", EVERYTHING),
     ),
@@ -81,8 +86,12 @@ def cut(source, target, kept):
                 part[name] = part[stored[content]]  # a hard link
             else:
                 stored[content] = name
-                pack = {"compression": "gzip", "compression_opts": 9, "shuffle": True,
-                        "chunks": values.shape}
+                pack = {
+                    "compression": "gzip",
+                    "compression_opts": 9,
+                    "shuffle": True,
+                    "chunks": values.shape,
+                }
                 part.create_dataset(name, data=values, **(pack if values.size > 1 else {}))
 
         whole.visititems(copy)

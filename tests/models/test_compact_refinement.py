@@ -46,8 +46,9 @@ def test_scale_and_shift_pass_through():
     """An estimate has neither, so the result must not depend on them."""
     image, disparity = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 16, 24)
     plain = refine(make_network(), image, disparity)
-    torch.testing.assert_close(refine(make_network(), image, 9 * disparity - 30), 9 * plain - 30,
-                               atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        refine(make_network(), image, 9 * disparity - 30), 9 * plain - 30, atol=1e-3, rtol=1e-3
+    )
 
 
 def test_each_place_may_choose_what_lies_on_three_rings():
@@ -75,8 +76,9 @@ def test_a_place_that_chooses_one_candidate_takes_its_disparity():
 def test_one_photo_gives_the_same_inside_a_batch():
     image, disparity = torch.rand(2, 3, 64, 96), torch.rand(2, 1, 16, 24)
     network = make_network()
-    torch.testing.assert_close(refine(network, image, disparity)[1:],
-                               refine(network, image[1:], disparity[1:]))
+    torch.testing.assert_close(
+        refine(network, image, disparity)[1:], refine(network, image[1:], disparity[1:])
+    )
 
 
 def test_file_gives_back_the_network(tmp_path):

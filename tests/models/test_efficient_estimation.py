@@ -18,7 +18,9 @@ from utils.weights.files import read_state_dict, save_state_dict
 from utils.weights.loading import load_estimator
 
 IMAGENET = (
-    Path(__file__).resolve().parents[2] / "shared" / "data"
+    Path(__file__).resolve().parents[2]
+    / "shared"
+    / "data"
     / "efficientnet_lite2_imagenet.safetensors"
 )
 SMALL = (8, 8, 8, 8, 8)

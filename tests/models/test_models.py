@@ -69,7 +69,9 @@ def test_refinement_has_the_size_of_the_image(network, height, width):
 def test_inpainting_has_the_size_of_the_image(network, height, width):
     result = network((2, 3, 4), context_channels=2)(*make_view(height, width, batch=2))
     assert [tuple(tensor.shape) for tensor in result] == [
-        (2, 3, height, width), (2, 1, height, width), (2, 1, height, width)
+        (2, 3, height, width),
+        (2, 1, height, width),
+        (2, 1, height, width),
     ]
 
 
@@ -90,10 +92,17 @@ def test_samples_of_a_batch_do_not_touch_each_other(network):
         torch.testing.assert_close(whole, torch.cat(parts), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("network", "weights", "entries"), [
-    (Disparity, 89_346_754, 239), (Refine, 604_825, 44), (RefinePretrained, 606_890, 52),
-    (Inpaint, 8_285_640, 171), (PartialInpaint, 8_285_320, 171), (Discriminator, 695_137, 25),
-])
+@pytest.mark.parametrize(
+    ("network", "weights", "entries"),
+    [
+        (Disparity, 89_346_754, 239),
+        (Refine, 604_825, 44),
+        (RefinePretrained, 606_890, 52),
+        (Inpaint, 8_285_640, 171),
+        (PartialInpaint, 8_285_320, 171),
+        (Discriminator, 695_137, 25),
+    ],
+)
 def test_default_sizes_are_the_published_ones(network, weights, entries):
     with torch.device("meta"):
         made = network()
@@ -139,9 +148,9 @@ class TwoRows(GridNetwork):
 def test_two_rows_are_wired_as_drawn(height, width):
     r"""One column after the other, spelled out.
 
-        row 0:  stem -> a1 -> a2 -> a3
-                 |      |     ^     ^
-        row 1:   b0 -> b1 -> b2 -> b3
+    row 0:  stem -> a1 -> a2 -> a3
+             |      |     ^     ^
+    row 1:   b0 -> b1 -> b2 -> b3
     """
     grid = TwoRows()
     edge = grid._modules
@@ -176,8 +185,10 @@ def test_the_grid_has_blocks_of_the_right_kind():
 
 def test_every_weight_of_a_network_is_used():
     image, disparity, mask = make_view(20, 24)
-    for network in (Inpaint((2, 3, 4), context_channels=2),
-                    PartialInpaint((2, 3, 4), context_channels=2)):
+    for network in (
+        Inpaint((2, 3, 4), context_channels=2),
+        PartialInpaint((2, 3, 4), context_channels=2),
+    ):
         result = network.train()(image, disparity, mask)
         (result.image.sum() + result.disparity.sum()).backward()
         unused = [name for name, weight in network.named_parameters() if weight.grad is None]
@@ -241,8 +252,9 @@ def test_inpainting_of_tiles_agrees_with_the_whole(network):
     image, disparity, mask = make_view(80, 32)
     statistics = inpaint.normalise(image, disparity)[2]
     whole = inpaint(image, disparity, mask)
-    tile = inpaint(*(tensor[..., 20:, :] for tensor in (image, disparity, mask)),
-                   statistics=statistics)
+    tile = inpaint(
+        *(tensor[..., 20:, :] for tensor in (image, disparity, mask)), statistics=statistics
+    )
     for part, full in zip(tile, whole, strict=True):
         torch.testing.assert_close(part[..., 30:, :], full[..., 50:, :])
 
@@ -258,8 +270,9 @@ def test_refinement_follows_scale_and_offset_of_the_disparity(network, scale, of
     refine = network((2, 3, 4)).double()
     image, coarse = torch.rand(1, 3, 12, 16).double(), torch.rand(1, 1, 3, 4).double()
     expected = refine(image, coarse) * scale + offset
-    torch.testing.assert_close(refine(image, coarse * scale + offset), expected,
-                               rtol=1e-3, atol=1e-3 * scale)
+    torch.testing.assert_close(
+        refine(image, coarse * scale + offset), expected, rtol=1e-3, atol=1e-3 * scale
+    )
 
 
 @pytest.mark.parametrize("size", [(20, 24), (5, 7), (1, 1), (40, 48)])
@@ -397,8 +410,10 @@ def test_estimation_honours_the_range_its_weights_were_trained_on():
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (33, 47)])
 def test_features_halve_three_times_rounding_down(height, width):
     shapes = [tuple(level.shape) for level in VGG16Partial()(torch.rand(2, 3, height, width))]
-    assert shapes == [(2, channels, height // scale, width // scale)
-                      for channels, scale in ((64, 2), (128, 4), (256, 8))]
+    assert shapes == [
+        (2, channels, height // scale, width // scale)
+        for channels, scale in ((64, 2), (128, 4), (256, 8))
+    ]
 
 
 def test_features_are_frozen_but_pass_gradients_to_the_image():

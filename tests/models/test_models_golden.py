@@ -16,13 +16,17 @@ from models.pointcloud_inpainting import Inpaint
 from utils.training import losses
 
 DISCRIMINATORS = {
-    name: getattr(discriminator, name)
-    for name in ("Discriminator", "MPDDiscriminator")
+    name: getattr(discriminator, name) for name in ("Discriminator", "MPDDiscriminator")
 }
 NETWORKS = {
-    "Semantics": Semantics, "Disparity": Disparity, "Refine": Refine,
-    "RefineP": RefinePretrained, "Inpaint": Inpaint, "PartialInpaint": PartialInpaint,
-    "VGG16Partial": VGG16Partial, **DISCRIMINATORS,
+    "Semantics": Semantics,
+    "Disparity": Disparity,
+    "Refine": Refine,
+    "RefineP": RefinePretrained,
+    "Inpaint": Inpaint,
+    "PartialInpaint": PartialInpaint,
+    "VGG16Partial": VGG16Partial,
+    **DISCRIMINATORS,
 }
 MULTI_SCALE = [name for name in DISCRIMINATORS if name.startswith(("MPD", "MultiScale"))]
 
@@ -82,10 +86,15 @@ def test_state_dict_is_the_published_one(name, manifest):
     assert trainable == expected["trainable_parameter_count"]
 
 
-@pytest.mark.parametrize(("name", "inputs"), [
-    ("Semantics", ["image"]), ("Disparity", ["image", "semantics"]),
-    ("Refine", ["image", "disparity"]), ("RefineP", ["image", "disparity"]),
-])
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("Semantics", ["image"]),
+        ("Disparity", ["image", "semantics"]),
+        ("Refine", ["image", "disparity"]),
+        ("RefineP", ["image", "disparity"]),
+    ],
+)
 def test_depth_network_gives_the_reference_output(name, inputs, network, file):
     group = file[name]["case1"]
     assert_near(network(name)(*tensors(group, *inputs)), group["output"])
@@ -132,8 +141,13 @@ def test_partial_convolution_gives_the_reference_output(case, file):
     group = file["PartialConv2d"][case]
     said = {name: value.item() for name, value in group.attrs.items()}
     conv = PartialConv2d(
-        said["in_channels"], said["out_channels"], said["kernel"], said["stride"],
-        said["padding"], said["bias"], multi_channel=said["multi_channel"],
+        said["in_channels"],
+        said["out_channels"],
+        said["kernel"],
+        said["stride"],
+        said["padding"],
+        said["bias"],
+        multi_channel=said["multi_channel"],
     )
     conv.weight.copy_(*tensors(group, "weight"))
     if said["bias"]:

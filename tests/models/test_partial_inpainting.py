@@ -24,8 +24,11 @@ def naive_partial_convolution(conv, features, mask):
     updated = torch.zeros(rows, columns)
     for y in range(rows):
         for x in range(columns):
-            window = (slice(None), slice(y * stride, y * stride + kernel),
-                      slice(x * stride, x * stride + kernel))
+            window = (
+                slice(None),
+                slice(y * stride, y * stride + kernel),
+                slice(x * stride, x * stride + kernel),
+            )
             seen = known[window].sum()
             if seen > 0:
                 updated[y, x] = 1
@@ -37,8 +40,9 @@ def naive_partial_convolution(conv, features, mask):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("multi_channel", [True, False])
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (1, 1, 0),
-                                                           (5, 2, 2)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (1, 1, 0), (5, 2, 2)]
+)
 def test_partial_convolution_matches_the_naive_loop(kernel, stride, padding, multi_channel, bias):
     conv = PartialConv2d(3, 4, kernel, stride, padding, bias, multi_channel=multi_channel)
     mask = (torch.rand(2, 3 if multi_channel else 1, 9, 11) > 0.7).float()

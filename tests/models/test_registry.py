@@ -70,17 +70,40 @@ def flags(tmp_path):
     write_shards(tmp_path / "scenes", 2, (32, 48), workers=1)
     sets = [{"name": "two", "path": str(tmp_path / "scenes"), "param": {"baseline": 1, "focal": 1}}]
     (tmp_path / "sets.json").write_text(json.dumps(sets))
-    return ["--dataset", "two", "--dataset-file", str(tmp_path / "sets.json"), "--crop", "48x32",
-            "--batch-size", "1", "--steps", "2", "--workers", "0", "--device", "cpu",
-            "--models-dir", str(tmp_path / "trained"), "--runs-dir", str(tmp_path / "runs"),
-            "--log-every", "1", "--threads", "1"]
+    return [
+        "--dataset",
+        "two",
+        "--dataset-file",
+        str(tmp_path / "sets.json"),
+        "--crop",
+        "48x32",
+        "--batch-size",
+        "1",
+        "--steps",
+        "2",
+        "--workers",
+        "0",
+        "--device",
+        "cpu",
+        "--models-dir",
+        str(tmp_path / "trained"),
+        "--runs-dir",
+        str(tmp_path / "runs"),
+        "--log-every",
+        "1",
+        "--threads",
+        "1",
+    ]
 
 
 # -- the table --
 
+
 def test_the_table_is_there_before_torch_is():
-    code = ("import sys; from models import registry; registry.sizes(); "
-            "sys.exit(bool({'torch', 'numpy'} & sys.modules.keys()))")
+    code = (
+        "import sys; from models import registry; registry.sizes(); "
+        "sys.exit(bool({'torch', 'numpy'} & sys.modules.keys()))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
@@ -127,6 +150,7 @@ def test_colours_of_a_network_that_does_not_say_where_they_are_are_not_guessed(t
 
 # -- a new network --
 
+
 def test_a_new_network_trains_and_estimates(toy, flags, tmp_path, capsys):
     assert "toy" in sizes("estimation") and "toy" not in sizes("refinement")
     assert train.main([*flags, "--network", "toy", "--save-name", "mine"]) == 0
@@ -143,6 +167,7 @@ def test_a_new_network_trains_and_estimates(toy, flags, tmp_path, capsys):
 
 
 # -- a new loss --
+
 
 def flat(step):
     """Mean slope of the estimate along the rows."""

@@ -11,8 +11,10 @@ from utils.filters import binary_median
 @pytest.mark.parametrize("case", ["case0", "case1"])
 def test_filters_match_golden(golden, case):
     with h5py.File(golden / "geometry.h5") as file:
-        group = {name: torch.from_numpy(data[()]) for name, data in
-                 file[f"spatial_filter/{case}"].items()}
+        group = {
+            name: torch.from_numpy(data[()])
+            for name, data in file[f"spatial_filter/{case}"].items()
+        }
     torch.testing.assert_close(laplacian(group["input"]), group["laplacian"], atol=1e-6, rtol=1e-6)
     for size in (3, 5):
         binary = group["binary_input"]

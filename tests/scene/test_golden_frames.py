@@ -56,14 +56,18 @@ def film(golden, monkeypatch):
 
         def make(case):
             group = file["kenburns"]
-            image, disparity = (torch.from_numpy(group[name][()])
-                                for name in ("image", "disparity"))
+            image, disparity = (
+                torch.from_numpy(group[name][()]) for name in ("image", "disparity")
+            )
             scene = ReferenceScene(image, disparity, FOCAL, BASELINE)
             said = group[case].attrs
-            windows = (CropWindow(*json.loads(said[name]).values())
-                       for name in ("window_from", "window_to"))
-            path = CameraPath(*windows, scene.size, group.attrs["depth_range_min"], FOCAL,
-                              bool(said["dolly"]))
+            windows = (
+                CropWindow(*json.loads(said[name]).values())
+                for name in ("window_from", "window_to")
+            )
+            path = CameraPath(
+                *windows, scene.size, group.attrs["depth_range_min"], FOCAL, bool(said["dolly"])
+            )
             return scene, path, group[case]
 
         yield make
@@ -128,8 +132,9 @@ def test_dolly_zoom_by_the_public_operators_matches_golden(film):
     for t, reference in stored_steps(group):
         pose = path.pose(t)
         shift = torch.tensor(pose.shift, dtype=torch.float32).view(1, 3, 1)
-        view, coverage = kernels.render_pointcloud(points + shift, features, scene.size,
-                                                   pose.focal_px, BASELINE)
+        view, coverage = kernels.render_pointcloud(
+            points + shift, features, scene.size, pose.focal_px, BASELINE
+        )
         view = kernels.fill_disocclusion(view, view[:, 3:] * (coverage > 0))
         frame = (view[0, :3].permute(1, 2, 0).numpy() * 255).clip(0, 255).astype(np.uint8)  # G15
         bridged = (reference > 0).any(axis=2)
@@ -154,9 +159,12 @@ def test_inpainted_frames_match_golden(film, case, monkeypatch):
     network = ReferenceInpaint().eval()
     network.load_state_dict(golden_state(network))
     monkeypatch.setattr(
-        cloud, "surface_mask",
-        lambda disparity, image=None: valid_mask(disparity if image is not None else
-                                                 network.seen) > 0)
+        cloud,
+        "surface_mask",
+        lambda disparity, image=None: (
+            valid_mask(disparity if image is not None else network.seen) > 0
+        ),
+    )
     added = 0
     for t in (0, 1):
         pose = path.pose(t)

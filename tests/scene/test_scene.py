@@ -37,6 +37,7 @@ def pillar_scene(size=(48, 64), near=100.0, far=20.0):
 
 # -- disparity ----------------------------------------------------------------------------------
 
+
 @given(st.integers(0, 10_000), st.floats(0.01, 1000), st.floats(-50, 50))
 @settings(max_examples=50, deadline=None)
 def test_scaled_disparity_keeps_order_and_ends_at_the_baseline(seed, scale, offset):
@@ -104,6 +105,7 @@ def test_surface_mask_believes_background_between_reeds():
 
 # -- rendering ----------------------------------------------------------------------------------
 
+
 def test_still_camera_shows_the_photo():
     image = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(1))
     scene = Scene(image, torch.full((1, 1, 40, 60), 100.0), 30.0, 120.0)
@@ -160,6 +162,7 @@ def test_same_scene_same_bytes_in_any_number_of_threads():
 
 # -- inpainting ---------------------------------------------------------------------------------
 
+
 def test_rule_continues_the_wall_behind_the_pillar():
     scene = pillar_scene()
     assert scene.inpaint(None, (6.0, 0, 0)) > 0
@@ -181,6 +184,7 @@ def test_inpainted_points_lie_on_the_wall():
 
 def test_nothing_is_invented_behind_the_moved_camera(monkeypatch):
     """A hole that a network puts nearer than the camera went would be seen mirrored."""
+
     def too_near(view):
         picture, known = view.render(torch.cat([view.image, view.disparity], dim=1))
         return Inpainting(picture[:, :3], torch.full_like(known, 400.0), known)
@@ -205,8 +209,13 @@ def test_network_fills_colour_and_second_network_gives_the_disparity():
 
         def forward(self, image, disparity, mask, context=None, statistics=None):
             one = torch.ones_like(mask)
-            return super().forward(image, disparity, mask, context, statistics)._replace(
-                image=torch.cat([0 * one, 0 * one, one], dim=1), disparity=self.level * one)
+            return (
+                super()
+                .forward(image, disparity, mask, context, statistics)
+                ._replace(
+                    image=torch.cat([0 * one, 0 * one, one], dim=1), disparity=self.level * one
+                )
+            )
 
     colour, depth = Painter((8, 8), context_channels=4), Painter((8, 8), context_channels=4)
     colour.level, depth.level = 20.0, 40.0
@@ -232,6 +241,7 @@ def test_large_photo_is_inpainted_at_bounded_size(monkeypatch):
 
 
 # -- filling by rule ----------------------------------------------------------------------------
+
 
 def test_filling_prefers_the_far_side_even_if_the_object_encloses_the_hole():
     view = torch.zeros(1, 4, 21, 21)
@@ -263,8 +273,9 @@ def test_mirrored_guess_continues_the_texture_of_the_far_side():
     row = view[0, 0, 15]
     assert (streak[0, 8:16] == row[7]).all()
     assert torch.equal(mirrored[0, 8:16], row[:8].flip(0))
-    assert (mirrored[3, 8:16] == 10).all() and torch.allclose(mean[3], torch.tensor(10.0).where(
-        torch.arange(24) < 16, torch.tensor(100.0))), "the near wall has no say"
+    assert (mirrored[3, 8:16] == 10).all() and torch.allclose(
+        mean[3], torch.tensor(10.0).where(torch.arange(24) < 16, torch.tensor(100.0))
+    ), "the near wall has no say"
 
 
 def test_filling_is_the_mean_of_what_is_around():
@@ -290,12 +301,16 @@ def test_mirror_turns_back_where_its_surface_ends():
 
 # -- input --------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("image", "disparity", "message"), [
-    (torch.zeros(3, 8, 8), torch.ones(1, 1, 8, 8), r"image must be \(1, 3, H, W\)"),
-    (torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 9), r"\(1, 1, 8, 8\) like the image"),
-    (torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), "finite and positive"),
-    (torch.zeros(1, 3, 8, 8), torch.full((1, 1, 8, 8), float("nan")), "finite and positive"),
-])
+
+@pytest.mark.parametrize(
+    ("image", "disparity", "message"),
+    [
+        (torch.zeros(3, 8, 8), torch.ones(1, 1, 8, 8), r"image must be \(1, 3, H, W\)"),
+        (torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 9), r"\(1, 1, 8, 8\) like the image"),
+        (torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), "finite and positive"),
+        (torch.zeros(1, 3, 8, 8), torch.full((1, 1, 8, 8), float("nan")), "finite and positive"),
+    ],
+)
 def test_unfit_input_is_named(image, disparity, message):
     with pytest.raises(ValueError, match=message):
         Scene(image, disparity, 4.0, 120.0)
@@ -335,6 +350,7 @@ def test_window_of_the_whole_photo_shows_the_whole_photo():
 
 # -- matte --------------------------------------------------------------------------------------
 
+
 def test_matte_is_white_just_where_the_photo_shows_nothing():
     scene = pillar_scene()
     shift = (12.0, 0.0, -8.0)
@@ -350,6 +366,7 @@ def test_matte_is_white_just_where_the_photo_shows_nothing():
 
 
 # -- aim ----------------------------------------------------------------------------------------
+
 
 def aimed_scene(aim):
     scene = pillar_scene()
@@ -373,13 +390,15 @@ def test_aimed_scene_is_inpainted_where_it_is_uncovered():
 
 # -- what is invented must not hide what is known -------------------------------------------------
 
+
 @pytest.mark.parametrize("aim", [None, (30.0, 22.0)])
 def test_inpainting_hides_nothing_that_the_photo_shows(aim):
     """A near disc at the border: its colour is continued outside, which lies before the wall."""
     rows, columns = torch.meshgrid(torch.arange(96), torch.arange(128), indexing="ij")
     disc = ((rows - 16) ** 2 + (columns - 64) ** 2 < 24**2)[None, None]
-    image = torch.where(disc, torch.tensor(RED).view(1, 3, 1, 1),
-                        torch.tensor(GREEN).view(1, 3, 1, 1))
+    image = torch.where(
+        disc, torch.tensor(RED).view(1, 3, 1, 1), torch.tensor(GREEN).view(1, 3, 1, 1)
+    )
     scene = Scene(image, torch.where(disc, 120.0, 30.0), 64.0, 120.0, aim)
     before, holes = scene.render((0, 0, 0), fill=False)
     # The end of a dolly zoom: nearer, with a wider lens, so that much outside the photo is seen.

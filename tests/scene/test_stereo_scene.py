@@ -17,8 +17,11 @@ COLORS = {"near": (255, 0, 0), "middle": (0, 255, 0), "far": (0, 0, 255)}
 def bars(dolly=False, layout="sbs"):
     """Red, green and blue bars, near, middle and far, before a dark far wall; and a path."""
     image, disparity = torch.full((1, 3, *SIZE), 0.1), torch.full((1, 1, *SIZE), DEPTHS["far"])
-    for name, columns in (("near", slice(130, 150)), ("middle", slice(190, 210)),
-                          ("far", slice(250, 270))):
+    for name, columns in (
+        ("near", slice(130, 150)),
+        ("middle", slice(190, 210)),
+        ("far", slice(250, 270)),
+    ):
         image[..., columns] = torch.tensor(COLORS[name]).view(1, 3, 1, 1) / 255
         disparity[..., columns] = DEPTHS[name]
     scene = Scene(image, disparity, max(SIZE) / 2, 120.0)
@@ -35,8 +38,9 @@ def parallax(stereo, path, t, size=VIEW):
     found = {}
     for name, color in COLORS.items():
         mask = (np.abs(frame[size[0] // 2].astype(int) - color) < 60).all(axis=1)
-        found[name] = (np.flatnonzero(mask[size[1] :]).mean()
-                       - np.flatnonzero(mask[: size[1]]).mean())
+        found[name] = (
+            np.flatnonzero(mask[size[1] :]).mean() - np.flatnonzero(mask[: size[1]]).mean()
+        )
     return found
 
 
@@ -84,7 +88,8 @@ def test_flat_scene_lies_in_the_screen():
     path = CameraPath(start, end, SIZE, nearest_depth(scene.depth), scene.focal_px)
     pose = path.pose(0)
     frame, _ = StereoScene(scene, path, "sbs").render(
-        pose.shift, path.view_focal_px(pose, SIZE), SIZE)
+        pose.shift, path.view_focal_px(pose, SIZE), SIZE
+    )
     left, right = np.split(frame.astype(int), 2, axis=1)
     assert np.abs(left - right).max() <= 2
 

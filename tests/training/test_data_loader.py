@@ -132,8 +132,10 @@ def test_sizes_that_differ_name_both_files_and_sizes(tmp_path):
         data_sets.open_data_set(data_set).views(1)
 
 
-@pytest.mark.parametrize(("photo", "smaller"), [((384, 179), (192, 90)), ((179, 384), (90, 192)),
-                                               ((101, 33), (26, 9)), ((101, 33), (25, 8))])
+@pytest.mark.parametrize(
+    ("photo", "smaller"),
+    [((384, 179), (192, 90)), ((179, 384), (90, 192)), ((101, 33), (26, 9)), ((101, 33), (25, 8))],
+)
 def test_smaller_maps_may_be_rounded_either_way(tmp_path, photo, smaller):
     data_set = folder_set(tmp_path, count=1, disparity="relative")
     (tmp_path / "disparity").mkdir()
@@ -159,8 +161,9 @@ def test_relative_disparity_may_be_smaller_but_not_of_another_shape(tmp_path):
 
 def indexed_set(root, rows, **keys):
     """Photos with relative maps in nearness/, and a CSV that says what they are."""
-    data_set = folder_set(root, count=4, disparity="relative", disparity_folder="nearness",
-                          index="index.csv", **keys)
+    data_set = folder_set(
+        root, count=4, disparity="relative", disparity_folder="nearness", index="index.csv", **keys
+    )
     (root / "depth").rename(root / "nearness")
     (root / "index.csv").write_text("\n".join(["stem,kind,clip", *rows]))
     return data_set
@@ -187,10 +190,15 @@ def test_a_clip_is_trained_on_or_held_out_as_a_whole(tmp_path):
     names = [f"clip{number}" for number in range(300)]
     share = sum(map(data_sets.is_held_out, names)) / len(names)
     assert 0.1 < share < 0.24
-    held_out, other = (next(n for n in names if data_sets.is_held_out(n) == there)
-                       for there in (True, False))
-    rows = [f"photo0,disparity,{held_out}", f"photo1,disparity,{other}",
-            f"photo2,disparity,{held_out}", f"photo3,disparity,{other}"]
+    held_out, other = (
+        next(n for n in names if data_sets.is_held_out(n) == there) for there in (True, False)
+    )
+    rows = [
+        f"photo0,disparity,{held_out}",
+        f"photo1,disparity,{other}",
+        f"photo2,disparity,{held_out}",
+        f"photo3,disparity,{other}",
+    ]
     data_set, found = indexed_set(tmp_path, rows), {}
     for part in ("train", "held out"):
         opened = data_sets.open_data_set(data_set | {"part": part})
@@ -205,11 +213,14 @@ def test_a_value_may_mean_unknown(tmp_path):
     assert disparity[0].tolist() == pytest.approx([0, 5, 100])
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("name,clip\nphoto0,a", "has no column 'stem'"),
-    ("stem,kind\nphoto0,depth", "has the kind 'depth'"),
-    ("stem,kind\nother,order", "none of its 4 photos is left"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,clip\nphoto0,a", "has no column 'stem'"),
+        ("stem,kind\nphoto0,depth", "has the kind 'depth'"),
+        ("stem,kind\nother,order", "none of its 4 photos is left"),
+    ],
+)
 def test_an_index_that_cannot_be_used_is_explained(tmp_path, text, message):
     data_set = indexed_set(tmp_path, ())
     (tmp_path / "index.csv").write_text(text)
@@ -437,8 +448,9 @@ def test_second_view_tells_the_shift_and_its_own_depth(scenes):
     for number in range(12):
         sample = drawn[0, 0, number]
         focal, baseline = float(sample["focal_px"]), float(sample["baseline"])
-        depth, other = (focal * baseline / sample[key].mean()
-                        for key in ("disparity", "second_disparity"))
+        depth, other = (
+            focal * baseline / sample[key].mean() for key in ("disparity", "second_disparity")
+        )
         assert other - depth == pytest.approx(float(sample["second_shift"][2]), abs=1e-4)
         assert {int(sample["image"][0, 0, 0]), int(sample["second_image"][0, 0, 0])} == {50, 200}
         assert sample["has_second"] == 1
@@ -514,8 +526,9 @@ def test_every_batch_draws_one_of_the_crops_for_all_processes():
 
 def test_batches_come_in_their_crops_and_validation_in_the_first(tmp_path):
     opened = data_sets.open_data_set(folder_set(tmp_path, count=4))
-    data = data_loader.TrainingData([opened], crop=(32, 40), other_crops=[(40, 24)], batch_size=2,
-                                    workers=0)
+    data = data_loader.TrainingData(
+        [opened], crop=(32, 40), other_crops=[(40, 24)], batch_size=2, workers=0
+    )
     shapes = {tuple(batch["image"].shape[2:]) for batch in data.training(0, 12)}
     assert shapes == {(32, 40), (40, 24)}
     assert {tuple(b["image"].shape[2:]) for b in data.validation("cpu")} == {(32, 40)}
@@ -622,10 +635,26 @@ def test_without_colours_the_image_is_what_was_stored():
 @pytest.mark.parametrize(
     ("keys", "count"),
     [
-        ({"name": "nyu", "path": "nyu-train", "depth_unit": 0.001,
-          "param": {"baseline": 0.12, "focal": 312}}, 795),
-        ({"name": "photos", "path": "photos", "disparity": "relative", "confidence": "confidence",
-          "focal_unit": "long side", "param": {"baseline": 120, "focal": 0.5}}, 1175),
+        (
+            {
+                "name": "nyu",
+                "path": "nyu-train",
+                "depth_unit": 0.001,
+                "param": {"baseline": 0.12, "focal": 312},
+            },
+            795,
+        ),
+        (
+            {
+                "name": "photos",
+                "path": "photos",
+                "disparity": "relative",
+                "confidence": "confidence",
+                "focal_unit": "long side",
+                "param": {"baseline": 120, "focal": 0.5},
+            },
+            1175,
+        ),
     ],
 )
 def test_real_data_sets_load_as_dicts(data, keys, count):

@@ -43,7 +43,8 @@ def fill(folder, kind, values, suffix="png"):
 
 def opened(folder, masks=False, **keys):
     return data_sets.open_data_set(
-        {"name": "theirs", "path": str(folder), "param": PARAM} | keys, masks)
+        {"name": "theirs", "path": str(folder), "param": PARAM} | keys, masks
+    )
 
 
 def sample(folder, masks=False, **keys):
@@ -52,17 +53,30 @@ def sample(folder, masks=False, **keys):
 
 # -- what is data ---------------------------------------------------------------------------------
 
+
 def test_what_systems_leave_behind_is_no_pair(folder):
     for kind in ("images", "depth"):
-        for name in ("._0.png", "Thumbs.db", ".DS_Store", ".thumbnails/0.png", "__MACOSX/0.png",
-                     "@eaDir/1.png", "sub/._3.png"):
+        for name in (
+            "._0.png",
+            "Thumbs.db",
+            ".DS_Store",
+            ".thumbnails/0.png",
+            "__MACOSX/0.png",
+            "@eaDir/1.png",
+            "sub/._3.png",
+        ):
             (folder / kind / name).parent.mkdir(exist_ok=True)
             (folder / kind / name).write_bytes(b"no picture")
         (folder / kind / "9.png").mkdir()
-        add(folder / kind / "town" / "8.png", depth_map() if kind == "depth" else np.zeros(
-            (*SIZE, 3), np.uint8))
-    stems = [item["image"].relative_to(folder / "images").as_posix() for clip in
-             opened(folder).items for item in clip]
+        add(
+            folder / kind / "town" / "8.png",
+            depth_map() if kind == "depth" else np.zeros((*SIZE, 3), np.uint8),
+        )
+    stems = [
+        item["image"].relative_to(folder / "images").as_posix()
+        for clip in opened(folder).items
+        for item in clip
+    ]
     assert stems == ["0.png", "1.png", "2.png", "town/8.png"]
 
 
@@ -73,6 +87,7 @@ def test_hidden_shards_do_not_make_a_folder_synthetic(folder):
 
 # -- numbers --------------------------------------------------------------------------------------
 
+
 def test_65535_millimetres_are_unknown_and_stay_compact(folder):
     values = depth_map()
     values[:10] = 65535
@@ -82,9 +97,17 @@ def test_65535_millimetres_are_unknown_and_stay_compact(folder):
     assert sample(folder)["mask"][0, :, 0].tolist() == [0] * 10 + [1] * 30
 
 
-@pytest.mark.parametrize(("values", "dtype"), [
-    ((0, 1, 2), "uint8"), ((0, 128, 255), "uint8"), ((0, 0.5, 1), "float32"),
-    ((0, 32768, 65535), "uint16"), ((0, 1, 1), "uint8"), ((0, 1, 2), "uint16")])
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ((0, 1, 2), "uint8"),
+        ((0, 128, 255), "uint8"),
+        ((0, 0.5, 1), "float32"),
+        ((0, 32768, 65535), "uint16"),
+        ((0, 1, 1), "uint8"),
+        ((0, 1, 2), "uint16"),
+    ],
+)
 def test_confidence_is_scaled_by_its_type(folder, values, dtype):
     trust = np.repeat(np.array(values, dtype), SIZE[1] // 3)[None].repeat(SIZE[0], 0)
     fill(folder, "confidence", trust, "npy" if dtype == "float32" else "png")
@@ -142,6 +165,7 @@ def test_maps_that_lie_as_the_photo_is_stored_are_turned_with_it(folder, caplog)
 
 # -- nothing known --------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("fault", ["zeros", "65535", "distrusted"])
 def test_a_set_in_which_nothing_is_known_is_refused(folder, fault):
     if fault == "distrusted":
@@ -166,8 +190,12 @@ def data(folder, **keys):
 
 def test_a_hundred_batches_without_a_known_pixel_are_an_error(folder):
     training = data(folder)
-    known = {"mask": torch.ones(1, 1, 4, 4), "image": torch.zeros(1, 3, 4, 4),
-             "uniform": torch.zeros(1, 16), "name": ["photo 7"]}
+    known = {
+        "mask": torch.ones(1, 1, 4, 4),
+        "image": torch.zeros(1, 3, 4, 4),
+        "uniform": torch.zeros(1, 16),
+        "name": ["photo 7"],
+    }
     unknown = known | {"mask": torch.zeros(1, 1, 4, 4)}
     for batch in [unknown] * 100 + [known] + [unknown] * 100:
         training.prepare(batch, "cpu")

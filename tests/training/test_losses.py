@@ -144,7 +144,8 @@ def test_adversarial_side_loss_matches_golden(stored):
     g, depth = stored["inpainting_loss"], stored["depth_losses"]
     known = g["gt"] * g["mask"]
     terms = losses.adversarial_side_loss(
-        g["output"], known, g["mask"], depth["disparity"], depth["target"])
+        g["output"], known, g["mask"], depth["disparity"], depth["target"]
+    )
     for name in ("valid", "tv", "valid_depth"):
         _agrees(terms[name], g[f"adv_{name}"])
     # The reference's term pulls slopes towards +0.5, ours is other than that; the rest agrees. The
@@ -205,7 +206,8 @@ def test_gradient_loss_agrees_with_a_loop():
                         continue
                     slope = [
                         (a[0, 0, y, x] - a[0, 0, v, u])
-                        / (a[0, 0, y, x].abs() + a[0, 0, v, u].abs() + 1e-7) for a in (d, t)
+                        / (a[0, 0, y, x].abs() + a[0, 0, v, u].abs() + 1e-7)
+                        for a in (d, t)
                     ]
                     total += float(slope[0] - slope[1]) ** 2
     _agrees(losses.gradient_loss(d, t, mask, scales=(1, 2)), total / float(mask.sum()))

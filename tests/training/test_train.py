@@ -65,8 +65,9 @@ def write_scenes(folder, count=4):
     scenes = [drawn_scene(seed) for seed in range(count)]
     with h5py.File(folder / "scenes-000000.h5", "w") as file:
         file.attrs.update(format="kbe-scenes-1", baseline=0.1)
-        for name, parts in zip(("image", "depth", "instances"), zip(*scenes, strict=True),
-                               strict=True):
+        for name, parts in zip(
+            ("image", "depth", "instances"), zip(*scenes, strict=True), strict=True
+        ):
             file[name] = np.stack(parts)
         file["shift"] = np.array([[(0, 0, 0), DRAWN_SHIFT]] * count, np.float32)
         file["focal_px"] = np.full(count, 20.0, np.float32)
@@ -79,10 +80,14 @@ def write_photos(folder, count=4):
     for number in range(count):
         image, depth, _ = drawn_scene(number)
         cv2.imwrite(str(folder / "images" / f"{number}.png"), image[0][..., ::-1])
-        cv2.imwrite(str(folder / "disparity" / f"{number}.png"),
-                    (400 / depth[0]).astype(np.uint8))
-    return {"name": "photos", "path": str(folder), "disparity": "relative",
-            "focal_unit": "long side", "param": {"baseline": 120, "focal": 0.5}}
+        cv2.imwrite(str(folder / "disparity" / f"{number}.png"), (400 / depth[0]).astype(np.uint8))
+    return {
+        "name": "photos",
+        "path": str(folder),
+        "disparity": "relative",
+        "focal_unit": "long side",
+        "param": {"baseline": 120, "focal": 0.5},
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -91,8 +96,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(training_records, "draw_curve", lambda path, history: None)
     monkeypatch.setattr(training_records, "open_tensorboard", lambda folder: None)
     for kind in (Inpaint, PartialInpaint):
-        monkeypatch.setattr(kind, "fresh",
-                            lambda size, kind=kind: kind((4, 6, 8, 8), context_channels=4))
+        monkeypatch.setattr(
+            kind, "fresh", lambda size, kind=kind: kind((4, 6, 8, 8), context_channels=4)
+        )
     for kind in (CompactInpaint, CompactRefine):
         monkeypatch.setattr(kind, "fresh", lambda size, kind=kind: kind((8, 8, 8)))
     yield
@@ -104,10 +110,30 @@ def flags(tmp_path):
     """Command line for a tiny run on the drawn scenes and the drawn photos."""
     sets = [write_scenes(tmp_path / "scenes"), write_photos(tmp_path / "photos")]
     (tmp_path / "sets.json").write_text(json.dumps(sets))
-    return ["--dataset", "drawn", "--dataset-file", str(tmp_path / "sets.json"), "--crop", "48x32",
-            "--batch-size", "2", "--steps", "2", "--workers", "0", "--device", "cpu",
-            "--models-dir", str(tmp_path / "models"), "--runs-dir", str(tmp_path / "runs"),
-            "--log-every", "1", "--threads", "1"]
+    return [
+        "--dataset",
+        "drawn",
+        "--dataset-file",
+        str(tmp_path / "sets.json"),
+        "--crop",
+        "48x32",
+        "--batch-size",
+        "2",
+        "--steps",
+        "2",
+        "--workers",
+        "0",
+        "--device",
+        "cpu",
+        "--models-dir",
+        str(tmp_path / "models"),
+        "--runs-dir",
+        str(tmp_path / "runs"),
+        "--log-every",
+        "1",
+        "--threads",
+        "1",
+    ]
 
 
 @pytest.fixture
@@ -133,40 +159,60 @@ def test_help_matches_golden(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     golden = (ROOT / "tests" / "cli" / "train_help.txt").read_text()
     assert train.make_parser().format_help() == golden, (
-        "to accept: COLUMNS=100 python train.py --help > tests/cli/train_help.txt")
+        "to accept: COLUMNS=100 python train.py --help > tests/cli/train_help.txt"
+    )
 
 
 def test_help_loads_no_torch():
-    code = ("import sys, train; train.make_parser().format_help(); "
-            "sys.exit(bool({'torch', 'cv2', 'numpy'} & sys.modules.keys()))")
+    code = (
+        "import sys, train; train.make_parser().format_help(); "
+        "sys.exit(bool({'torch', 'cv2', 'numpy'} & sys.modules.keys()))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_classic_flags_keep_their_defaults():
-    wanted = {"training_mode": "estimation", "mask_loss": "none", "mask_loss_dataset": None,
-              "n_epochs": 100, "batch_size": 8, "lr_discriminator": 5e-5, "gamma_lr": 0.99999,
-              "save_name": "3dkbe", "model_path": None, "partial_conv": False}
+    wanted = {
+        "training_mode": "estimation",
+        "mask_loss": "none",
+        "mask_loss_dataset": None,
+        "n_epochs": 100,
+        "batch_size": 8,
+        "lr_discriminator": 5e-5,
+        "gamma_lr": 0.99999,
+        "save_name": "3dkbe",
+        "model_path": None,
+        "partial_conv": False,
+    }
     settings = settings_of()
     assert {name: getattr(settings, name) for name in wanted} == wanted
 
 
-@pytest.mark.parametrize(("mode", "rate", "paper", "compact"), [
-    ("estimation", "lr_estimation", 1e-4, 6e-4), ("refinement", "lr_refinement", 1e-5, 1e-3),
-    ("inpainting", "lr_inpaint", 1e-4, 1e-3),
-])
+@pytest.mark.parametrize(
+    ("mode", "rate", "paper", "compact"),
+    [
+        ("estimation", "lr_estimation", 1e-4, 6e-4),
+        ("refinement", "lr_refinement", 1e-5, 1e-3),
+        ("inpainting", "lr_inpaint", 1e-4, 1e-3),
+    ],
+)
 def test_rates_are_those_that_a_network_learns_at(mode, rate, paper, compact):
     for network, wanted in (("paper", paper), ("compact", compact)):
         settings = settings_of("--training-mode", mode, "--network", network)
         assert getattr(settings, rate) == wanted
-        given = settings_of("--training-mode", mode, "--network", network,
-                            f"--{rate.replace('_', '-')}", "0.5")
+        given = settings_of(
+            "--training-mode", mode, "--network", network, f"--{rate.replace('_', '-')}", "0.5"
+        )
         assert getattr(given, rate) == 0.5
         assert f"{wanted:g} for {network}" in " ".join(train.make_parser().format_help().split())
 
 
 def test_every_setting_is_read_somewhere():
-    files = [ROOT / "train.py", ROOT / "utils" / "cli" / "train_flags.py",
-             *ROOT.glob("utils/training/*.py")]
+    files = [
+        ROOT / "train.py",
+        ROOT / "utils" / "cli" / "train_flags.py",
+        *ROOT.glob("utils/training/*.py"),
+    ]
     text = "".join(path.read_text() for path in files)
     listed = re.search(r'names = \(("crop".*?)\)', text, re.DOTALL)[1]
     for name in FLAGS:
@@ -234,16 +280,25 @@ def test_default_data_set_is_made_on_first_use(flags, tmp_path, monkeypatch):
         write_scenes(Path(folder))
 
     monkeypatch.setattr("utils.synthetic.ensure_dataset", ensure)
-    data_set = {"name": "new", "path": str(tmp_path / "new"), "generate": 4,
-                "param": {"baseline": 1, "focal": 1}}
+    data_set = {
+        "name": "new",
+        "path": str(tmp_path / "new"),
+        "generate": 4,
+        "param": {"baseline": 1, "focal": 1},
+    }
     (opened,) = train.choose_data_sets(["new"], {"new": data_set})
     assert made == [(str(tmp_path / "new"), 4)] and len(opened) == 4
 
 
-@pytest.mark.parametrize(("mode", "name"), [
-    ("estimation", "disparity-mine.tar"), ("estimation", "disparity-mine-best.tar"),
-    ("refinement", "refine-mine.tar"), ("inpainting", "inpaint-mine.tar"),
-])
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        ("estimation", "disparity-mine.tar"),
+        ("estimation", "disparity-mine-best.tar"),
+        ("refinement", "refine-mine.tar"),
+        ("inpainting", "inpaint-mine.tar"),
+    ],
+)
 def test_finished_checkpoint_is_not_overwritten(flags, tmp_path, mode, name, monkeypatch, capsys):
     (tmp_path / "models").mkdir()
     there = tmp_path / "models" / name
@@ -317,12 +372,15 @@ def test_refinement_of_an_estimation_network(flags, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize(("dataset", "more", "kind"), [
-    ("drawn", [], "CompactInpaint"),
-    ("photos", [], "CompactInpaint"),
-    ("drawn,photos", ["--network", "paper"], "Inpaint"),
-    ("drawn", ["--partial-conv"], "PartialInpaint"),
-])
+@pytest.mark.parametrize(
+    ("dataset", "more", "kind"),
+    [
+        ("drawn", [], "CompactInpaint"),
+        ("photos", [], "CompactInpaint"),
+        ("drawn,photos", ["--network", "paper"], "Inpaint"),
+        ("drawn", ["--partial-conv"], "PartialInpaint"),
+    ],
+)
 def test_inpainting_leaves_a_network_for_kbe(flags, tmp_path, dataset, more, kind, capsys):
     arguments = [*flags, "--training-mode", "inpainting", "--dataset", dataset, *more]
     assert train.main(arguments) == 0
@@ -401,17 +459,40 @@ def alive(process):
         return False
 
 
-@pytest.mark.parametrize(("event", "status", "message"), [
-    ("raise", 1, r"train.py: error: RuntimeError: CUDA out of memory. .* GiB \(.*line \d+\)\n"),
-    ("twice", 130, r"train.py: stopped by Ctrl-C.*\n"),
-    ("kill", -9, ""),  # SIGKILL, which Windows lacks
-])
+@pytest.mark.parametrize(
+    ("event", "status", "message"),
+    [
+        ("raise", 1, r"train.py: error: RuntimeError: CUDA out of memory. .* GiB \(.*line \d+\)\n"),
+        ("twice", 130, r"train.py: stopped by Ctrl-C.*\n"),
+        ("kill", -9, ""),  # SIGKILL, which Windows lacks
+    ],
+)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
 def test_whatever_ends_training_ends_its_workers(flags, tmp_path, event, status, message):
-    command = [sys.executable, "-c", CRASH, event, str(tmp_path / "hang"), *flags,
-               "--steps", "999", "--workers", "2", "--log-every", "500", "--save-every", "500"]
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, start_new_session=True) as process:
+    command = [
+        sys.executable,
+        "-c",
+        CRASH,
+        event,
+        str(tmp_path / "hang"),
+        *flags,
+        "--steps",
+        "999",
+        "--workers",
+        "2",
+        "--log-every",
+        "500",
+        "--save-every",
+        "500",
+    ]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
         workers = process.stdout.readline().split()
         try:
             process.wait(40)
@@ -443,8 +524,9 @@ def shrunken_paper_network(monkeypatch):
 
 def test_paper_network_trains_by_the_reference_schedule(flags, monkeypatch):
     shrunken_paper_network(monkeypatch)
-    trainer = trainer_for([*flags, "--network", "paper", "--dataset", "drawn,photos",
-                           "--batch-size", "4"])
+    trainer = trainer_for(
+        [*flags, "--network", "paper", "--dataset", "drawn,photos", "--batch-size", "4"]
+    )
     numbers = range(8)
     keys = [trainer.data.samples[which, 0, n] for n in numbers for which in (0, 1)][:4]
     batch = trainer.data.prepare(data_loader.collate(keys), "cpu")
@@ -474,21 +556,35 @@ def test_compact_network_takes_no_notice_of_scale(flags):
 
 
 def test_encoder_learns_at_its_own_rate_and_its_first_layers_not_at_all(flags):
-    trainer = trainer_for([*flags, "--lr-estimation", "1e-3", "--lr-encoder", "1e-9",
-                           "--freeze-encoder", "4", "--ema", "0"])
+    trainer = trainer_for(
+        [
+            *flags,
+            "--lr-estimation",
+            "1e-3",
+            "--lr-encoder",
+            "1e-9",
+            "--freeze-encoder",
+            "4",
+            "--ema",
+            "0",
+        ]
+    )
     network = trainer.parts["disparity"].network
     before = {name: value.detach().clone() for name, value in network.named_parameters()}
     trainer.fit()
-    moved = {name: float((value.detach() - before[name]).abs().max())
-             for name, value in network.named_parameters()}
+    moved = {
+        name: float((value.detach() - before[name]).abs().max())
+        for name, value in network.named_parameters()
+    }
     first = [n for n in moved if n.startswith(tuple(f"encoder.features.{i}." for i in range(4)))]
     assert first and all(moved[name] == 0 for name in first)
     assert all(moved[n] < 1e-7 for n in moved if n.startswith("encoder."))
     assert moved["laterals.0.weight"] > 1e-4
 
 
-@pytest.mark.parametrize("more", [["--lr-encoder", "1e-5"], ["--freeze-encoder", "2"],
-                                  ["--freeze-depthwise"]])
+@pytest.mark.parametrize(
+    "more", [["--lr-encoder", "1e-5"], ["--freeze-encoder", "2"], ["--freeze-depthwise"]]
+)
 def test_rates_of_an_encoder_that_is_not_there(flags, more, monkeypatch, capsys):
     monkeypatch.setattr(depth_training, "load_semantics", lambda device: None)
     assert train.main([*flags, "--network", "paper", *more]) == 1
@@ -496,13 +592,29 @@ def test_rates_of_an_encoder_that_is_not_there(flags, more, monkeypatch, capsys)
 
 
 def test_efficient_network_trains_without_the_filters_of_single_channels(flags, tmp_path):
-    trainer = trainer_for([*flags, "--network", "efficient", "--freeze-depthwise", "--fine-labels",
-                           "--freeze-encoder", "2", "--lr-estimation", "1e-3", "--ema", "0"])
+    trainer = trainer_for(
+        [
+            *flags,
+            "--network",
+            "efficient",
+            "--freeze-depthwise",
+            "--fine-labels",
+            "--freeze-encoder",
+            "2",
+            "--lr-estimation",
+            "1e-3",
+            "--ema",
+            "0",
+        ]
+    )
     network = trainer.parts["disparity"].network
     before = {name: value.detach().clone() for name, value in network.named_parameters()}
     trainer.fit()
-    same = {name for name, value in network.named_parameters()
-            if torch.equal(value.detach(), before[name])}
+    same = {
+        name
+        for name, value in network.named_parameters()
+        if torch.equal(value.detach(), before[name])
+    }
     assert {"encoder.stem.weight", "encoder.blocks.0.project.weight"} <= same
     assert "encoder.blocks.9.depthwise.weight" in same
     assert not same & {"encoder.blocks.9.expand.weight", "laterals.0.weight"}
@@ -523,9 +635,13 @@ def test_only_the_order_of_ordered_photos_matters(flags):
     assert {name for name, value in terms.items() if float(value.detach())} == {"order"}
     disparity, known = batch["disparity"], batch["mask"]
     right, wrong = (
-        depth_training.ranked(depth_training.Step(
-            guess, disparity, known, batch["metric"], batch["ordered"], None, 0, None))
-        for guess in (disparity.sqrt(), -disparity))
+        depth_training.ranked(
+            depth_training.Step(
+                guess, disparity, known, batch["metric"], batch["ordered"], None, 0, None
+            )
+        )
+        for guess in (disparity.sqrt(), -disparity)
+    )
     assert float(right["order"]) < 0.7 * float(wrong["order"])
 
 
@@ -624,7 +740,8 @@ def test_mask_loss_same_adds_a_term(flags):
     with torch.no_grad():
         disparity = trainer.estimate(trainer.parts["disparity"].network, batch["image"])
         expected = depth_training.instance_loss(
-            depth_training.in_pixels(disparity), batch["instances"], 0.5)
+            depth_training.in_pixels(disparity), batch["instances"], 0.5
+        )
         found = trainer.losses(batch)["mask"]
     assert float(found) == pytest.approx(1e-4 * float(expected), rel=1e-3)
 
@@ -633,10 +750,24 @@ def test_mask_loss_same_adds_a_term(flags):
 def test_mask_loss_smooths_objects_of_every_network(flags, network, monkeypatch):
     if network == "paper":
         shrunken_paper_network(monkeypatch)
-    alone = [word for name in ("ssi_data", "ssi_grad", "ssi_scale", "ord", "grad")
-             for word in ("--weight", f"{name}=0")]
-    trainer = trainer_for([*flags, "--mask-loss", "same", "--network", network, "--no-colours",
-                           "--lr-estimation", "1e-3", *alone])
+    alone = [
+        word
+        for name in ("ssi_data", "ssi_grad", "ssi_scale", "ord", "grad")
+        for word in ("--weight", f"{name}=0")
+    ]
+    trainer = trainer_for(
+        [
+            *flags,
+            "--mask-loss",
+            "same",
+            "--network",
+            network,
+            "--no-colours",
+            "--lr-estimation",
+            "1e-3",
+            *alone,
+        ]
+    )
     batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
     trained = trainer.parts["disparity"].network
     last = [p for p in trained.parameters() if p.dim() == 4][-1]
@@ -669,8 +800,9 @@ def test_mask_loss_other_steps_twice(flags, tmp_path):
     image, _, instances = drawn_scene()
     cv2.imwrite(str(tmp_path / "extra" / "images" / "a.png"), image[0])
     cv2.imwrite(str(tmp_path / "extra" / "masks" / "a.png"), instances[0])
-    trainer = trainer_for([*flags, "--mask-loss", "other",
-                           "--mask-loss-dataset", str(tmp_path / "extra")])
+    trainer = trainer_for(
+        [*flags, "--mask-loss", "other", "--mask-loss-dataset", str(tmp_path / "extra")]
+    )
     batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
     assert "mask" in trainer.step(batch)
     assert trainer.parts["disparity"].schedule.last_epoch == 2
@@ -769,7 +901,8 @@ def test_true_disparity_is_what_the_photos_camera_sees(batch):
     focal, baseline = batch["focal_px"].view(-1, 1, 1, 1), batch["baseline"].view(-1, 1, 1, 1)
     moved = {**batch, "second_disparity": focal * baseline / (batch["second_disparity"] * 0 + 3.5)}
     seen, known = inpainting_training.disparity_seen_from_photo(
-        lifted, moved, shift * lifted.unit[:, None])
+        lifted, moved, shift * lifted.unit[:, None]
+    )
     assert known.all() and torch.allclose(seen, torch.tensor(60.0), rtol=1e-4)
 
 
@@ -777,12 +910,16 @@ def test_windows_match_the_reference(golden):
     for case in json.loads((golden / "sampling.json").read_text())["random_zoom"]:
         np.random.seed(case["seed"])
         found = inpainting_training.random_windows(
-            (case["height"], case["width"]), np.random.random_sample(8))
+            (case["height"], case["width"]), np.random.random_sample(8)
+        )
         for window, name in zip(found, ("window_from", "window_to"), strict=True):
             wanted = case[name]
-            assert [int(window.center_u), int(window.center_v), int(window.width),
-                    int(window.height)] == [wanted[k] for k in (
-                        "dblCenterU", "dblCenterV", "intCropWidth", "intCropHeight")]
+            assert [
+                int(window.center_u),
+                int(window.center_v),
+                int(window.width),
+                int(window.height),
+            ] == [wanted[k] for k in ("dblCenterU", "dblCenterV", "intCropWidth", "intCropHeight")]
 
 
 @settings(max_examples=100, deadline=None)
@@ -868,15 +1005,39 @@ def adversarial(flags, tmp_path, monkeypatch):
     """adversarial(flags...) -> trainer with a tiny judge, on a tiny crop."""
     monkeypatch.setattr(adversarial_training, "MPDDiscriminator", TinyJudge)
     monkeypatch.setattr("utils.cli.train_flags.check", lambda settings: None)
-    train.main([*flags, "--training-mode", "inpainting", "--steps", "1", "--save-name", "start",
-                "--network", "paper"])
+    train.main(
+        [
+            *flags,
+            "--training-mode",
+            "inpainting",
+            "--steps",
+            "1",
+            "--save-name",
+            "start",
+            "--network",
+            "paper",
+        ]
+    )
     start = tmp_path / "models" / "inpaint-start.tar"
 
     def build(*more):
         AcceleratorState._reset_state(reset_partial_state=True)
-        return trainer_for([*flags, "--training-mode", "inpainting_ref", "--model-path",
-                            str(start), "--pretrain-steps", "1", "--balance-steps", "2",
-                            "--crop", "48x32", *more])
+        return trainer_for(
+            [
+                *flags,
+                "--training-mode",
+                "inpainting_ref",
+                "--model-path",
+                str(start),
+                "--pretrain-steps",
+                "1",
+                "--balance-steps",
+                "2",
+                "--crop",
+                "48x32",
+                *more,
+            ]
+        )
 
     return build
 
@@ -886,8 +1047,11 @@ def snapshot(trainer, kind):
 
 
 def moved(trainer, kind, before):
-    return {k for k, v in trainer.parts[kind].network.named_parameters()
-            if not torch.equal(v, before[k])}
+    return {
+        k
+        for k, v in trainer.parts[kind].network.named_parameters()
+        if not torch.equal(v, before[k])
+    }
 
 
 @pytest.mark.parametrize("step", [0, 2])
@@ -899,7 +1063,9 @@ def test_adversarial_step_moves_one_network(adversarial, step):
     trainer.step_number = step
     terms = trainer.step(batch)
     assert moved(trainer, "discriminator", before["discriminator"]) == {
-        "judge.weight_orig", "judge.bias"}
+        "judge.weight_orig",
+        "judge.bias",
+    }
     generator = moved(trainer, "inpaint", before["inpaint"])
     assert any("moduleContext" in name for name in generator) if step else not generator
     assert ("adversarial" in terms) == bool(step)
@@ -955,8 +1121,12 @@ def test_adversarial_resume_equals_uninterrupted(adversarial, tmp_path):
     path = tmp_path / "models" / "inpaint-part.tar"
     assert checkpoints.load_network(path, "inpainting") is not None
     state = torch.load(tmp_path / "models" / "discriminator-part.tar", weights_only=True)
-    assert {"nb_iter", "model_state_dict", "optimizer_discriminator_state_dict",
-            "scheduler_discriminator_state_dict"} <= state.keys()
+    assert {
+        "nb_iter",
+        "model_state_dict",
+        "optimizer_discriminator_state_dict",
+        "scheduler_discriminator_state_dict",
+    } <= state.keys()
 
 
 # -- whole processes --
@@ -967,8 +1137,9 @@ def test_adversarial_resume_equals_uninterrupted(adversarial, tmp_path):
 def test_signal_to_the_whole_group_saves_and_exits(flags, tmp_path, number, status):
     """As Ctrl-C on a terminal, which also reaches the loader's workers."""
     command = [sys.executable, "train.py", *flags, "--steps", "100000", "--workers", "1"]
-    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
-                           start_new_session=True)
+    run = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     for line in run.stderr:
         if line.startswith("step 2 of"):
             break
@@ -990,13 +1161,23 @@ def test_benchmark_times_steps(flags, monkeypatch, mode):
     assert found["crop"] == [32, 48] and found["batch_size"] == 2
 
 
-
 def launch(processes, flags, **options):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
-               str(processes), "train.py", *flags, "--threads", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(processes),
+        "train.py",
+        *flags,
+        "--threads",
+        "1",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
-                            **options)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 @pytest.mark.slow
@@ -1004,8 +1185,21 @@ def launch(processes, flags, **options):
 def test_two_processes_give_the_losses_of_the_doubled_batch(flags, tmp_path, mode):
     histories = []
     for name, processes, size in (("one", 1, 4), ("two", 2, 2)):
-        arguments = [*flags, "--training-mode", mode, "--steps", "4", "--save-name", name,
-                     "--batch-size", str(size), "--val-images", "1", "--device", "auto"]
+        arguments = [
+            *flags,
+            "--training-mode",
+            mode,
+            "--steps",
+            "4",
+            "--save-name",
+            name,
+            "--batch-size",
+            str(size),
+            "--val-images",
+            "1",
+            "--device",
+            "auto",
+        ]
         run = launch(processes, arguments)
         try:
             _, error = run.communicate(timeout=300)
@@ -1032,5 +1226,3 @@ def test_a_killed_process_ends_the_run_with_an_error(flags):
     os.kill(int(children.stdout.split()[-1]), 9)
     run.communicate(timeout=120)
     assert run.returncode != 0
-
-

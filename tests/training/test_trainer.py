@@ -48,8 +48,12 @@ class Tiny(training.Trainer):
     decides = ("error", min)
 
     def build(self):
-        network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.PReLU(4),
-                                nn.Conv2d(4, 1, 3, padding=1))
+        network = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.PReLU(4),
+            nn.Conv2d(4, 1, 3, padding=1),
+        )
         return {self.kind: (network, 1e-2)}
 
     def losses(self, batch):
@@ -92,8 +96,16 @@ def make(tmp_path):
     """make(flags, data) -> Tiny trainer that writes under tmp_path."""
 
     def build(flags="", data=None, kind=Tiny):
-        fixed = ["--device", "cpu", "--models-dir", str(tmp_path / "models"),
-                 "--runs-dir", str(tmp_path / "runs"), "--log-every", "2"]
+        fixed = [
+            "--device",
+            "cpu",
+            "--models-dir",
+            str(tmp_path / "models"),
+            "--runs-dir",
+            str(tmp_path / "runs"),
+            "--log-every",
+            "2",
+        ]
         settings = train.read_settings(flags.split() + fixed)
         return kind(settings, data or Numbers())
 
@@ -102,8 +114,10 @@ def make(tmp_path):
 
 def weights(trainer):
     part = trainer.parts[trainer.kind]
-    return {**part.network.state_dict(),
-            **{f"average {k}": v for k, v in part.best.state_dict().items()}}
+    return {
+        **part.network.state_dict(),
+        **{f"average {k}": v for k, v in part.best.state_dict().items()},
+    }
 
 
 def same(one, two):
@@ -176,8 +190,11 @@ def test_checkpoint_has_the_reference_keys_and_loads_without_code(make):
     trainer.fit()
     state = torch.load(trainer.path("disparity"), weights_only=True)
     assert state["nb_iter"] == 3
-    for key in ("model_state_dict", "optimizer_disparity_state_dict",
-                "scheduler_disparity_state_dict"):
+    for key in (
+        "model_state_dict",
+        "optimizer_disparity_state_dict",
+        "scheduler_disparity_state_dict",
+    ):
         assert state[key]
     assert state["metadata"]["channel_order"] == "RGB"
     assert state["settings"]["steps"] == 3
@@ -245,8 +262,10 @@ def test_best_checkpoint_is_kept_beside_the_last_also_after_resuming(make):
 def test_largest_figure_or_mean_over_data_sets_can_decide(make):
     trainer = make("--steps 1")
     trainer.decides = ("psnr", max)
-    found = [trainer._is_best({"a: psnr": a, "b: psnr": b, "b: psnr of rule": 99.0})
-             for a, b in ((10.0, 20.0), (29.0, 0.0), (12.0, 21.0), (12.0, 21.0))]
+    found = [
+        trainer._is_best({"a: psnr": a, "b: psnr": b, "b: psnr of rule": 99.0})
+        for a, b in ((10.0, 20.0), (29.0, 0.0), (12.0, 21.0), (12.0, 21.0))
+    ]
     assert found == [True, False, True, False] and trainer.best["value"] == 16.5
 
 

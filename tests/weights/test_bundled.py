@@ -93,8 +93,14 @@ def test_a_folder_is_relabelled_as_a_data_set(tmp_path):
         pixels = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
         write_image(tmp_path / "old" / name / "a.png", pixels)
     relabel_photos(tmp_path / "old", tmp_path / "new", tmp_path / "net.safetensors")
-    opened = open_data_set({"name": "new", "path": str(tmp_path / "new"), "disparity": "relative",
-                            "param": {"baseline": 1, "focal": 192}})
+    opened = open_data_set(
+        {
+            "name": "new",
+            "path": str(tmp_path / "new"),
+            "disparity": "relative",
+            "param": {"baseline": 1, "focal": 192},
+        }
+    )
     view = opened.views(0)[0]
     assert view["stored"].shape == (32, 48) and view["confidence"].shape == (16, 24)
 
@@ -108,8 +114,13 @@ def test_shipped_refinement_brings_softened_edges_back():
         photo = torch.from_numpy(scene["image"][0]).permute(2, 0, 1)[None] / 255
         exact = torch.from_numpy(1 / scene["depth"][0].astype(np.float32))[None, None]
         coarse = gaussian_blur2d(resize_disparity(exact, (96, 128)), (7, 7), (1.5, 1.5))
-        errors = [(guess - exact).abs() for guess in (
-            refine_disparity(network, photo, coarse), resize_disparity(coarse, (384, 512)))]
+        errors = [
+            (guess - exact).abs()
+            for guess in (
+                refine_disparity(network, photo, coarse),
+                resize_disparity(coarse, (384, 512)),
+            )
+        ]
         at_edges = errors[1] > 0.04 * exact.max()
         ratios.append(float(errors[0][at_edges].mean() / errors[1][at_edges].mean()))
     assert max(ratios) < 0.85, ratios
@@ -125,10 +136,14 @@ def test_a_transplanted_grid_goes_on_where_the_first_network_stood():
 
     def apart():
         with torch.inference_mode():
-            wanted = [lateral(tap) for lateral, tap in
-                      zip(first.laterals, first.encoder(photos[0]), strict=True)]
-            return [float((row - goal).square().mean() / goal.var())
-                    for row, goal in zip(second.rows(photos[0]), wanted, strict=True)]
+            wanted = [
+                lateral(tap)
+                for lateral, tap in zip(first.laterals, first.encoder(photos[0]), strict=True)
+            ]
+            return [
+                float((row - goal).square().mean() / goal.var())
+                for row, goal in zip(second.rows(photos[0]), wanted, strict=True)
+            ]
 
     before = apart()
     explained = fit_laterals(second, first, photos)

@@ -47,8 +47,11 @@ def torch_file(seed, legacy=False):
 
 GOOD, LEGACY = torch_file(1), torch_file(2, legacy=True)
 SAFE = save({"a": torch.arange(10_000.0)})
-CHECKPOINT = {"model.safetensors": SAFE, "preprocessor_config.json": b"{}",
-              "config.json": b'{"model_type": "depth_anything"}'}
+CHECKPOINT = {
+    "model.safetensors": SAFE,
+    "preprocessor_config.json": b"{}",
+    "config.json": b'{"model_type": "depth_anything"}',
+}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -131,9 +134,14 @@ class Result:
 def download(server, tmp_path, monkeypatch, capsys):
     """Run the program with its smallest sizes lowered and its hashes set to our small files."""
     digest = hashlib.sha256(GOOD).hexdigest()[:8]
-    monkeypatch.setattr(downloads, "FILES", [
-        file._replace(smallest=min(file.smallest, 20_000), digest=file.digest and digest)
-        for file in downloads.FILES])
+    monkeypatch.setattr(
+        downloads,
+        "FILES",
+        [
+            file._replace(smallest=min(file.smallest, 20_000), digest=file.digest and digest)
+            for file in downloads.FILES
+        ],
+    )
     monkeypatch.setenv("KBE_MODELS_DIR", str(tmp_path / "trained"))
     for origin in downloads.SETS.values():
         monkeypatch.setenv(origin.variable, f"http://127.0.0.1:{server.server_address[1]}")
@@ -148,8 +156,11 @@ def download(server, tmp_path, monkeypatch, capsys):
 
 
 def files(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 # -- what there is --
@@ -164,13 +175,13 @@ def test_the_list_holds_exactly_the_published_files(capsys, monkeypatch):
     assert all(unit in ("MB", "kB") and float(size) > 0 for _, size, unit, _ in rows)
     expected = {name: f"http://content.sniklaus.com/kenburns/{name}" for name in PAPER}
     expected |= {
-        name: "https://drive.usercontent.google.com/download"
-              f"?id={number}&export=download&confirm=t"
+        name: f"https://drive.usercontent.google.com/download?id={number}&export=download&confirm=t"
         for name, number in ORIGINAL.items()
     }
     expected |= {name: f"https://download.pytorch.org/models/{name}" for name in VGG}
-    expected |= {f"depth-anything/{name}": f"https://huggingface.co{HUB_PATH}{name}"
-                 for name in HUB}
+    expected |= {
+        f"depth-anything/{name}": f"https://huggingface.co{HUB_PATH}{name}" for name in HUB
+    }
     assert {name: where for name, *_, where in rows} == expected
     assert text.count("licence: ") == len(downloads.SETS)
     assert "licence: Apache-2.0" in text
@@ -182,18 +193,28 @@ def test_the_door_leads_to_the_program_from_any_folder(tmp_path):
     assert os.access(SCRIPT, os.X_OK)
     (tmp_path / "python").symlink_to(sys.executable)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    for words, status, match in ((["--help"], 0, "./download_models.sh --list"),
-                                 (["--list"], 0, "depth-anything/model.safetensors"),
-                                 (["two words"], 2, "is called 'two words'")):
-        result = subprocess.run(["bash", str(SCRIPT), *words], env=environment, cwd=tmp_path,
-                                capture_output=True, text=True, timeout=60)
+    for words, status, match in (
+        (["--help"], 0, "./download_models.sh --list"),
+        (["--list"], 0, "depth-anything/model.safetensors"),
+        (["two words"], 2, "is called 'two words'"),
+    ):
+        result = subprocess.run(
+            ["bash", str(SCRIPT), *words],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert result.returncode == status
         assert match in result.stdout + result.stderr
 
 
 def test_neither_help_nor_list_loads_torch():
-    script = ("import sys; from utils.weights import download as d; d.main(['--list']);"
-              "sys.exit('torch' in sys.modules or 'huggingface_hub' in sys.modules)")
+    script = (
+        "import sys; from utils.weights import download as d; d.main(['--list']);"
+        "sys.exit('torch' in sys.modules or 'huggingface_hub' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", script], cwd=SCRIPT.parent, check=True, timeout=60)
 
 
@@ -204,22 +225,26 @@ def test_an_unknown_name_fetches_nothing(download, server):
     assert server.asked == []
 
 
-@pytest.mark.parametrize(("names", "expected"), [
-    ((), [*PAPER, VGG[0]]),
-    (("paper",), PAPER),
-    (("original",), list(ORIGINAL)),
-    (("vgg",), VGG),
-    (("all",), [*PAPER, *ORIGINAL, *VGG, *(f"depth-anything/{name}" for name in HUB)]),
-    (("depth-anything",), [f"depth-anything/{name}" for name in HUB]),
-    (("network-refinement", "inpainting-color.tar"), [PAPER[1], "inpainting-color.tar"]),
-    (("vgg19_bn", "vgg"), VGG),
-])
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((), [*PAPER, VGG[0]]),
+        (("paper",), PAPER),
+        (("original",), list(ORIGINAL)),
+        (("vgg",), VGG),
+        (("all",), [*PAPER, *ORIGINAL, *VGG, *(f"depth-anything/{name}" for name in HUB)]),
+        (("depth-anything",), [f"depth-anything/{name}" for name in HUB]),
+        (("network-refinement", "inpainting-color.tar"), [PAPER[1], "inpainting-color.tar"]),
+        (("vgg19_bn", "vgg"), VGG),
+    ],
+)
 def test_names_choose_what_is_fetched(names, expected, download, server):
     server.files = dict.fromkeys([*PAPER, *ORIGINAL.values(), *VGG], GOOD) | CHECKPOINT
     result = download(*names)
     assert result.returncode == 0, result.stderr
     assert files(download.folder) == {
-        name: CHECKPOINT.get(name.split("/")[-1], GOOD) for name in expected}
+        name: CHECKPOINT.get(name.split("/")[-1], GOOD) for name in expected
+    }
 
 
 # -- good days --
@@ -286,14 +311,17 @@ def test_whatever_part_lies_there_the_file_ends_up_right(part, ranges, download,
 # -- bad days: nothing wrong stays, and the run goes on with the rest --
 
 
-@pytest.mark.parametrize(("content", "match"), [
-    (HTML, "a web page arrived"),
-    (GOOD[:10_000], "it is too short: 10000 bytes, at least 20000 expected"),
-    (GOOD[:30_000], "its end is missing"),
-    (b"", "nothing arrived"),
-    (b"\x1f\x8b\x08\x00" + GOOD, "begins with the bytes 1f8b0800"),
-    (None, "the download failed"),
-])
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (HTML, "a web page arrived"),
+        (GOOD[:10_000], "it is too short: 10000 bytes, at least 20000 expected"),
+        (GOOD[:30_000], "its end is missing"),
+        (b"", "nothing arrived"),
+        (b"\x1f\x8b\x08\x00" + GOOD, "begins with the bytes 1f8b0800"),
+        (None, "the download failed"),
+    ],
+)
 def test_a_wrong_file_is_never_kept(content, match, download, server):
     server.files = dict.fromkeys(PAPER, GOOD)
     server.files[PAPER[0]] = content
@@ -393,16 +421,19 @@ def test_half_a_checkpoint_is_continued_and_not_taken_before(states_hashes, down
     assert find_weights("estimation", models=models) == download.folder / "depth-anything"
 
 
-@pytest.mark.parametrize(("name", "content", "match"), [
-    ("model.safetensors", HTML, "a web page arrived"),
-    ("model.safetensors", SAFE[:-4], "its end is missing"),
-    ("model.safetensors", SAFE + b"more", "its end is missing"),
-    ("model.safetensors", b"\xff" * 40_000, "no safetensors file"),
-    ("config.json", b'{"model_type": "bert"}', "the configuration of bert"),
-    ("config.json", b"[]", "holds no settings"),
-    ("preprocessor_config.json", b"{" * 99, "no JSON"),
-    ("preprocessor_config.json", HTML, "a web page arrived"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("model.safetensors", HTML, "a web page arrived"),
+        ("model.safetensors", SAFE[:-4], "its end is missing"),
+        ("model.safetensors", SAFE + b"more", "its end is missing"),
+        ("model.safetensors", b"\xff" * 40_000, "no safetensors file"),
+        ("config.json", b'{"model_type": "bert"}', "the configuration of bert"),
+        ("config.json", b"[]", "holds no settings"),
+        ("preprocessor_config.json", b"{" * 99, "no JSON"),
+        ("preprocessor_config.json", HTML, "a web page arrived"),
+    ],
+)
 def test_wrong_parts_of_a_checkpoint_are_never_kept(name, content, match, download, server):
     server.files = CHECKPOINT | {name: content}
     result = download("depth-anything")
@@ -413,14 +444,20 @@ def test_wrong_parts_of_a_checkpoint_are_never_kept(name, content, match, downlo
     assert find_weights("estimation", models=download.folder.parent) is None
 
 
-@pytest.mark.parametrize(("name", "match"), [
-    ("model.safetensors", "its SHA-256 begins with"),
-    ("config.json", "its hash is not what the server said"),
-])
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("model.safetensors", "its SHA-256 begins with"),
+        ("config.json", "its hash is not what the server said"),
+    ],
+)
 def test_what_the_hub_states_of_a_file_is_checked(name, match, download, server):
     original = CHECKPOINT[name]
-    server.files = CHECKPOINT | {name: original.replace(b"\0\0\x80?", b"\0\0\0?", 1)
-                                 if name.endswith("tensors") else original + b" "}
+    server.files = CHECKPOINT | {
+        name: original.replace(b"\0\0\x80?", b"\0\0\0?", 1)
+        if name.endswith("tensors")
+        else original + b" "
+    }
     server.stated = {name: original}
     if name.endswith(".json"):  # a small file's size is that of the answer itself
         assert len(server.files[name]) != len(original)
@@ -436,22 +473,57 @@ def test_a_downloaded_checkpoint_estimates_by_default(download, server, tmp_path
     import kbe
 
     backbone = transformers.Dinov2Config(
-        hidden_size=12, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14,
-        out_indices=[1, 2], reshape_hidden_states=False)
+        hidden_size=12,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=28,
+        patch_size=14,
+        out_indices=[1, 2],
+        reshape_hidden_states=False,
+    )
     config = transformers.DepthAnythingConfig(
-        backbone_config=backbone, reassemble_hidden_size=12, reassemble_factors=[2, 1],
-        neck_hidden_sizes=[4, 6], fusion_hidden_size=4, head_hidden_size=4)
+        backbone_config=backbone,
+        reassemble_hidden_size=12,
+        reassemble_factors=[2, 1],
+        neck_hidden_sizes=[4, 6],
+        fusion_hidden_size=4,
+        head_hidden_size=4,
+    )
     made = tmp_path / "made"
     transformers.DepthAnythingForDepthEstimation(config).save_pretrained(made)
-    (made / "preprocessor_config.json").write_text(json.dumps({
-        "image_processor_type": "DPTImageProcessor", "size": {"height": 28, "width": 28},
-        "ensure_multiple_of": 14, "keep_aspect_ratio": True, "do_resize": True}))
+    (made / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "image_processor_type": "DPTImageProcessor",
+                "size": {"height": 28, "width": 28},
+                "ensure_multiple_of": 14,
+                "keep_aspect_ratio": True,
+                "do_resize": True,
+            }
+        )
+    )
     server.files = {name: (made / name).read_bytes() for name in HUB}
     assert download("depth-anything").returncode == 0
     chosen = find_weights("estimation", models=download.folder.parent)
     (download.folder / "network-disparity.pytorch").write_bytes(GOOD)
     assert find_weights("estimation", models=download.folder.parent).is_file()  # own files first
     photo = SCRIPT.parent / "images" / "example.jpg"
-    assert kbe.main(["--in", str(photo), "--out", str(tmp_path / "film"), "--estim-path",
-                     str(chosen), "--max-size", "96", "--duration", "0.2", "--json"]) == 0
+    assert (
+        kbe.main(
+            [
+                "--in",
+                str(photo),
+                "--out",
+                str(tmp_path / "film"),
+                "--estim-path",
+                str(chosen),
+                "--max-size",
+                "96",
+                "--duration",
+                "0.2",
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert str(chosen) in capsys.readouterr().out

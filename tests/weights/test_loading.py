@@ -79,8 +79,11 @@ def test_every_variant_comes_back_as_it_was_saved(role, make, form, path):
     if form == "safetensors":
         save_state_dict(path, network.state_dict())
     else:
-        torch.save({"model_state_dict": network.state_dict(), "metadata": OURS}, path,
-                   _use_new_zipfile_serialization=form == "zip")
+        torch.save(
+            {"model_state_dict": network.state_dict(), "metadata": OURS},
+            path,
+            _use_new_zipfile_serialization=form == "zip",
+        )
     loaded = load_network(path, role)
     assert type(loaded) is type(network)
     assert not loaded.training
@@ -149,8 +152,10 @@ def test_vgg19_loads_from_torchvisions_names(vgg19):
 
 
 def test_vgg16_loads_frozen_and_normalising(path):
-    weights = {"features." + key.split(".", 1)[1]: value
-               for key, value in VGG16Partial().state_dict().items()}
+    weights = {
+        "features." + key.split(".", 1)[1]: value
+        for key, value in VGG16Partial().state_dict().items()
+    }
     torch.save(weights | {"features.17.bias": torch.zeros(3)}, path)
     network = load_network(path, "features")
     assert torch.equal(network.slice3[0].weight, weights["features.10.weight"])
@@ -250,24 +255,45 @@ def refused(path, match, role="refinement", **options):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("make", "role", "match"), [
-    (lambda: Refine((2, 3, 4)), "estimation",
-     "this is a refinement network without shortcuts, pass it as --refine-path"),
-    (lambda: RefinePretrained((2, 3, 4)), "inpainting",
-     "this is a refinement network, pass it as --refine-path"),
-    (lambda: Inpaint((2, 3)), "refinement",
-     "this is an inpainting network, pass it as --inpaint-path"),
-    (lambda: PartialInpaint((2, 3)), "estimation",
-     "this is a partial-convolution inpainting network, pass it as --inpaint-path"),
-    (lambda: Disparity(TINY_GRID), "refinement",
-     "this is a disparity network, pass it as --estim-path"),
-    (lambda: CompactDisparity((2, 2, 2, 2, 2)), "refinement",
-     "this is a compact disparity network, pass it as --estim-path"),
-    (VGG16Partial, "estimation", r"this is VGG-16\.\n  --estim-path needs"),
-    (Discriminator, "inpainting", "this is a discriminator"),
-    (MPDDiscriminator, "inpainting", "this is a discriminator"),
-    (lambda: Refine((2, 3, 4)), "semantics", "Needed is weights for semantics"),
-])
+@pytest.mark.parametrize(
+    ("make", "role", "match"),
+    [
+        (
+            lambda: Refine((2, 3, 4)),
+            "estimation",
+            "this is a refinement network without shortcuts, pass it as --refine-path",
+        ),
+        (
+            lambda: RefinePretrained((2, 3, 4)),
+            "inpainting",
+            "this is a refinement network, pass it as --refine-path",
+        ),
+        (
+            lambda: Inpaint((2, 3)),
+            "refinement",
+            "this is an inpainting network, pass it as --inpaint-path",
+        ),
+        (
+            lambda: PartialInpaint((2, 3)),
+            "estimation",
+            "this is a partial-convolution inpainting network, pass it as --inpaint-path",
+        ),
+        (
+            lambda: Disparity(TINY_GRID),
+            "refinement",
+            "this is a disparity network, pass it as --estim-path",
+        ),
+        (
+            lambda: CompactDisparity((2, 2, 2, 2, 2)),
+            "refinement",
+            "this is a compact disparity network, pass it as --estim-path",
+        ),
+        (VGG16Partial, "estimation", r"this is VGG-16\.\n  --estim-path needs"),
+        (Discriminator, "inpainting", "this is a discriminator"),
+        (MPDDiscriminator, "inpainting", "this is a discriminator"),
+        (lambda: Refine((2, 3, 4)), "semantics", "Needed is weights for semantics"),
+    ],
+)
 def test_a_network_for_another_role_says_where_it_belongs(make, role, match, path):
     save_state_dict(path, make().state_dict())
     refused(path, match, role=role)
@@ -327,10 +353,13 @@ def test_published_keys_map_completely(golden, tmp_path):
             assert len(load_network(path, role).state_dict()) == entry["n_keys"]
 
 
-@pytest.mark.parametrize(("name", "make"), [
-    ("semantics_to_torchvision_vgg19_bn", lambda: Semantics()),
-    ("vgg16partial_to_torchvision_vgg16", lambda: VGG16Partial()),
-])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("semantics_to_torchvision_vgg19_bn", lambda: Semantics()),
+        ("vgg16partial_to_torchvision_vgg16", lambda: VGG16Partial()),
+    ],
+)
 def test_torchvision_names_follow_the_published_map(name, make, golden):
     listed = json.loads((golden / "manifest.json").read_text())[name]
     network = make()

@@ -38,8 +38,12 @@ def test_saved_metadata_says_the_convention_and_what_is_given(path, refine):
     save_state_dict(path, refine.state_dict(), {"steps": 500, "note": "trained on our scenes"})
     with safe_open(path, framework="pt") as file:
         said = file.metadata()
-    assert said == {"channel_order": "RGB", "range": "[0, 1]", "steps": "500",
-                    "note": "trained on our scenes"}
+    assert said == {
+        "channel_order": "RGB",
+        "range": "[0, 1]",
+        "steps": "500",
+        "note": "trained on our scenes",
+    }
     assert read_checkpoint(path).metadata == said
 
 
@@ -74,19 +78,22 @@ def test_an_unreadable_file_says_why(tmp_path):
     refused(tmp_path / "file" / "weights.pth", "cannot read .*: Not a directory")
 
 
-@pytest.mark.parametrize(("content", "match"), [
-    (b"", "is empty"),
-    (b"<!DOCTYPE html><html><body>Quota exceeded</body></html>", "is a web page"),
-    (b"\n\n  <html>\n<p>404</p>", "is a web page"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
-    (b"Not Found", "is a text file"),
-    ("# Gewichte f\u00fcr alle\n".encode() * 100, "is a text file"),
-    (b'{"error": "quota"}', "is a text file"),
-    (b"PK", "is cut short after 2 bytes"),
-    (b"\x80\x02\x8a\nl\xfc", "is cut short after 6 bytes"),
-    (b"\x1f\x8b\x08\x00" + bytes(range(256)), "begins with the bytes 1f 8b 08 00"),
-    (b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00}\x94", "begins with the bytes 80 04"),
-])
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html><body>Quota exceeded</body></html>", "is a web page"),
+        (b"\n\n  <html>\n<p>404</p>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
+        (b"Not Found", "is a text file"),
+        ("# Gewichte f\u00fcr alle\n".encode() * 100, "is a text file"),
+        (b'{"error": "quota"}', "is a text file"),
+        (b"PK", "is cut short after 2 bytes"),
+        (b"\x80\x02\x8a\nl\xfc", "is cut short after 6 bytes"),
+        (b"\x1f\x8b\x08\x00" + bytes(range(256)), "begins with the bytes 1f 8b 08 00"),
+        (b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00}\x94", "begins with the bytes 80 04"),
+    ],
+)
 def test_a_stranger_is_described(content, match, path):
     path.write_bytes(content)
     refused(path, match)
@@ -166,13 +173,16 @@ def test_a_trusted_file_that_fails_says_so(path):
     refused(path, "does not load, even trusted", trust=True)
 
 
-@pytest.mark.parametrize(("content", "match"), [
-    ([1, 2], "found a list"),
-    ({}, "a dict of nothing"),
-    ({"epoch": 3, "loss": 0.1}, "found a dict of epoch, loss"),
-    ({"model_state_dict": {"a": 1.0}}, "found a dict of a"),
-    (torch.zeros(3), "found a Tensor"),
-])
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ([1, 2], "found a list"),
+        ({}, "a dict of nothing"),
+        ({"epoch": 3, "loss": 0.1}, "found a dict of epoch, loss"),
+        ({"model_state_dict": {"a": 1.0}}, "found a dict of a"),
+        (torch.zeros(3), "found a Tensor"),
+    ],
+)
 def test_a_file_without_weights_says_what_it_holds(content, match, path):
     torch.save(content, path)
     refused(path, match)
@@ -188,17 +198,34 @@ def test_nan_in_the_weights_is_found(path, refine):
 # -- names and nesting, as trainers write them --
 
 
-@pytest.mark.parametrize("prefix", [
-    "module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "module.module.", "model.",
-    "_orig_mod.module._orig_mod."])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "module.",
+        "_orig_mod.",
+        "_orig_mod.module.",
+        "module._orig_mod.",
+        "module.module.",
+        "model.",
+        "_orig_mod.module._orig_mod.",
+    ],
+)
 def test_prefixes_of_wrappers_go_in_any_order(prefix, path, refine):
     torch.save({prefix + key: value for key, value in refine.state_dict().items()}, path)
     assert same_weights(load_network(path, "refinement"), refine)
 
 
-@pytest.mark.parametrize("names", [
-    ["state_dict"], ["model"], ["params"], ["params_ema"], ["model", "state_dict"],
-    ["state_dict", "model_state_dict"]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["state_dict"],
+        ["model"],
+        ["params"],
+        ["params_ema"],
+        ["model", "state_dict"],
+        ["state_dict", "model_state_dict"],
+    ],
+)
 def test_weights_lie_under_the_names_that_trainers_use(names, path, refine):
     content = refine.state_dict()
     for name in reversed(names):

@@ -8,11 +8,20 @@ measure them: from the left and upper border, so the centre of the photo is (W/2
 import lazy_loader
 
 # What others use; a module is loaded when the first of its names is asked for.
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "autozoom": ["AutoZoom", "find_zoom_window"],
-    "focus": ["aim", "nearest_depth"],
-    "path": ["CameraPath", "CameraPose", "path_times"],
-    "projection": ["BASELINE", "default_focal_px", "unproject"],
-    "shortening": ["invented_shares", "shorten_path"],
-    "windows": ["CropWindow", "WindowNumbers", "aspect_box", "check_window", "complete_windows"],
-})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "autozoom": ["AutoZoom", "find_zoom_window"],
+        "focus": ["aim", "nearest_depth"],
+        "path": ["CameraPath", "CameraPose", "path_times"],
+        "projection": ["BASELINE", "default_focal_px", "unproject"],
+        "shortening": ["invented_shares", "shorten_path"],
+        "windows": [
+            "CropWindow",
+            "WindowNumbers",
+            "aspect_box",
+            "check_window",
+            "complete_windows",
+        ],
+    },
+)

@@ -21,9 +21,17 @@ class AutoZoom(NamedTuple):
     covered: np.ndarray  # (K,) pixels of each candidate's view that some point reaches
 
 
-def find_zoom_window(depth: torch.Tensor, focal_px: float, baseline: float, start: CropWindow,
-                     shift_range_px: float, zoom: float = 1.25, mask: torch.Tensor | None = None,
-                     depth_from: float | None = None, grid: int = 16) -> AutoZoom:
+def find_zoom_window(
+    depth: torch.Tensor,
+    focal_px: float,
+    baseline: float,
+    start: CropWindow,
+    shift_range_px: float,
+    zoom: float = 1.25,
+    mask: torch.Tensor | None = None,
+    depth_from: float | None = None,
+    grid: int = 16,
+) -> AutoZoom:
     """Find where to zoom so that the least is uncovered: the paper's exhaustive search.
 
     All candidates are rendered as one batch. Run it on a small depth map (with `focal_px`, `start`
@@ -53,17 +61,21 @@ def find_zoom_window(depth: torch.Tensor, focal_px: float, baseline: float, star
     inside = ((centers >= half) & (centers <= np.array([width, height]) - half)).all(axis=1)
     moves, centers = moves[inside], centers[inside]
     if len(centers) == 0:
-        return AutoZoom(CropWindow(start.center_u, start.center_v, *target), centers,
-                        np.zeros(0, int))
+        return AutoZoom(
+            CropWindow(start.center_u, start.center_v, *target), centers, np.zeros(0, int)
+        )
     points = unproject(depth, focal_px)
     if mask is not None:
         points = points[:, :, mask.view(-1) > 0]
-    shifts = np.column_stack([-moves * depth_to / focal_px,
-                              np.full(len(moves), depth_to - depth_from)])
-    covered = np.concatenate([
-        _count_covered(points, chunk, (height, width), focal_px, baseline)
-        for chunk in np.array_split(shifts, max(1, len(shifts) // 32))
-    ])
+    shifts = np.column_stack(
+        [-moves * depth_to / focal_px, np.full(len(moves), depth_to - depth_from)]
+    )
+    covered = np.concatenate(
+        [
+            _count_covered(points, chunk, (height, width), focal_px, baseline)
+            for chunk in np.array_split(shifts, max(1, len(shifts) // 32))
+        ]
+    )
     best = int(covered.argmax())  # the first of equals, as the paper's strict comparison
     return AutoZoom(CropWindow(*centers[best], *target), centers, covered)
 

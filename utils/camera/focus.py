@@ -44,7 +44,11 @@ def aim(image_size: tuple[int, int], start: CropWindow, end: CropWindow) -> tupl
         start, end: CropWindow in it.
     """
     height, width = image_size
-    axes = ((width, start.center_u + end.center_u, max(start.width, end.width)),
-            (height, start.center_v + end.center_v, max(start.height, end.height)))
-    return tuple(min(max(side / 2, total / 2 - AIM_SLACK * extent), total / 2 + AIM_SLACK * extent)
-                 for side, total, extent in axes)
+    axes = (
+        (width, start.center_u + end.center_u, max(start.width, end.width)),
+        (height, start.center_v + end.center_v, max(start.height, end.height)),
+    )
+    return tuple(
+        min(max(side / 2, total / 2 - AIM_SLACK * extent), total / 2 + AIM_SLACK * extent)
+        for side, total, extent in axes
+    )

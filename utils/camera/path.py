@@ -63,8 +63,11 @@ class CameraPath:
         if self.dolly:
             focal_px *= (1 - t) + t * self.end.width / self.start.width
         depth = self.nearest_depth * window_width / self.crop[1]
-        shift = (-(u - center_u) * depth / focal_px, -(v - center_v) * depth / focal_px,
-                 depth - self.nearest_depth)
+        shift = (
+            -(u - center_u) * depth / focal_px,
+            -(v - center_v) * depth / focal_px,
+            depth - self.nearest_depth,
+        )
         return CameraPose(shift, focal_px)
 
     def inpainting_poses(self) -> list[CameraPose]:

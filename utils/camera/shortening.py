@@ -20,8 +20,9 @@ PRECISION = 1 / 128  # of the part that is kept
 LEAST_KEPT = 1 / 32  # less motion than this is none
 
 
-def invented_shares(scene: Any, path: CameraPath, size: tuple[int, int],
-                    times: Iterable[float] = (0, 1)) -> tuple[float, ...]:
+def invented_shares(
+    scene: Any, path: CameraPath, size: tuple[int, int], times: Iterable[float] = (0, 1)
+) -> tuple[float, ...]:
     """Return the share of each frame that no point of the scene reaches.
 
     Ask before inpainting: afterwards it is what the inpainting missed. It is measured at the film's
@@ -33,10 +34,12 @@ def invented_shares(scene: Any, path: CameraPath, size: tuple[int, int],
         size: (height, width) of the film (of one eye's picture), px.
         times: positions on the path.
     """
+
     def share(t):
         pose = path.pose(t)
-        return float(scene.render(pose.shift, path.view_focal_px(pose, size), size,
-                                  fill=False)[1].mean())
+        return float(
+            scene.render(pose.shift, path.view_focal_px(pose, size), size, fill=False)[1].mean()
+        )
 
     with ThreadPoolExecutor(render_threads(scene.device)) as pool:
         return tuple(pool.map(share, times))
@@ -56,14 +59,19 @@ def shortened(path: CameraPath, kept: float) -> CameraPath:
     rest = CropWindow(*path.center, width, height)
 
     def pulled(window):
-        return CropWindow(*((1 - kept) * there + kept * here for there, here in
-                            zip(vars(rest).values(), vars(window).values(), strict=True)))
+        return CropWindow(
+            *(
+                (1 - kept) * there + kept * here
+                for there, here in zip(vars(rest).values(), vars(window).values(), strict=True)
+            )
+        )
 
     return replace(path, start=pulled(path.start), end=pulled(path.end))
 
 
-def shorten_path(view: Any, path: CameraPath, size: tuple[int, int],
-                 most: float) -> tuple[CameraPath, float]:
+def shorten_path(
+    view: Any, path: CameraPath, size: tuple[int, int], most: float
+) -> tuple[CameraPath, float]:
     """Find by bisection how much of the path can be kept.
 
     Args:
@@ -84,9 +92,11 @@ def shorten_path(view: Any, path: CameraPath, size: tuple[int, int],
         return path, 1.0
     least = share(LEAST_KEPT)
     if least > most:
-        raise ValueError(f"--max-holes {100 * most:g}: with hardly any motion, {100 * least:.2g} % "
-                         "of the picture lies behind something already.\n"
-                         f"  Give at least {100 * least + 0.05:.1f}.")
+        raise ValueError(
+            f"--max-holes {100 * most:g}: with hardly any motion, {100 * least:.2g} % "
+            "of the picture lies behind something already.\n"
+            f"  Give at least {100 * least + 0.05:.1f}."
+        )
     low, high = LEAST_KEPT, 1.0
     while high - low > PRECISION:
         middle = (low + high) / 2

@@ -25,13 +25,21 @@ class CropWindow:
 
     def scaled(self, scale_u: float, scale_v: float) -> CropWindow:
         """Return the same window of a photo resized by these factors."""
-        return CropWindow(self.center_u * scale_u, self.center_v * scale_v,
-                          self.width * scale_u, self.height * scale_v)
+        return CropWindow(
+            self.center_u * scale_u,
+            self.center_v * scale_v,
+            self.width * scale_u,
+            self.height * scale_v,
+        )
 
     def span(self) -> tuple[float, float, float, float]:
         """Return its borders (left, top, right, bottom)."""
-        return (self.center_u - self.width / 2, self.center_v - self.height / 2,
-                self.center_u + self.width / 2, self.center_v + self.height / 2)
+        return (
+            self.center_u - self.width / 2,
+            self.center_v - self.height / 2,
+            self.center_u + self.width / 2,
+            self.center_v + self.height / 2,
+        )
 
 
 class WindowNumbers(NamedTuple):
@@ -46,8 +54,9 @@ class WindowNumbers(NamedTuple):
 NOT_GIVEN = WindowNumbers()
 
 
-def check_window(window: CropWindow, image_size: tuple[int, int], name: str,
-                 numbers: WindowNumbers = NOT_GIVEN) -> None:
+def check_window(
+    window: CropWindow, image_size: tuple[int, int], name: str, numbers: WindowNumbers = NOT_GIVEN
+) -> None:
     """Raise ValueError unless `window` has an area and lies inside the photo.
 
     Args:
@@ -58,22 +67,29 @@ def check_window(window: CropWindow, image_size: tuple[int, int], name: str,
     """
     height, width = image_size
     if not (window.width >= 1 and window.height >= 1):
-        raise ValueError(f"the {name} window is empty: size {window.width:g}x{window.height:g}.\n"
-                         f"  Give --{name}W and --{name}H of at least 1.")
+        raise ValueError(
+            f"the {name} window is empty: size {window.width:g}x{window.height:g}.\n"
+            f"  Give --{name}W and --{name}H of at least 1."
+        )
     left, top, right, bottom = window.span()
     # Half-integer centres make exact comparisons fragile by an ulp.
     for axis, low, high, limit, center, extent in (
-        ("u", left, right, width, "U", "W"), ("v", top, bottom, height, "V", "H")
+        ("u", left, right, width, "U", "W"),
+        ("v", top, bottom, height, "V", "H"),
     ):
         if not (low >= -1e-6 and high <= limit + 1e-6):
             half = (high - low) / 2
-            room = (f"Move --{name}{center} into {half:g}..{limit - half:g} or make"
-                    if 2 * half <= limit else "Make")
+            room = (
+                f"Move --{name}{center} into {half:g}..{limit - half:g} or make"
+                if 2 * half <= limit
+                else "Make"
+            )
             raise ValueError(
                 f"the {name} window leaves the image: centre ({window.center_u:g}, "
                 f"{window.center_v:g}), size {window.width:g}x{window.height:g} spans "
                 f"{axis} {low:g}..{high:g}, image is {width}x{height}.\n"
-                f"  {room} --{name}{_given_extent(numbers, extent)} smaller.")
+                f"  {room} --{name}{_given_extent(numbers, extent)} smaller."
+            )
 
 
 def _given_extent(numbers, extent):
@@ -99,10 +115,13 @@ _DEFAULTS = {
 }
 
 
-def complete_windows(image_size: tuple[int, int], start: WindowNumbers = NOT_GIVEN,
-                     end: WindowNumbers = NOT_GIVEN, dolly: bool = False,
-                     aspect: float | None = None,
-                     ) -> tuple[CropWindow, CropWindow, float, tuple[str, ...]]:
+def complete_windows(
+    image_size: tuple[int, int],
+    start: WindowNumbers = NOT_GIVEN,
+    end: WindowNumbers = NOT_GIVEN,
+    dolly: bool = False,
+    aspect: float | None = None,
+) -> tuple[CropWindow, CropWindow, float, tuple[str, ...]]:
     """Turn given and missing window numbers into two windows of one shape inside the photo.
 
     Only what is missing takes a default. A missing width or height follows the other one; of a
@@ -124,13 +143,16 @@ def complete_windows(image_size: tuple[int, int], start: WindowNumbers = NOT_GIV
         aspect = whole[0].w / whole[0].h
     box = aspect_box(image_size, aspect)
     windows, notes = [], []
-    for name, numbers, default in zip(("start", "end"), (start, end), _DEFAULTS[dolly],
-                                      strict=True):
+    for name, numbers, default in zip(
+        ("start", "end"), (start, end), _DEFAULTS[dolly], strict=True
+    ):
         window = _complete(numbers, default, image_size, box)
         if not _alike(window.width / max(window.height, 1e-9), box[1] / box[0], window):
             height = max(1, int(box[0] * window.width / box[1]))
-            notes.append(f"the {name} window {window.width:g}x{window.height:g} becomes "
-                         f"{window.width:g}x{height:g}, to have the film's shape")
+            notes.append(
+                f"the {name} window {window.width:g}x{window.height:g} becomes "
+                f"{window.width:g}x{height:g}, to have the film's shape"
+            )
             window = CropWindow(window.center_u, window.center_v, window.width, height)
         check_window(window, image_size, name, numbers)
         windows.append(window)

@@ -3,11 +3,14 @@
 import lazy_loader
 
 # What others use; a module is loaded when the first of its names is asked for.
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "batch": ["run_jobs"],
-    "cluster": ["spread"],
-    "jobs": ["Job", "is_made", "plan_run", "prepare_folder"],
-    "plan": ["describe_film", "describe_plan", "plan_path", "plan_photo"],
-    "process": ["run_command"],
-    "reporting": ["Stopwatch", "hide_bar", "report_all", "tell_invention"],
-})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "batch": ["run_jobs"],
+        "cluster": ["spread"],
+        "jobs": ["Job", "is_made", "plan_run", "prepare_folder"],
+        "plan": ["describe_film", "describe_plan", "plan_path", "plan_photo"],
+        "process": ["run_command"],
+        "reporting": ["Stopwatch", "hide_bar", "report_all", "tell_invention"],
+    },
+)

@@ -10,8 +10,9 @@ from typing import Any
 from utils.cli.reporting import log, log_error
 
 
-def run_jobs(jobs: list, begin: Callable, finish: Callable, networks: Any,
-             batch: bool) -> Iterator[dict[str, Any]]:
+def run_jobs(
+    jobs: list, begin: Callable, finish: Callable, networks: Any, batch: bool
+) -> Iterator[dict[str, Any]]:
     """Yield the result of each job, in order.
 
     Args:
@@ -23,6 +24,7 @@ def run_jobs(jobs: list, begin: Callable, finish: Callable, networks: Any,
         networks: utils.weights.Networks.
         batch: a photo that fails gives {"photo": ..., "error": ...}; otherwise it raises.
     """
+
     def attempt(work, job):
         try:
             return _with_gpu_or_without(work, job, networks)
@@ -51,8 +53,11 @@ def _with_gpu_or_without(work, job, networks):
     except Exception as error:
         if networks.device.type == "cpu" or not is_gpu_full(error):
             raise
-        log.warning("%s: the GPU's memory is full, so this photo is made on the CPU.\n"
-                    "  A smaller --max-size or --size needs less.", job.photo)
+        log.warning(
+            "%s: the GPU's memory is full, so this photo is made on the CPU.\n"
+            "  A smaller --max-size or --size needs less.",
+            job.photo,
+        )
     return work(networks.on_cpu)
 
 

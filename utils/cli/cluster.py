@@ -35,8 +35,9 @@ GRACE_S = 10  # for workers to be gone
 USUAL_CPUS = 4  # cores of one worker: more would wait for the encoder
 
 
-def spread(address: str, jobs: list[Job], make_worker: Callable,
-           settings: Settings) -> Iterator[dict[str, Any]]:
+def spread(
+    address: str, jobs: list[Job], make_worker: Callable, settings: Settings
+) -> Iterator[dict[str, Any]]:
     """Yield the result of each job, in the order of the jobs, each once.
 
     A worker that dies is replaced, and its job goes to whichever worker is free next.
@@ -50,8 +51,10 @@ def spread(address: str, jobs: list[Job], make_worker: Callable,
         ValueError: Ray is not installed, there is no such cluster, or nothing in it fits.
         RuntimeError: no worker starts.
     """
-    folders = {str(Path(__file__).resolve().parents[2]),
-               str(Path(sys.modules[make_worker.__module__].__file__).resolve().parent)}
+    folders = {
+        str(Path(__file__).resolve().parents[2]),
+        str(Path(sys.modules[make_worker.__module__].__file__).resolve().parent),
+    }
     ray = _connect(address, folders)
     # Ray reports on standard output, which is for results; whoever prints them has kept it.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -74,20 +77,27 @@ def _connect(address, folders):
         host, _, port = address.rpartition(":")
         if host and port.isdecimal() and "://" not in address:  # Ray itself would try for minutes
             socket.create_connection((host.strip("[]"), int(port)), timeout=WAIT_S).close()
-        ray.init(address, include_dashboard=False if address == "local" else None,
-                 logging_level=logging.ERROR, log_to_driver=False,
-                 runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(folders)}})
+        ray.init(
+            address,
+            include_dashboard=False if address == "local" else None,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(folders)}},
+        )
     except Exception as error:  # of many kinds, by what is wrong with the address
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"--ray {address}: no cluster there: {reason}\n"
-                         "  Start one with: ray start --head, or use --ray local.") from error
+        raise ValueError(
+            f"--ray {address}: no cluster there: {reason}\n"
+            "  Start one with: ray start --head, or use --ray local."
+        ) from error
     if in_main_thread:
         signal.signal(signal.SIGTERM, handler)  # Ray puts its own there
     return ray
 
 
-def share_out(nodes: list[dict[str, float]], cpus: float | None,
-              gpus: float | None) -> tuple[int, float, float]:
+def share_out(
+    nodes: list[dict[str, float]], cpus: float | None, gpus: float | None
+) -> tuple[int, float, float]:
     """Return how many workers a cluster takes, and how many cores and GPUs each has.
 
     Args:
@@ -152,8 +162,10 @@ class _Batch:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         count, cpus, gpus = share_out(nodes, settings.ray_cpus, settings.ray_gpus)
         if count == 0:
-            raise ValueError(f"--ray: no machine of the cluster has {cpus:g} cores and {gpus:g} "
-                             "GPUs.\n  Give a smaller --ray-cpus or --ray-gpus.")
+            raise ValueError(
+                f"--ray: no machine of the cluster has {cpus:g} cores and {gpus:g} "
+                "GPUs.\n  Give a smaller --ray-cpus or --ray-gpus."
+            )
         self.actor = ray.remote(num_cpus=cpus, num_gpus=gpus)(_Worker)
         self.arguments = (make_worker, settings, os.getcwd(), cpus, log.level)
         log.info("%d workers, each with %g cores and %g GPUs", count, cpus, gpus)
@@ -202,9 +214,10 @@ class _Batch:
         if index is None:
             self.failed_starts += 1
             if self.failed_starts >= ATTEMPTS and not self.started:
-                raise RuntimeError(f"--ray: no worker starts: {reason[-1]}\n  Every machine must "
-                                   "see this program and its folders under the same paths."
-                                   ) from error
+                raise RuntimeError(
+                    f"--ray: no worker starts: {reason[-1]}\n  Every machine must "
+                    "see this program and its folders under the same paths."
+                ) from error
         else:
             photo = str(self.jobs[index].photo)
             self.attempts[index] += 1
@@ -222,8 +235,9 @@ class _Batch:
         """End the workers; what they have not finished leaves nothing behind."""
         for worker, _ in self.running.values():
             self.ray.kill(worker)
-        folders = [self.jobs[index].folder for _, index in self.running.values()
-                   if index is not None]
+        folders = [
+            self.jobs[index].folder for _, index in self.running.values() if index is not None
+        ]
         deadline = time.monotonic() + GRACE_S
         for folder in folders:  # a file is locked until its writer is gone
             while any(folder.glob(f"{PARTIAL}*")) and time.monotonic() < deadline:

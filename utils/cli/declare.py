@@ -33,9 +33,17 @@ class Group:
     title: str
     text: str | None = None
 
-    def flag(self, help: str, name: str | None = None, *, default: Any = None,
-             required: bool = False, effect: str | None = None, aliases: tuple[str, ...] = (),
-             **options: Any) -> Any:
+    def flag(
+        self,
+        help: str,
+        name: str | None = None,
+        *,
+        default: Any = None,
+        required: bool = False,
+        effect: str | None = None,
+        aliases: tuple[str, ...] = (),
+        **options: Any,
+    ) -> Any:
         """Declare one flag as a field of a dataclass.
 
         Args:
@@ -49,8 +57,15 @@ class Group:
             options: more for argparse: metavar, choices (or a function that returns them), nargs,
                 const, type (text -> value).
         """
-        said = {"group": self, "name": name, "help": help, "effect": effect, "aliases": aliases,
-                "required": required, "options": options}
+        said = {
+            "group": self,
+            "name": name,
+            "help": help,
+            "effect": effect,
+            "aliases": aliases,
+            "required": required,
+            "options": options,
+        }
         if required:
             return dataclasses.field(metadata=said)
         return dataclasses.field(default=default, metadata=said)
@@ -114,8 +129,10 @@ class Flag:
         except ValueError:
             raise ValueError(f"{self.name}: invalid value {value!r}.") from None
         if self.choices and result not in self.choices:
-            raise ValueError(f"{self.name}: invalid choice: {value!r} (choose from "
-                             f"{', '.join(map(str, self.choices))})")
+            raise ValueError(
+                f"{self.name}: invalid choice: {value!r} (choose from "
+                f"{', '.join(map(str, self.choices))})"
+            )
         return result
 
 
@@ -125,8 +142,11 @@ def flags_of(settings: type) -> dict[str, Flag]:
     The type of a field is that of its flag: bool makes a switch, Path takes ~ for the home folder.
     """
     hints = typing.get_type_hints(settings)
-    return {field.name: _resolve(field, hints[field.name])
-            for field in dataclasses.fields(settings) if "group" in field.metadata}
+    return {
+        field.name: _resolve(field, hints[field.name])
+        for field in dataclasses.fields(settings)
+        if "group" in field.metadata
+    }
 
 
 def _resolve(field: Any, hint: Any) -> Flag:
@@ -138,8 +158,15 @@ def _resolve(field: Any, hint: Any) -> Flag:
     hyphened = field.name.replace("_", "-")
     name = name or (f"--no-{hyphened}" if switch and default else f"--{hyphened}")
     parse = options.pop("type", None) or _parser_of(hint)
-    return Flag(field=field.name, name=name, default=default, options=options, switch=switch,
-                parse=parse, **said)
+    return Flag(
+        field=field.name,
+        name=name,
+        default=default,
+        options=options,
+        switch=switch,
+        parse=parse,
+        **said,
+    )
 
 
 def _parser_of(hint: Any) -> Callable[[str], Any]:
@@ -158,6 +185,7 @@ def home_path(text: str) -> Path:
 
 def checked(kind: Callable[[str], Any], rule: str, holds: Callable[[Any], bool]) -> Any:
     """Return a reader of numbers that must keep a rule, said as in "must be positive"."""
+
     def parse(text: str) -> Any:
         try:
             value = kind(text)
@@ -199,6 +227,7 @@ def convert(settings: type, values: dict[str, Any]) -> dict[str, Any]:
     flags = flags_of(settings)
     for name in values.keys() - flags.keys():
         near = difflib.get_close_matches(name, flags, 1)
-        raise TypeError(f"there is no setting {name!r}." + (f" Is {near[0]!r} meant?"
-                                                            if near else ""))
+        raise TypeError(
+            f"there is no setting {name!r}." + (f" Is {near[0]!r} meant?" if near else "")
+        )
     return {name: flags[name].convert(value) for name, value in values.items()}

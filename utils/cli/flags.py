@@ -45,8 +45,11 @@ exit status: 0 all done, 1 a photo failed, 2 wrong usage, 130 Ctrl-C, 143 termin
 WINDOW_FLAGS = tuple(end + letter for end in ("start", "end") for letter in "UVWH")
 
 FILES = Group("input and output")
-CAMERA = Group("camera path", "The camera goes from one crop window of the photo to another, in "
-                              "its pixels.\nWhat is not given takes the default.")
+CAMERA = Group(
+    "camera path",
+    "The camera goes from one crop window of the photo to another, in "
+    "its pixels.\nWhat is not given takes the default.",
+)
 DEPTH = Group("depth and networks")
 VIDEO = Group("video")
 RUNNING = Group("running")
@@ -54,25 +57,28 @@ RUNNING = Group("running")
 
 # -- how single words are read --------------------------------------------------------------------
 
+
 def read_fps(text: str) -> Fraction:
     """Parse frames per second: a number, or a fraction such as 30000/1001."""
-    return checked(lambda word: Fraction(word).limit_denominator(1001),
-                   "must be a number or a fraction in 1..240", lambda fps: 1 <= fps <= 240)(text)
+    return checked(
+        lambda word: Fraction(word).limit_denominator(1001),
+        "must be a number or a fraction in 1..240",
+        lambda fps: 1 <= fps <= 240,
+    )(text)
 
 
 def read_size(text: str) -> tuple[int, int]:
     """Parse WxH into (height, width)."""
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
-        raise argparse.ArgumentTypeError(
-            f"must be WIDTHxHEIGHT, such as 1920x1080, got {text}.")
+        raise argparse.ArgumentTypeError(f"must be WIDTHxHEIGHT, such as 1920x1080, got {text}.")
     size = int(height), int(width)
     if min(size) < 16 or max(size) > 8192:
         raise argparse.ArgumentTypeError(f"must lie in 16..8192 each way, got {text}.")
     if any(side % 2 for side in size):
         raise argparse.ArgumentTypeError(
-            f"must be even for a video, got {text}.\n"
-            f"  Use {size[1] // 2 * 2}x{size[0] // 2 * 2}.")
+            f"must be even for a video, got {text}.\n  Use {size[1] // 2 * 2}x{size[0] // 2 * 2}."
+        )
     return size
 
 
@@ -90,127 +96,213 @@ percent = checked(float, "must lie between 0 and 100", lambda x: 0 < x < 100)
 
 # -- the flags ------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that the command line says, checked and resolved."""
 
     inputs: tuple[str, ...] = FILES.flag(
-        "photos, folders, globs; or - for one path per line on stdin", "--in", required=True,
-        nargs="+", metavar="PHOTO")
+        "photos, folders, globs; or - for one path per line on stdin",
+        "--in",
+        required=True,
+        nargs="+",
+        metavar="PHOTO",
+    )
     recursive: bool = FILES.flag("take the photos in a folder's sub-folders too", default=False)
     out: Path = FILES.flag(
         "folder for the results, made if missing; several photos get a folder each in it. For one "
-        "photo also a video file's name", required=True, metavar="DIR")
+        "photo also a video file's name",
+        required=True,
+        metavar="DIR",
+    )
     write_frames: bool = FILES.flag(
-        "also write the frames of one way as PNG", default=False, effect=RESULT,
-        aliases=("--wrtie-frames",))  # as some old instructions spell it
+        "also write the frames of one way as PNG",
+        default=False,
+        effect=RESULT,
+        aliases=("--wrtie-frames",),
+    )  # as some old instructions spell it
     save_disparity: bool = FILES.flag(
-        "also write disparity.npy and disparity.png, larger = nearer", default=False,
-        effect=RESULT)
+        "also write disparity.npy and disparity.png, larger = nearer", default=False, effect=RESULT
+    )
     preview: bool = FILES.flag(
-        "also write preview.png: windows, disparity, frames, what was invented", default=False,
-        effect=RESULT)
+        "also write preview.png: windows, disparity, frames, what was invented",
+        default=False,
+        effect=RESULT,
+    )
     export: Path | None = FILES.flag(
-        "also write the inpainted scene as coloured points, beside the film", effect=RESULT,
-        type=read_ply_name, metavar="FILE.ply")
+        "also write the inpainted scene as coloured points, beside the film",
+        effect=RESULT,
+        type=read_ply_name,
+        metavar="FILE.ply",
+    )
     matte: bool = FILES.flag(
         "also write a film, and with --write-frames PNGs, that is white where the picture is "
-        "invented", default=False, effect=RESULT)
+        "invented",
+        default=False,
+        effect=RESULT,
+    )
     skip_existing: bool = FILES.flag(
         "skip a photo whose film is there, made of the same photo with the same settings and "
-        "weights", default=False)
+        "weights",
+        default=False,
+    )
     json: bool = FILES.flag("print one JSON object per photo", default=False)
 
-    startU: float | None = CAMERA.flag("centre of the start window, from the left", "--startU",
-                                       type=finite, metavar="PX")
-    startV: float | None = CAMERA.flag("its centre, from the top", "--startV", type=finite,
-                                       metavar="PX")
+    startU: float | None = CAMERA.flag(
+        "centre of the start window, from the left", "--startU", type=finite, metavar="PX"
+    )
+    startV: float | None = CAMERA.flag(
+        "its centre, from the top", "--startV", type=finite, metavar="PX"
+    )
     startW: float | None = CAMERA.flag("its width", "--startW", type=finite, metavar="PX")
     startH: float | None = CAMERA.flag("its height", "--startH", type=finite, metavar="PX")
-    endU: float | None = CAMERA.flag("centre of the end window, from the left", "--endU",
-                                     type=finite, metavar="PX")
-    endV: float | None = CAMERA.flag("its centre, from the top", "--endV", type=finite,
-                                     metavar="PX")
+    endU: float | None = CAMERA.flag(
+        "centre of the end window, from the left", "--endU", type=finite, metavar="PX"
+    )
+    endV: float | None = CAMERA.flag(
+        "its centre, from the top", "--endV", type=finite, metavar="PX"
+    )
     endW: float | None = CAMERA.flag("its width", "--endW", type=finite, metavar="PX")
     endH: float | None = CAMERA.flag("its height", "--endH", type=finite, metavar="PX")
-    dolly: bool = CAMERA.flag("dolly zoom: the focal length undoes the motion", default=False,
-                              effect=LOOK)
-    flat: bool = CAMERA.flag("flat pan and zoom, without parallax", "--2d", default=False,
-                             effect=LOOK)
-    autozoom: bool = CAMERA.flag("search the end window that uncovers the least", default=False,
-                                 effect=LOOK)
+    dolly: bool = CAMERA.flag(
+        "dolly zoom: the focal length undoes the motion", default=False, effect=LOOK
+    )
+    flat: bool = CAMERA.flag(
+        "flat pan and zoom, without parallax", "--2d", default=False, effect=LOOK
+    )
+    autozoom: bool = CAMERA.flag(
+        "search the end window that uncovers the least", default=False, effect=LOOK
+    )
     max_holes: float | None = CAMERA.flag(
-        "shorten the path until at most this much of any frame is invented", effect=LOOK,
-        type=percent, metavar="PERCENT")
+        "shorten the path until at most this much of any frame is invented",
+        effect=LOOK,
+        type=percent,
+        metavar="PERCENT",
+    )
     like: Path | None = CAMERA.flag(
-        "move, shape and encode like that film of kbe.py; flags given here win", metavar="FILM")
-    easing: str = CAMERA.flag("speed along the path (default: %(default)s)", default="linear",
-                              effect=LOOK, choices=("linear", "smooth"))
+        "move, shape and encode like that film of kbe.py; flags given here win", metavar="FILM"
+    )
+    easing: str = CAMERA.flag(
+        "speed along the path (default: %(default)s)",
+        default="linear",
+        effect=LOOK,
+        choices=("linear", "smooth"),
+    )
     focal_px: float | None = CAMERA.flag(
-        "focal length of the photo in its pixels (default: half its long side)", "--focal",
-        effect=RESULT, type=positive, metavar="PX")
+        "focal length of the photo in its pixels (default: half its long side)",
+        "--focal",
+        effect=RESULT,
+        type=positive,
+        metavar="PX",
+    )
 
     depth: Path | None = DEPTH.flag(
         "depth map to use instead of estimating: npy, npz, png, tiff, pfm, exr, hdf5; for several "
-        "photos a folder of maps with the same stems", metavar="FILE")
+        "photos a folder of maps with the same stems",
+        metavar="FILE",
+    )
     depth_kind: str | None = DEPTH.flag(
-        "what that map holds (default: guessed, and said)", effect=RESULT,
-        choices=("disparity", "depth"))
+        "what that map holds (default: guessed, and said)",
+        effect=RESULT,
+        choices=("disparity", "depth"),
+    )
     estim_path: str | None = DEPTH.flag(
         "weights for depth estimation, or hf:org/name, or a folder in that format (default: "
-        "models/trained/, else models/bundled/)", metavar="FILE")
-    refine_path: str | None = DEPTH.flag("weights for depth refinement (default: likewise)",
-                                         metavar="FILE")
-    inpaint_path: str | None = DEPTH.flag("weights for inpainting (default: likewise, else by "
-                                          "rule)", metavar="FILE")
-    inpaint_depth: str | None = DEPTH.flag("second inpainting network, for the disparity only",
-                                           metavar="FILE")
+        "models/trained/, else models/bundled/)",
+        metavar="FILE",
+    )
+    refine_path: str | None = DEPTH.flag(
+        "weights for depth refinement (default: likewise)", metavar="FILE"
+    )
+    inpaint_path: str | None = DEPTH.flag(
+        "weights for inpainting (default: likewise, else by rule)", metavar="FILE"
+    )
+    inpaint_depth: str | None = DEPTH.flag(
+        "second inpainting network, for the disparity only", metavar="FILE"
+    )
     pretrained_estim: bool = DEPTH.flag(
-        "estimate with the paper's weights, models/trained/network-disparity.pytorch",
-        default=False)
+        "estimate with the paper's weights, models/trained/network-disparity.pytorch", default=False
+    )
     pretrained_refine: bool = DEPTH.flag(
-        "refine with the paper's weights, models/trained/network-refinement.pytorch",
-        default=False)
+        "refine with the paper's weights, models/trained/network-refinement.pytorch", default=False
+    )
     trust_checkpoint: bool = DEPTH.flag(
-        "load checkpoints that need unpickling, which can run their code", default=False)
+        "load checkpoints that need unpickling, which can run their code", default=False
+    )
 
     duration: float | None = VIDEO.flag(
-        "length of the film (default: 75 frames one way, 148 with boomerang)", effect=LOOK,
-        type=positive, metavar="S")
+        "length of the film (default: 75 frames one way, 148 with boomerang)",
+        effect=LOOK,
+        type=positive,
+        metavar="S",
+    )
     fps: Fraction = VIDEO.flag(
-        "frames per second, also 30000/1001 (default: %(default)s)", default=Fraction(25),
-        effect=LOOK, type=read_fps, metavar="N")
-    loop: str = VIDEO.flag("there and back again, or one way (default: %(default)s)",
-                           default="boomerang", effect=LOOK, choices=("boomerang", "none"))
+        "frames per second, also 30000/1001 (default: %(default)s)",
+        default=Fraction(25),
+        effect=LOOK,
+        type=read_fps,
+        metavar="N",
+    )
+    loop: str = VIDEO.flag(
+        "there and back again, or one way (default: %(default)s)",
+        default="boomerang",
+        effect=LOOK,
+        choices=("boomerang", "none"),
+    )
     size: tuple[int, int] | None = VIDEO.flag(  # (height, width)
         "size of the film, even numbers (default: that of the photo as worked on); windows follow "
-        "its shape", effect=LOOK, type=read_size, metavar="WxH")
+        "its shape",
+        effect=LOOK,
+        type=read_size,
+        metavar="WxH",
+    )
     max_size: int = VIDEO.flag(
         "long side at which the photo is worked on, 0 = its own (default: %(default)s)",
-        default=1920, effect=LOOK, metavar="PX",
-        type=checked(int, "must be 0 or at least 16", lambda px: px == 0 or px >= 16))
+        default=1920,
+        effect=LOOK,
+        metavar="PX",
+        type=checked(int, "must be 0 or at least 16", lambda px: px == 0 or px >= 16),
+    )
     stereo: str | None = VIDEO.flag(
         "for two eyes: side by side, each in full width, into 3d_kbe_sbs.mp4; or for red-cyan "
-        "glasses", effect=LOOK, choices=("sbs", "anaglyph"))
+        "glasses",
+        effect=LOOK,
+        choices=("sbs", "anaglyph"),
+    )
     codec: str = VIDEO.flag(
-        "how the film is encoded (default: by the name of the video file, else h264)", effect=LOOK,
-        choices=tuple(CODECS))
+        "how the film is encoded (default: by the name of the video file, else h264)",
+        effect=LOOK,
+        choices=tuple(CODECS),
+    )
     quality: int | None = VIDEO.flag(
-        "constant quality on the encoder's own scale (default: high)", effect=LOOK, metavar="N")
+        "constant quality on the encoder's own scale (default: high)", effect=LOOK, metavar="N"
+    )
 
-    device: str = RUNNING.flag("where to compute (default: %(default)s)", default="auto",
-                               choices=("auto", "cpu", "cuda", "mps"))
+    device: str = RUNNING.flag(
+        "where to compute (default: %(default)s)",
+        default="auto",
+        choices=("auto", "cpu", "cuda", "mps"),
+    )
     ray: str | None = RUNNING.flag(
         "spread the photos over a Ray cluster: at an address, the one this machine belongs to if "
-        "none is given, or local", nargs="?", const="auto", metavar="ADDRESS")
+        "none is given, or local",
+        nargs="?",
+        const="auto",
+        metavar="ADDRESS",
+    )
     ray_cpus: int | None = RUNNING.flag(
-        "cores of each of its workers (default: 4, or all of a smaller machine)", metavar="N",
-        type=checked(int, "must be at least 1", lambda count: count >= 1))
+        "cores of each of its workers (default: 4, or all of a smaller machine)",
+        metavar="N",
+        type=checked(int, "must be at least 1", lambda count: count >= 1),
+    )
     ray_gpus: float | None = RUNNING.flag(
         "GPUs of each of its workers, such as 0.5 (default: 1 where there are any)",
-        metavar="SHARE", type=checked(float, "must be 0 or more", lambda x: 0 <= x < math.inf))
+        metavar="SHARE",
+        type=checked(float, "must be 0 or more", lambda x: 0 <= x < math.inf),
+    )
     dry_run: bool = RUNNING.flag(
-        "print the resolved windows, sizes and weights, render nothing", default=False)
+        "print the resolved windows, sizes and weights, render nothing", default=False
+    )
     verbose: bool = RUNNING.flag("log more; tracebacks of failures", default=False)
     quiet: bool = RUNNING.flag("log errors only", default=False)
 
@@ -220,14 +312,18 @@ class Settings:
     @property
     def windows(self) -> dict[str, float]:
         """The window numbers that were given, {"startU": px of the photo, ...}."""
-        return {name: getattr(self, name) for name in WINDOW_FLAGS
-                if getattr(self, name) is not None}
+        return {
+            name: getattr(self, name) for name in WINDOW_FLAGS if getattr(self, name) is not None
+        }
 
     def looks(self) -> dict[str, Any]:
         """Return the settings that change what comes out, ready for JSON."""
         plain = {name: getattr(self, name) for name, flag in FLAGS.items() if flag.effect}
-        plain |= {"fps": str(self.fps), "export": self.export and str(self.export),
-                  "size": self.size and list(self.size)}
+        plain |= {
+            "fps": str(self.fps),
+            "export": self.export and str(self.export),
+            "size": self.size and list(self.size),
+        }
         return plain | {"windows": self.windows, "shares": self.shares}
 
 
@@ -240,13 +336,23 @@ CONFLICTS = (
     ("flat", "autozoom", "a flat move uncovers nothing"),
     ("flat", "stereo", "two eyes see depth"),
     ("flat", "max_holes", "a flat move uncovers nothing"),
-    *(("flat", name, "a flat move needs no network") for name in (
-        "estim_path", "refine_path", "inpaint_path", "inpaint_depth", "pretrained_estim",
-        "pretrained_refine")),
+    *(
+        ("flat", name, "a flat move needs no network")
+        for name in (
+            "estim_path",
+            "refine_path",
+            "inpaint_path",
+            "inpaint_depth",
+            "pretrained_estim",
+            "pretrained_refine",
+        )
+    ),
     ("dolly", "autozoom", "each chooses the end window"),
     *(("autozoom", name, "each chooses the end window") for name in WINDOW_FLAGS[4:]),
-    *(("depth", name, "the depth comes from one") for name in (
-        "estim_path", "refine_path", "pretrained_estim", "pretrained_refine")),
+    *(
+        ("depth", name, "the depth comes from one")
+        for name in ("estim_path", "refine_path", "pretrained_estim", "pretrained_refine")
+    ),
     ("pretrained_estim", "estim_path", "each names the network"),
     ("pretrained_refine", "refine_path", "each names the network"),
     ("verbose", "quiet", "one says more, the other less"),
@@ -258,8 +364,12 @@ NEEDS = (("depth_kind", "depth"), ("ray_cpus", "ray"), ("ray_gpus", "ray"))
 def build_parser() -> Parser:
     """Return the argument parser; what is not given stays out of its namespace."""
     parser = Parser(
-        prog="kbe.py", usage="kbe.py --in PHOTO --out DIR [options]", allow_abbrev=False,
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="kbe.py",
+        usage="kbe.py --in PHOTO --out DIR [options]",
+        allow_abbrev=False,
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_flags(parser, Settings)
     return parser
@@ -315,8 +425,10 @@ def check_together(values: dict[str, Any]) -> None:
     """Raise ValueError if two of the settings contradict each other."""
     for one, other, why in CONFLICTS:
         if _is_on(values, one) and _is_on(values, other):
-            raise ValueError(f"contradictory flags: {FLAGS[one].name} and {FLAGS[other].name}: "
-                             f"{why}. Give one of them.")
+            raise ValueError(
+                f"contradictory flags: {FLAGS[one].name} and {FLAGS[other].name}: "
+                f"{why}. Give one of them."
+            )
 
 
 def _check(given: dict[str, Any]) -> None:
@@ -324,15 +436,24 @@ def _check(given: dict[str, Any]) -> None:
     check_together(given)
     for name, needed in NEEDS:
         if _is_on(given, name) and not _is_on(given, needed):
-            raise ValueError(f"{FLAGS[name].name} without {FLAGS[needed].name} has no effect.\n"
-                             f"  Add {FLAGS[needed].name}, or leave it out.")
+            raise ValueError(
+                f"{FLAGS[name].name} without {FLAGS[needed].name} has no effect.\n"
+                f"  Add {FLAGS[needed].name}, or leave it out."
+            )
 
 
 def _give_way(preset: dict[str, Any], shares: dict[str, float], given: dict[str, Any]) -> tuple:
     """Drop of a preset what the given flags say otherwise."""
-    kept = {name: value for name, value in preset.items() if name not in given and not any(
-        name in pair and any(_is_on(given, other) for other in pair if other != name)
-        for *pair, _ in CONFLICTS if _is_on(preset, name))}
+    kept = {
+        name: value
+        for name, value in preset.items()
+        if name not in given
+        and not any(
+            name in pair and any(_is_on(given, other) for other in pair if other != name)
+            for *pair, _ in CONFLICTS
+            if _is_on(preset, name)
+        )
+    }
     fitting = CODECS_BY_SUFFIX.get(given["out"].suffix.lower(), tuple(CODECS))
     if "codec" in kept and kept["codec"] not in fitting:
         del kept["codec"]
@@ -354,14 +475,18 @@ def _codec(out: Path, codec: str | None) -> str:
         _check_folder_name(out)
         return codec or "h264"
     if codec and codec not in fitting:
-        raise ValueError(f"--codec {codec} does not go into a {out.suffix} file.\n"
-                         f"  Choose {' or '.join(fitting)}, or another suffix.")
+        raise ValueError(
+            f"--codec {codec} does not go into a {out.suffix} file.\n"
+            f"  Choose {' or '.join(fitting)}, or another suffix."
+        )
     return codec or fitting[0]
 
 
 def _check_folder_name(out: Path) -> None:
     """Refuse a name that was meant as a film's, of a kind that is not written."""
     if re.fullmatch(r"\.[A-Za-z]\w{1,4}", out.suffix) and not out.is_dir():
-        raise ValueError(f"--out {out}: no film is written as {out.suffix}.\n"
-                         f"  Choose {', '.join(CODECS_BY_SUFFIX)}; a folder of that name must be "
-                         "there already.")
+        raise ValueError(
+            f"--out {out}: no film is written as {out.suffix}.\n"
+            f"  Choose {', '.join(CODECS_BY_SUFFIX)}; a folder of that name must be "
+            "there already."
+        )

@@ -28,11 +28,15 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
         for result in job.files(settings):
             place = real_path(result)
             if place in inputs:
-                raise UsageError(f"{result} would be overwritten by a result, and it is "
-                                 f"{inputs[place]}.\n  Choose another --out.")
+                raise UsageError(
+                    f"{result} would be overwritten by a result, and it is "
+                    f"{inputs[place]}.\n  Choose another --out."
+                )
             if place in taken:
-                raise UsageError(f"{result} would be written twice, for {taken[place].photo} and "
-                                 f"{job.photo}.\n  Choose another --out or --export.")
+                raise UsageError(
+                    f"{result} would be written twice, for {taken[place].photo} and "
+                    f"{job.photo}.\n  Choose another --out or --export."
+                )
             taken[place] = job
         for folder in job.folders(settings):
             _check_folder(folder, inputs)
@@ -60,5 +64,7 @@ def _check_folder(folder: Path, inputs: dict[Path, str]) -> None:
         known = inputs.get(real_path(path))
         if known or not FRAME_NAME.fullmatch(path.name):
             what = f"is {known}" if known else "is no frame of ours"
-            raise UsageError(f"--write-frames would replace the folder {folder}, and {path.name} "
-                             f"in it {what}.\n  Choose another --out, or move it away.")
+            raise UsageError(
+                f"--write-frames would replace the folder {folder}, and {path.name} "
+                f"in it {what}.\n  Choose another --out, or move it away."
+            )

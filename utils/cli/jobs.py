@@ -24,8 +24,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("kbe")
 
 # What is taken from a folder; a file named on the command line is tried whatever its suffix.
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp",
-                  ".gif", ".jp2", ".heic", ".heif", ".avif"}
+PHOTO_SUFFIXES = {
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".gif",
+    ".jp2",
+    ".heic",
+    ".heif",
+    ".avif",
+}
 
 
 # (height, width) px that every codec takes; the real size is known when the photo is read.
@@ -59,8 +73,9 @@ class Job(NamedTuple):
 
     def matte(self) -> Job:
         """Return the Job of the film's matte, such as 3d_kbe_matte.mp4 and matte_frames."""
-        return self._replace(video=self.video.with_stem(self.video.stem + "_matte"),
-                             prefix=self.prefix + "matte_")
+        return self._replace(
+            video=self.video.with_stem(self.video.stem + "_matte"), prefix=self.prefix + "matte_"
+        )
 
 
 class Run(NamedTuple):
@@ -91,17 +106,22 @@ def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
     suffix = ("_sbs" if settings.stereo == "sbs" else "") + CODECS[settings.codec].suffixes[0]
     jobs = plan_jobs(photos, batch, settings.out, suffix)
     if batch and settings.depth and settings.depth.is_file():
-        raise UsageError(f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
-                         "  Give a folder of maps with the photos' stems.")
+        raise UsageError(
+            f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
+            "  Give a folder of maps with the photos' stems."
+        )
     if batch and settings.export and settings.export.is_absolute():
-        raise UsageError(f"--export {settings.export} is one file, and there are {len(jobs)} "
-                         "photos.\n  Give a name, such as scene.ply: each photo's folder gets one.")
+        raise UsageError(
+            f"--export {settings.export} is one file, and there are {len(jobs)} "
+            "photos.\n  Give a name, such as scene.ply: each photo's folder gets one."
+        )
     check_results(jobs, settings)
     return Run(jobs, batch)
 
 
-def find_photos(inputs: Sequence[str], stdin: TextIO | None = None,
-                recursive: bool = False) -> tuple[list[Path], bool]:
+def find_photos(
+    inputs: Sequence[str], stdin: TextIO | None = None, recursive: bool = False
+) -> tuple[list[Path], bool]:
     """Resolve --in.
 
     Args:
@@ -129,8 +149,10 @@ def find_photos(inputs: Sequence[str], stdin: TextIO | None = None,
             found, several = [path], False
         if not found:
             what = "standard input" if text == "-" else text
-            raise ValueError(f"no photos in {what}.\n  Looked for "
-                             f"{', '.join(sorted(PHOTO_SUFFIXES))}{_deeper(path, recursive)}.")
+            raise ValueError(
+                f"no photos in {what}.\n  Looked for "
+                f"{', '.join(sorted(PHOTO_SUFFIXES))}{_deeper(path, recursive)}."
+            )
         photos += found
         batch = batch or several
     once = {}
@@ -148,8 +170,11 @@ def _in_folder(folder, recursive):
 
 def _deeper(folder, recursive):
     """What to say of sub-folders that only --recursive would enter, or ""."""
-    there = not recursive and folder.is_dir() and any(
-        entry.is_dir() and not is_hidden(entry.name) for entry in folder.iterdir())
+    there = (
+        not recursive
+        and folder.is_dir()
+        and any(entry.is_dir() and not is_hidden(entry.name) for entry in folder.iterdir())
+    )
     return "; its sub-folders were not entered (--recursive does)" if there else ""
 
 
@@ -206,8 +231,9 @@ def plan_jobs(photos: list[Path], batch: bool, out: Path, suffix: str) -> list[J
     """
     named = out.suffix.lower() in CODECS_BY_SUFFIX and not out.is_dir()
     if named and batch:
-        raise ValueError(f"--out {out} names one video, and there are {len(photos)} photos.\n"
-                         "  Give a folder.")
+        raise ValueError(
+            f"--out {out} names one video, and there are {len(photos)} photos.\n  Give a folder."
+        )
     if named:
         return [Job(photos[0], out.parent, out, out.stem + "_")]
     if not batch:
@@ -228,8 +254,9 @@ def plan_jobs(photos: list[Path], batch: bool, out: Path, suffix: str) -> list[J
     return jobs
 
 
-def fingerprint(photo: Path, looks: dict[str, Any], weights: dict[str, str],
-                depth: Path | None = None) -> str:
+def fingerprint(
+    photo: Path, looks: dict[str, Any], weights: dict[str, str], depth: Path | None = None
+) -> str:
     """Return what a film was made of, as a hexadecimal string.
 
     Args:
@@ -238,8 +265,12 @@ def fingerprint(photo: Path, looks: dict[str, Any], weights: dict[str, str],
         weights: {role: digest}.
         depth: depth-map file, or None.
     """
-    parts = {"photo": file_digest(photo), "looks": looks, "weights": weights,
-             "depth": depth and file_digest(depth)}
+    parts = {
+        "photo": file_digest(photo),
+        "looks": looks,
+        "weights": weights,
+        "depth": depth and file_digest(depth),
+    }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -267,5 +298,6 @@ def prepare_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OSError(f"cannot write into {folder}: {error.strerror}.\n"
-                      "  Choose another --out.") from error
+        raise OSError(
+            f"cannot write into {folder}: {error.strerror}.\n  Choose another --out."
+        ) from error

@@ -64,8 +64,7 @@ class Plan(NamedTuple):
     def facts(self, settings: Settings) -> dict[str, Any]:
         """Return what every result says of its film."""
         height, width = self.film_size
-        return {"frames": self.frames, "width": width, "height": height,
-                "fps": float(settings.fps)}
+        return {"frames": self.frames, "width": width, "height": height, "fps": float(settings.fps)}
 
     def to_photo(self, disparity: torch.Tensor) -> np.ndarray:
         """Bring disparity (1, 1, H, W) of `image` to the photo: (height, width) float32."""
@@ -97,21 +96,26 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     aspect = settings.size and settings.size[1] / settings.size[0]
     aspect = aspect or settings.shares.get("aspect")
     given = place_windows(settings.shares, settings.windows, (height, width), aspect)
-    numbers = [WindowNumbers(*(given.get(end + letter) for letter in "UVWH"))
-               for end in ("start", "end")]
+    numbers = [
+        WindowNumbers(*(given.get(end + letter) for letter in "UVWH")) for end in ("start", "end")
+    ]
     if settings.autozoom and numbers[0].w is None and numbers[0].h is None:
-        numbers[0] = WindowNumbers(width / 2 if numbers[0].u is None else numbers[0].u,
-                                   height / 2 if numbers[0].v is None else numbers[0].v,
-                                   int(AUTOZOOM_START * aspect_box((height, width), aspect)[1]))
+        numbers[0] = WindowNumbers(
+            width / 2 if numbers[0].u is None else numbers[0].u,
+            height / 2 if numbers[0].v is None else numbers[0].v,
+            int(AUTOZOOM_START * aspect_box((height, width), aspect)[1]),
+        )
     try:
-        start, end, aspect, notes = complete_windows((height, width), *numbers, settings.dolly,
-                                                     aspect)
+        start, end, aspect, notes = complete_windows(
+            (height, width), *numbers, settings.dolly, aspect
+        )
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
     for note in notes:
         log.info("%s: %s", path, note)
     view_size = settings.size or tuple(
-        max(2, round(side / 2) * 2) for side in aspect_box(size, aspect))
+        max(2, round(side / 2) * 2) for side in aspect_box(size, aspect)
+    )
     focal_px = settings.focal_px or default_focal_px((height, width))
     if "focal" in settings.shares:
         focal_px = settings.shares["focal"] * max(height, width)
@@ -120,8 +124,19 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     photo_size = photo.pixels.shape[:2]
     first, last = (window.scaled(size[1] / width, size[0] / height) for window in (start, end))
     at = aim(size, first, first if settings.autozoom else last)
-    return Plan(image, photo_size, start, end, at, view_size, film_size, frames,
-                focal_px * size[1] / width, depth_file, photo.orientation)
+    return Plan(
+        image,
+        photo_size,
+        start,
+        end,
+        at,
+        view_size,
+        film_size,
+        frames,
+        focal_px * size[1] / width,
+        depth_file,
+        photo.orientation,
+    )
 
 
 def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:
@@ -132,8 +147,13 @@ def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:
     """
     try:
         length = film_length(settings.duration, settings.fps, settings.loop)
-        VideoWriter(f"film{CODECS[settings.codec].suffixes[0]}", size, settings.fps,
-                    settings.codec, settings.quality)  # checks its arguments, opens nothing
+        VideoWriter(
+            f"film{CODECS[settings.codec].suffixes[0]}",
+            size,
+            settings.fps,
+            settings.codec,
+            settings.quality,
+        )  # checks its arguments, opens nothing
     except ValueError as error:
         raise UsageError(str(error)) from error
     return length
@@ -153,20 +173,26 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
         end = find_scene_zoom(scene, start).window
         across, down = plan.scale
         plan = plan._replace(end=end.scaled(1 / across, 1 / down))
-        log.info("automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f",
-                 *vars(plan.end).values())
-    path = CameraPath(start, end, scene.size, nearest_depth(scene.depth), plan.focal_px,
-                      settings.dolly, plan.aim)
+        log.info(
+            "automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f", *vars(plan.end).values()
+        )
+    path = CameraPath(
+        start, end, scene.size, nearest_depth(scene.depth), plan.focal_px, settings.dolly, plan.aim
+    )
     return plan, path
 
 
 def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:
     """Return what --dry-run prints."""
-    windows = {name: "to be searched" if name == "end" and settings.autozoom else
-               {key: round(value, 3) for key, value in vars(window).items()}
-               for name, window in (("start", plan.start), ("end", plan.end))}
+    windows = {
+        name: "to be searched"
+        if name == "end" and settings.autozoom
+        else {key: round(value, 3) for key, value in vars(window).items()}
+        for name, window in (("start", plan.start), ("end", plan.end))
+    }
     return windows | {
-        "worked_on": "{3}x{2}".format(*plan.image.shape), **plan.facts(settings),
+        "worked_on": "{3}x{2}".format(*plan.image.shape),
+        **plan.facts(settings),
         "focal_px": round(plan.focal_px, 3),
     }
 
@@ -174,5 +200,8 @@ def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:
 def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) -> dict[str, Any]:
     """Return the metadata of the video: what it was made of, and how."""
     looks = settings.looks()
-    return {"fingerprint": fingerprint(job.photo, looks, networks.digests, plan.depth_file),
-            "settings": looks, "shares": window_shares(plan, settings)}
+    return {
+        "fingerprint": fingerprint(job.photo, looks, networks.digests, plan.depth_file),
+        "settings": looks,
+        "shares": window_shares(plan, settings),
+    }

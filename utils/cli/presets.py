@@ -44,8 +44,11 @@ def window_shares(plan: Plan, settings: Settings) -> dict[str, float]:
     shares = {}
     for end, window in (("start", plan.start), ("end", plan.end)):
         if any(name.startswith(end) for name in given):
-            shares |= {end + "U": window.center_u / width, end + "V": window.center_v / height,
-                       end + "W": min(window.width / box_width, 1.0)}
+            shares |= {
+                end + "U": window.center_u / width,
+                end + "V": window.center_v / height,
+                end + "W": min(window.width / box_width, 1.0),
+            }
     if shares and settings.size is None and aspect != width / height:
         shares["aspect"] = aspect
     if settings.focal_px or "focal" in settings.shares:
@@ -53,8 +56,9 @@ def window_shares(plan: Plan, settings: Settings) -> dict[str, float]:
     return {name: round(value, 6) for name, value in shares.items()}
 
 
-def place_windows(shares: dict[str, float], windows: dict[str, float], size: tuple[int, int],
-                  aspect: float | None) -> dict[str, float]:
+def place_windows(
+    shares: dict[str, float], windows: dict[str, float], size: tuple[int, int], aspect: float | None
+) -> dict[str, float]:
     """Turn shares into windows of one photo, moved inside where its shape differs.
 
     Args:
@@ -94,8 +98,11 @@ def read_preset(path: str | Path) -> tuple[dict[str, Any], dict[str, float]]:
         ValueError: no film, none of ours, or settings that this version does not know or allow.
     """
     said, shares = _read_look(path)
-    said = {name: value for name, value in said.items()
-            if name in FLAGS and FLAGS[name].effect == LOOK and value is not None}
+    said = {
+        name: value
+        for name, value in said.items()
+        if name in FLAGS and FLAGS[name].effect == LOOK and value is not None
+    }
     if isinstance(said.get("size"), list):
         said["size"] = "x".join(map(str, said["size"][::-1]))
     try:
@@ -111,18 +118,22 @@ def _read_look(path):
     metadata = read_metadata(path)
     settings = metadata.get("settings") if isinstance(metadata, dict) else None
     if not isinstance(settings, dict):
-        raise ValueError(f"--like {path}: carries no settings; only films of kbe.py do, and copies "
-                         "that kept the metadata.")
+        raise ValueError(
+            f"--like {path}: carries no settings; only films of kbe.py do, and copies "
+            "that kept the metadata."
+        )
     shares = metadata.get("shares", None if settings.get("windows") else {})
     known = {name for name, flag in FLAGS.items() if flag.effect} | {"windows", "shares"}
     unknown = sorted(settings.keys() - known)
     if unknown or not isinstance(shares, dict) or shares.keys() - SHARES.keys():
         what = unknown[0] if unknown else "of the windows"
-        raise ValueError(f"--like {path}: was made by another version: its setting {what!r} is "
-                         "unknown here.")
+        raise ValueError(
+            f"--like {path}: was made by another version: its setting {what!r} is unknown here."
+        )
     for name, share in shares.items():
         low, high = SHARES[name]
         if isinstance(share, bool) or not (isinstance(share, int | float) and low <= share <= high):
-            raise ValueError(f"--like {path}: its share {name} is {share!r}, not a number in "
-                             f"{low:g}..{high:g}.")
+            raise ValueError(
+                f"--like {path}: its share {name} is {share!r}, not a number in {low:g}..{high:g}."
+            )
     return settings, shares

@@ -66,6 +66,7 @@ def _open_missing_streams() -> None:
 @contextlib.contextmanager
 def _terminating() -> Iterator[None]:
     """Let SIGTERM raise Terminated meanwhile; only a program's main thread may ask for it."""
+
     def terminate(number: int, frame: FrameType | None) -> None:
         raise Terminated
 

@@ -65,9 +65,14 @@ def tell_invention(photo: Any, shares: tuple[float, ...]) -> float:
     """
     share, end = max(zip(shares, ("start", "end"), strict=True))
     if share > MUCH_INVENTED:
-        log.warning("%s: %.0f %% of the picture at the %s lies outside the photo or behind "
-                    "something, and is invented.\n  Windows more alike in size and place ask less: "
-                    "--preview shows them.", photo, 100 * share, end)
+        log.warning(
+            "%s: %.0f %% of the picture at the %s lies outside the photo or behind "
+            "something, and is invented.\n  Windows more alike in size and place ask less: "
+            "--preview shows them.",
+            photo,
+            100 * share,
+            end,
+        )
     return share
 
 
@@ -82,8 +87,9 @@ def report_all(results: Iterable[dict[str, Any]], total: int, as_json: bool, bat
 
     failed, out = 0, sys.stdout
     with logging_redirect_tqdm([log]):
-        for result in tqdm(results, total=total, unit="photo",
-                           disable=hide_bar() if batch else True):
+        for result in tqdm(
+            results, total=total, unit="photo", disable=hide_bar() if batch else True
+        ):
             failed += "error" in result
             with tqdm.external_write_mode(file=out):  # or the line would run into the bar
                 report(result, as_json, out)
@@ -105,13 +111,20 @@ def _sentence(result: dict[str, Any]) -> str:
     if "error" in result:
         return f"{result['photo']}: failed: {result['error'].splitlines()[0]}"
     if "dry_run" in result:
-        return "\n".join([f"{result['photo']}:"] + [
-            f"  {name}: {value}" for name, value in result.items()
-            if name not in ("photo", "dry_run")])
+        return "\n".join(
+            [f"{result['photo']}:"]
+            + [
+                f"  {name}: {value}"
+                for name, value in result.items()
+                if name not in ("photo", "dry_run")
+            ]
+        )
     if result.get("skipped"):
         return f"{result['video']}: skipped, made of the same photo, settings and weights"
-    return (f"{result['video']}: {result['frames']} frames of "
-            f"{result['width']}x{result['height']} in {result['seconds']['total']:.1f} s")
+    return (
+        f"{result['video']}: {result['frames']} frames of "
+        f"{result['width']}x{result['height']} in {result['seconds']['total']:.1f} s"
+    )
 
 
 class Stopwatch:

@@ -67,13 +67,19 @@ def table(rows: list[Row]) -> str:
     lines, with_like = [], any(row.like for row in rows)
     for group in dict.fromkeys(row.group for row in rows):
         columns = ["flag", "value", "default", "what it does"] + ["`--like`"] * with_like
-        lines += ["", f"### {group[0].upper()}{group[1:]}", "", _line(columns),
-                  "|---" * len(columns) + "|"]
+        lines += [
+            "",
+            f"### {group[0].upper()}{group[1:]}",
+            "",
+            _line(columns),
+            "|---" * len(columns) + "|",
+        ]
         for row in rows:
             if row.group == group:
                 value = row.value and f"`{row.value}`"
-                lines.append(_line([f"`{row.name}`", value, row.default, row.what]
-                                   + [row.like] * with_like))
+                lines.append(
+                    _line([f"`{row.name}`", value, row.default, row.what] + [row.like] * with_like)
+                )
     return "\n".join(lines) + "\n"
 
 
@@ -84,8 +90,7 @@ def _line(cells: list[str]) -> str:
 
 def page() -> str:
     """Return the whole of docs/flags.md."""
-    return (f"{HEAD}\n## kbe.py\n{LIKE}{table(rows_of_kbe())}"
-            f"\n## train.py\n{table(rows_of_train())}")
+    return f"{HEAD}\n## kbe.py\n{LIKE}{table(rows_of_kbe())}\n## train.py\n{table(rows_of_train())}"
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 import lazy_loader
 
 # What others use; a module is loaded when the first of its names is asked for.
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "estimators": ["estimate_disparity", "fit_disparity", "read_disparity", "refine_disparity"],
-    "maps": ["find_disparity", "find_map", "fit_shape"],
-    "map_files": ["MAP_SUFFIXES", "read_depth", "read_numbers", "write_disparity"],
-    "map_kind": ["guess_kind", "known_depth", "to_disparity"],
-    "sharpening": ["resize_disparity", "sharpen_disparity", "upsample_disparity"],
-})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "estimators": ["estimate_disparity", "fit_disparity", "read_disparity", "refine_disparity"],
+        "maps": ["find_disparity", "find_map", "fit_shape"],
+        "map_files": ["MAP_SUFFIXES", "read_depth", "read_numbers", "write_disparity"],
+        "map_kind": ["guess_kind", "known_depth", "to_disparity"],
+        "sharpening": ["resize_disparity", "sharpen_disparity", "upsample_disparity"],
+    },
+)

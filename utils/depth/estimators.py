@@ -33,8 +33,12 @@ def resize_image(image, size):
     if tuple(size) == tuple(image.shape[2:]):
         return image
     shrinks = size[0] < image.shape[2]
-    return F.interpolate(image, tuple(size), mode="area" if shrinks else "bilinear",
-                         **({} if shrinks else {"align_corners": False}))
+    return F.interpolate(
+        image,
+        tuple(size),
+        mode="area" if shrinks else "bilinear",
+        **({} if shrinks else {"align_corners": False}),
+    )
 
 
 @torch.inference_mode()
@@ -99,17 +103,24 @@ class HuggingFaceEstimator:
         try:
             from transformers import AutoImageProcessor, AutoModelForDepthEstimation
         except ImportError as error:
-            raise ValueError(f"{name} is a Hugging Face checkpoint, and transformers is not "
-                             "installed.\n  pip install transformers") from error
+            raise ValueError(
+                f"{name} is a Hugging Face checkpoint, and transformers is not "
+                "installed.\n  pip install transformers"
+            ) from error
         try:
             self.processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-            self.network = AutoModelForDepthEstimation.from_pretrained(
-                name, trust_remote_code=False).eval().to(device)
+            self.network = (
+                AutoModelForDepthEstimation.from_pretrained(name, trust_remote_code=False)
+                .eval()
+                .to(device)
+            )
         except Exception as error:  # a damaged or hostile folder may raise anything
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise ValueError(f"cannot load {name} as a depth-estimation checkpoint: {reason}\n"
-                             "  Give hf:org/name, or a folder with config.json, "
-                             "preprocessor_config.json and model.safetensors.") from error
+            raise ValueError(
+                f"cannot load {name} as a depth-estimation checkpoint: {reason}\n"
+                "  Give hf:org/name, or a folder with config.json, "
+                "preprocessor_config.json and model.safetensors."
+            ) from error
         self.device, self.gives_depth = device, predicts_depth(self.network.config)
 
     @torch.inference_mode()
@@ -180,7 +191,8 @@ def read_disparity(path, kind=None, fit=None):
 def _fill_unknown(disparity, unknown):
     """Copy the nearest known value into every unknown pixel."""
     _, labels = cv2.distanceTransformWithLabels(
-        unknown.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        unknown.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     known = disparity[~unknown]
     value_of = np.zeros(labels.max() + 1, np.float32)
     value_of[labels[~unknown]] = known

@@ -90,7 +90,8 @@ def write_disparity(folder, disparity, prefix=""):
     if disparity.ndim != 2 or not disparity.size:
         raise ValueError(f"disparity must be (H, W), got {disparity.shape}.")
     array_path, picture_path = (
-        Path(folder) / f"{prefix}disparity.{suffix}" for suffix in ("npy", "png"))
+        Path(folder) / f"{prefix}disparity.{suffix}" for suffix in ("npy", "png")
+    )
     encoded = io.BytesIO()  # into a file, numpy.save takes a disk that is full at its end for room
     np.save(encoded, np.ascontiguousarray(disparity, np.float32), allow_pickle=False)
     with naming_write_errors(array_path), complete_or_absent(array_path) as temporary:

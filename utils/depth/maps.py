@@ -43,14 +43,21 @@ def find_map(maps: Path | None, photo: Path) -> Path | None:
             raise ValueError(f"--depth {maps}: there is no such file or folder.")
         return maps
     stem = _plain(photo.stem)
-    found = [path for path in data_files(maps, MAP_SUFFIXES) if _belongs(_plain(path.stem), stem)
-             and not (photo.exists() and path.samefile(photo))]
+    found = [
+        path
+        for path in data_files(maps, MAP_SUFFIXES)
+        if _belongs(_plain(path.stem), stem) and not (photo.exists() and path.samefile(photo))
+    ]
     if not found:
-        raise ValueError(f"{photo}: no depth map named {photo.stem}.* or {photo.stem}_depth.* in "
-                         f"{maps}.\n  Looked for {', '.join(sorted(MAP_SUFFIXES))}.")
+        raise ValueError(
+            f"{photo}: no depth map named {photo.stem}.* or {photo.stem}_depth.* in "
+            f"{maps}.\n  Looked for {', '.join(sorted(MAP_SUFFIXES))}."
+        )
     if len(found) > 1:
-        raise ValueError(f"{photo}: {maps} holds several maps of it: "
-                         f"{', '.join(path.name for path in found)}.\n  Leave one of them there.")
+        raise ValueError(
+            f"{photo}: {maps} holds several maps of it: "
+            f"{', '.join(path.name for path in found)}.\n  Leave one of them there."
+        )
     return found[0]
 
 
@@ -60,7 +67,7 @@ def _plain(stem):
 
 
 def _belongs(stem, photo):
-    return stem == photo or stem.startswith(photo) and bool(ADDED.fullmatch(stem[len(photo):]))
+    return stem == photo or stem.startswith(photo) and bool(ADDED.fullmatch(stem[len(photo) :]))
 
 
 def fit_shape(values, photo_size, orientation):
@@ -87,8 +94,11 @@ def fit_shape(values, photo_size, orientation):
     sizes = f"{columns}x{rows}, and the photo is {width}x{height}"
     if rows == columns or abs(stretch - 1) <= STRETCH or abs(1 / stretch - 1) <= STRETCH:
         return values, f"stretched to the photo's shape (it is {sizes})"
-    lies = "the photo's shape on its side" if _same_aspect(values.shape[::-1], photo_size) else (
-        "another shape")
+    lies = (
+        "the photo's shape on its side"
+        if _same_aspect(values.shape[::-1], photo_size)
+        else ("another shape")
+    )
     raise ValueError(f"is {sizes}: {lies}.\n  Give a map of the whole photo, as it is seen.")
 
 
@@ -112,8 +122,10 @@ def find_disparity(plan: Any, settings: Any, networks: Any) -> torch.Tensor:
         return torch.ones_like(plan.image[:, :1])
     if plan.depth_file:
         disparity, note = read_disparity(
-            plan.depth_file, settings.depth_kind,
-            lambda values: fit_shape(values, plan.photo_size, plan.orientation))
+            plan.depth_file,
+            settings.depth_kind,
+            lambda values: fit_shape(values, plan.photo_size, plan.orientation),
+        )
         log.info("%s", note)
         # The map shows the whole photo; a few of its last rows and columns were dropped.
         shapes = zip(disparity.shape, in_fours(plan.photo_size), plan.photo_size, strict=True)

@@ -124,8 +124,9 @@ def sharpen_edges(disparity, pixels, radius):
         distances = np.arange(-window, window + 1, dtype=np.float32) ** 2
         spatial = np.exp(-(distances[:, None] + distances) / (0.5 * window**2)).astype(np.float32)
         sharp = disparity.copy()
-        task = partial(_weighted_medians, disparity, pixels, low, high, blend, flatness, spatial,
-                       alike, sharp)
+        task = partial(
+            _weighted_medians, disparity, pixels, low, high, blend, flatness, spatial, alike, sharp
+        )
         run_all(task, list(zip(rows[:-1], rows[1:], strict=True)))
         disparity = sharp
     return disparity
@@ -137,8 +138,9 @@ def _extremes(disparity, radius):
 
 
 @jit
-def _weighted_medians(disparity, pixels, low, high, blend, flatness, spatial, alike, sharp, top,
-                      bottom):
+def _weighted_medians(
+    disparity, pixels, low, high, blend, flatness, spatial, alike, sharp, top, bottom
+):
     """Write rows top..bottom of `sharp`; see sharpen_edges."""
     height, width = disparity.shape
     radius = spatial.shape[0] // 2
@@ -158,8 +160,11 @@ def _weighted_medians(disparity, pixels, low, high, blend, flatness, spatial, al
                     dr = red - pixels[row, column, 0]
                     dg = np.int32(green) - pixels[row, column, 1]
                     db = np.int32(blue) - pixels[row, column, 2]
-                    weight = (alike[(dr * dr + dg * dg + db * db) // 64] * flatness[row, column]
-                              * spatial[row - y + radius, column - x + radius])
+                    weight = (
+                        alike[(dr * dr + dg * dg + db * db) // 64]
+                        * flatness[row, column]
+                        * spatial[row - y + radius, column - x + radius]
+                    )
                     index = int((disparity[row, column] - lo) * to_bin + np.float32(0.5))
                     weights[index] += weight
                     sums[index] += weight * disparity[row, column]

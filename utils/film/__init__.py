@@ -3,10 +3,13 @@
 import lazy_loader
 
 # What others use; a module is loaded when the first of its names is asked for.
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "codecs": ["CODECS", "CODECS_BY_SUFFIX"],
-    "frames": ["film_frames", "film_length", "film_order", "write_film"],
-    "photos": ["in_fours", "read_image", "resize", "write_image"],
-    "preview": ["Preview"],
-    "video": ["VideoWriter", "holds_frames", "probe", "read_metadata"],
-})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "codecs": ["CODECS", "CODECS_BY_SUFFIX"],
+        "frames": ["film_frames", "film_length", "film_order", "write_film"],
+        "photos": ["in_fours", "read_image", "resize", "write_image"],
+        "preview": ["Preview"],
+        "video": ["VideoWriter", "holds_frames", "probe", "read_metadata"],
+    },
+)

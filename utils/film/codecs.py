@@ -27,22 +27,55 @@ CODECS = {
         # The rest is from benchmarks/encoders.py: five B-frames between two others suit a camera
         # that moves evenly. At the SSIM of "veryfast" at CRF 17, this takes 0.95 of its bytes and
         # 0.7 of its CPU time; with subme=1, 1.13 and 0.61.
-        "libx264", (".mp4", ".mov", ".mkv"), "yuv420p", "crf", 16, 0, 51, (2, 16384),
-        {"preset": "superfast", "mbtree": "0", "bf": "5", "thread_type": "frame",
-         "x264-params": "subme=2:b-adapt=0"},
+        "libx264",
+        (".mp4", ".mov", ".mkv"),
+        "yuv420p",
+        "crf",
+        16,
+        0,
+        51,
+        (2, 16384),
+        {
+            "preset": "superfast",
+            "mbtree": "0",
+            "bf": "5",
+            "thread_type": "frame",
+            "x264-params": "subme=2:b-adapt=0",
+        },
     ),
     "h265": Codec(
-        "libx265", (".mp4", ".mov", ".mkv"), "yuv420p", "crf", 20, 0, 51, (16, 8192),
+        "libx265",
+        (".mp4", ".mov", ".mkv"),
+        "yuv420p",
+        "crf",
+        20,
+        0,
+        51,
+        (16, 8192),
         # Likewise; below 50 px of width it even writes where nothing is its own, and may crash.
         {"preset": "veryfast", "x265-params": "log-level=none:cutree=0"},
     ),
     "vp9": Codec(
-        "libvpx-vp9", (".webm", ".mkv"), "yuv420p", "crf", 24, 0, 63, (2, 16384),
+        "libvpx-vp9",
+        (".webm", ".mkv"),
+        "yuv420p",
+        "crf",
+        24,
+        0,
+        63,
+        (2, 16384),
         {"b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"},
     ),
     "av1": Codec(
         # SVT-AV1 never returns from a flat strip: 16x128, say. (None is flatter than 32.)
-        "libsvtav1", (".mp4", ".webm", ".mkv"), "yuv420p", "crf", 24, 1, 63, (32, 8704),
+        "libsvtav1",
+        (".mp4", ".webm", ".mkv"),
+        "yuv420p",
+        "crf",
+        24,
+        1,
+        63,
+        (32, 8704),
         {"preset": "10"},
     ),
     "prores": Codec("prores_aw", (".mov",), "yuv422p10le", "profile", 3, 3, 0, (2, 16384), {}),
@@ -53,9 +86,15 @@ CODECS = {
 def _by_suffix() -> dict[str, tuple[str, ...]]:
     """Codecs by file name: those whose usual container it is come first."""
     suffixes = dict.fromkeys(suffix for codec in CODECS.values() for suffix in codec.suffixes)
-    return {suffix: tuple(sorted(
-        (name for name, codec in CODECS.items() if suffix in codec.suffixes),
-        key=lambda name: CODECS[name].suffixes[0] != suffix)) for suffix in suffixes}
+    return {
+        suffix: tuple(
+            sorted(
+                (name for name, codec in CODECS.items() if suffix in codec.suffixes),
+                key=lambda name: CODECS[name].suffixes[0] != suffix,
+            )
+        )
+        for suffix in suffixes
+    }
 
 
 # What a file name asks for: the codecs that its container takes, the default first.

@@ -49,8 +49,9 @@ class Space(NamedTuple):
     primaries: tuple = ()  # of HDR: chromaticities of red, green, blue, white
 
 
-def colour_space(*, cicp=None, icc=None, nclx=None, srgb=False, gamma=None, chromaticity=None,
-                 adobe_rgb=False):
+def colour_space(
+    *, cicp=None, icc=None, nclx=None, srgb=False, gamma=None, chromaticity=None, adobe_rgb=False
+):
     """Decide which space a picture's numbers are in, from all that its file says of it.
 
     The first that is there decides: PNG's cICP; an ICC profile; HEIF's and AVIF's nclx; PNG's sRGB;
@@ -114,8 +115,11 @@ def _matrix_profile(points, exponent):
     curve = curve**exponent if exponent else _srgb_to_light(curve)
     try:
         return imagecodecs.cms_profile(
-            "rgb", whitepoint=(*white, 1.0), transferfunction=curve.astype(np.float32),
-            primaries=[number for point in colours for number in (*point, 1.0)])
+            "rgb",
+            whitepoint=(*white, 1.0),
+            transferfunction=curve.astype(np.float32),
+            primaries=[number for point in colours for number in (*point, 1.0)],
+        )
     except (ValueError, RuntimeError):  # primaries that are none
         return b""
 
@@ -151,8 +155,12 @@ def to_srgb(values, kind, space, notes):
     values = reduce(values)
     if kind != "CMYK":
         return _as_rgb(values)
-    return _in_bands(values, lambda inks: np.rint(
-        (255.0 - inks[..., :3]) * (255.0 - inks[..., 3:]) / 255).astype(np.uint8))
+    return _in_bands(
+        values,
+        lambda inks: np.rint((255.0 - inks[..., :3]) * (255.0 - inks[..., 3:]) / 255).astype(
+            np.uint8
+        ),
+    )
 
 
 def reduce(values):
@@ -183,8 +191,10 @@ def _by_profile(values, kind, space, notes):
             raise ValueError("the profile is for another kind of picture")
         convert = functools.partial(_convert, profile=space.profile, kind=kind)
         probe = _probe(kind)
-        if probe is not None and np.abs(
-                convert(probe) - _as_rgb(reduce(probe)).astype(int)).max() <= SAME:
+        if (
+            probe is not None
+            and np.abs(convert(probe) - _as_rgb(reduce(probe)).astype(int)).max() <= SAME
+        ):
             return None
         if kind == "GRAY" and values.dtype == np.uint8:
             converted = cv2.LUT(_as_rgb(values), convert(_DEEP_GREYS))
@@ -207,9 +217,15 @@ def _convert(values, *, profile, kind):
     if values.dtype == np.uint16 and kind != "CMYK":  # for inks floating point means percent
         values = values.astype(np.float32) / 65535
     return imagecodecs.cms_transform(
-        np.ascontiguousarray(values), profile, _srgb_profile(), colorspace=kind.lower(),
-        outcolorspace="rgb", outdtype="u1", intent=int(ImageCms.Intent.RELATIVE_COLORIMETRIC),
-        flags=int(ImageCms.Flags.BLACKPOINTCOMPENSATION))
+        np.ascontiguousarray(values),
+        profile,
+        _srgb_profile(),
+        colorspace=kind.lower(),
+        outcolorspace="rgb",
+        outdtype="u1",
+        intent=int(ImageCms.Intent.RELATIVE_COLORIMETRIC),
+        flags=int(ImageCms.Flags.BLACKPOINTCOMPENSATION),
+    )
 
 
 _DEEP_GREYS = np.arange(256, dtype=np.uint16)[None] * np.uint16(257)
@@ -240,6 +256,7 @@ def _from_lab(values):
 
 
 # -- high dynamic range ---------------------------------------------------------------------------
+
 
 def _tone_mapped(values, space):
     """HDR to SDR: to light, into sRGB's primaries, and the brightest rolled off below white."""
@@ -301,8 +318,11 @@ def _roll_off(nits, peak):
     if knee >= 1:  # nothing is brighter than white
         return nits
     t = np.clip((bright - knee) / (1 - knee), 0, 1)
-    spline = ((2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee)
-              + (-2 * t**3 + 3 * t**2) * white)
+    spline = (
+        (2 * t**3 - 3 * t**2 + 1) * knee
+        + (t**3 - 2 * t**2 + t) * (1 - knee)
+        + (-2 * t**3 + 3 * t**2) * white
+    )
     return np.where(bright <= knee, nits, _pq_to_nits(spline * top))
 
 

@@ -45,8 +45,10 @@ def film_length(duration_s: float | None, fps: float | Fraction, loop: str) -> t
     else:
         count = frames // 2 + 1 if loop == "boomerang" else frames
     if count < 2:
-        raise ValueError(f"a film of {duration_s:g} s at {float(fps):g} frames a second has "
-                         "no motion.\n  Give --duration or --fps a larger number.")
+        raise ValueError(
+            f"a film of {duration_s:g} s at {float(fps):g} frames a second has "
+            "no motion.\n  Give --duration or --fps a larger number."
+        )
     return count, len(film_order(count, loop))
 
 
@@ -56,9 +58,15 @@ def film_order(count: int, loop: str) -> list[int]:
     return there + there[-2:0:-1] if loop == "boomerang" else there
 
 
-def film_frames(scene: Any, path: CameraPath, count: int, size: tuple[int, int],
-                loop: str = "boomerang", easing: str = "linear",
-                workers: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def film_frames(
+    scene: Any,
+    path: CameraPath,
+    count: int,
+    size: tuple[int, int],
+    loop: str = "boomerang",
+    easing: str = "linear",
+    workers: int | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the frames of a film in order while the next ones are being rendered.
 
     Args:
@@ -99,9 +107,16 @@ def film_frames(scene: Any, path: CameraPath, count: int, size: tuple[int, int],
                     future.cancel()
 
 
-def write_film(job: Any, plan: Any, view: Any, path: CameraPath, settings: Any,
-               metadata: dict[str, Any], stop: threading.Event,
-               hide_bar: bool | None = True) -> None:
+def write_film(
+    job: Any,
+    plan: Any,
+    view: Any,
+    path: CameraPath,
+    settings: Any,
+    metadata: dict[str, Any],
+    stop: threading.Event,
+    hide_bar: bool | None = True,
+) -> None:
     """Render and encode at once; with `write_frames`, the frames of one way as PNG too.
 
     Args:
@@ -122,8 +137,9 @@ def write_film(job: Any, plan: Any, view: Any, path: CameraPath, settings: Any,
     count, frames = film_length(settings.duration, settings.fps, settings.loop)
     rendered = film_frames(view, path, count, plan.view_size, settings.loop, settings.easing)
     with (
-        VideoWriter(job.video, plan.film_size, settings.fps, settings.codec, settings.quality,
-                    metadata) as video,
+        VideoWriter(
+            job.video, plan.film_size, settings.fps, settings.codec, settings.quality, metadata
+        ) as video,
         folder_complete_or_absent(settings.write_frames and job.result("frames")) as folder,
     ):
         bar = tqdm(rendered, total=frames, unit="frame", disable=hide_bar)

@@ -13,7 +13,12 @@ HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 PICTURES = {  # first bytes of what can be read, and how it is called
-    b"\xff\xd8\xff": "JPEG", PNG_HEAD: "PNG", b"GIF8": "GIF", b"RIFF": "WebP", b"BM": "BMP"}
+    b"\xff\xd8\xff": "JPEG",
+    PNG_HEAD: "PNG",
+    b"GIF8": "GIF",
+    b"RIFF": "WebP",
+    b"BM": "BMP",
+}
 SEEMS = {  # what a file that is no picture seems to be, by its first bytes in lower case
     "an HTML page (a failed download?)": (b"<!doctype html", b"<html"),
     "SVG or XML text": (b"<svg", b"<?xml"),
@@ -34,8 +39,13 @@ SEEMS = {  # what a file that is no picture seems to be, by its first bytes in l
 RIFF_KINDS = {b"AVI ": "an AVI film", b"WAVE": "sound (WAV)"}
 # In JPEG data 0xff begins a marker, unless 0, another 0xff or a restart marker follows.
 JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
-JPEG_KINDS = {0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical",
-              0xCB: "lossless, arithmetically coded"}
+JPEG_KINDS = {
+    0xC3: "lossless",
+    0xC5: "hierarchical",
+    0xC6: "hierarchical",
+    0xC7: "hierarchical",
+    0xCB: "lossless, arithmetically coded",
+}
 
 
 class UnreadableFile(ValueError):
@@ -104,10 +114,11 @@ def unread_picture(path, head):
         return unsupported(path, what)
     if (kind and not riff) or head[8:12] in HEIF_BRANDS or head[8:11] == b"avi":
         return UnreadableFile(
-            f"{path}: damaged or incomplete (its header cannot be read). Copy or download it "
-            "again.")
+            f"{path}: damaged or incomplete (its header cannot be read). Copy or download it again."
+        )
     return UnreadableFile(
-        f"{path}: is no photo that can be read: it seems to be {describe(head)}. {USE}")
+        f"{path}: is no photo that can be read: it seems to be {describe(head)}. {USE}"
+    )
 
 
 def rare_jpeg(path):
@@ -167,7 +178,8 @@ def check_end(path, kind):
     if ends_in_zeros and not has_end(path.read_bytes()):
         raise UnreadableFile(
             f"{path}: damaged or incomplete (its end is all zeros, as an interrupted copy "
-            "leaves it). Copy or download it again.")
+            "leaves it). Copy or download it again."
+        )
 
 
 def _jpeg_segments(data):

@@ -36,9 +36,22 @@ from utils.film.kinds import (
     unsupported,
 )
 
-__all__ = ["MAX_PIXELS", "MIN_SIDE", "Photo", "UnreadableFile", "describe", "in_fours",
-           "naming_the_file", "open_picture", "read_head", "read_image", "read_stored", "resize",
-           "upright", "write_image"]
+__all__ = [
+    "MAX_PIXELS",
+    "MIN_SIDE",
+    "Photo",
+    "UnreadableFile",
+    "describe",
+    "in_fours",
+    "naming_the_file",
+    "open_picture",
+    "read_head",
+    "read_image",
+    "read_stored",
+    "resize",
+    "upright",
+    "write_image",
+]
 
 # Twice the 200 megapixels of the largest telephones: 1.2 GB decoded. A few kilobytes of hostile
 # PNG can claim a thousand times as much.
@@ -52,8 +65,15 @@ EXIF_ORIENTATION, EXIF_DETAILS, EXIF_FOCAL_35MM = 0x0112, 0x8769, 0xA405
 EXIF_INTEROPERABILITY = 0xA005
 # What turns a stored picture upright, by the EXIF orientation that asks for it: whether rows and
 # columns change places, then OpenCV's code of a flip (0 up to down, 1 left to right, -1 both).
-UPRIGHT = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1),
-           7: (True, -1), 8: (True, 0)}
+UPRIGHT = {
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
+}
 # What JPEG, HEIF and AVIF say of a gain map, which brightens a picture on HDR screens.
 GAIN_MAPS = (b"urn:iso:std:iso:ts:21496", b"hdr-gain-map", b"hdrgainmap")
 SQUARE = 0.05  # pixels' sides that differ by no more are square
@@ -341,6 +361,7 @@ def _exif(load, size):
 
 # -- by Pillow ------------------------------------------------------------------------------------
 
+
 def _read_with_pillow(path, notes):
     with open_picture(path) as image:
         _check_size(path, image.size, MIN_SIDE)
@@ -350,8 +371,14 @@ def _read_with_pillow(path, notes):
         nclx = _nclx(path, image) if image.format in ("HEIF", "AVIF") else None
         said = image.info
         space = colour_space(
-            cicp=cicp, icc=said.get("icc_profile"), nclx=nclx, srgb="srgb" in said,
-            gamma=said.get("gamma"), chromaticity=said.get("chromaticity"), adobe_rgb=adobe_rgb)
+            cicp=cicp,
+            icc=said.get("icc_profile"),
+            nclx=nclx,
+            srgb="srgb" in said,
+            gamma=said.get("gamma"),
+            chromaticity=said.get("chromaticity"),
+            adobe_rgb=adobe_rgb,
+        )
         if _has_gain_map(image):
             notes.append("left out the gain map for HDR screens")
         if deep or image.mode.startswith("I;16"):
@@ -381,8 +408,11 @@ def _samples(path, image):
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         values, _, alpha = _split_alpha(np.asarray(image.convert("RGBA")), "RGB")
-        return (np.ascontiguousarray(values[..., 0]), "GRAY", alpha) if grey else (
-            values, "RGB", alpha)
+        return (
+            (np.ascontiguousarray(values[..., 0]), "GRAY", alpha)
+            if grey
+            else (values, "RGB", alpha)
+        )
     if image.mode == "CMYK":
         return np.asarray(image), "CMYK", None
     return np.asarray(image.convert("L" if grey else "RGB")), "GRAY" if grey else "RGB", None
@@ -412,8 +442,9 @@ def _deep_colour(data):
     """Decode 16 bits a channel with OpenCV, (H, W, C) uint16, blue first."""
     if data.startswith(PNG_HEAD):
         # OpenCV spends seconds on a chunk that claims gigabytes; it gets those with pixels only.
-        kept = [data[start:end] for kind, start, end in png_chunks(data)
-                if kind in (b"IHDR", b"IDAT")]
+        kept = [
+            data[start:end] for kind, start, end in png_chunks(data) if kind in (b"IHDR", b"IDAT")
+        ]
         data = b"".join([PNG_HEAD, *kept]) + b"\0\0\0\0IEND\xaeB`\x82"
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
@@ -432,8 +463,11 @@ def _deep_heif(path, kind):
         values, depth = imagecodecs.avif_decode(path.read_bytes(), index=0), heif.info["bit_depth"]
     if values.dtype == np.uint8:
         depth = 8
-    return values if depth == 16 else np.rint(
-        values.astype(np.float32) * (65535 / (2**depth - 1))).astype(np.uint16)
+    return (
+        values
+        if depth == 16
+        else np.rint(values.astype(np.float32) * (65535 / (2**depth - 1))).astype(np.uint16)
+    )
 
 
 def _cicp(path):
@@ -468,6 +502,7 @@ def _has_gain_map(image):
 
 # -- TIFF -----------------------------------------------------------------------------------------
 
+
 def _read_tiff(path, notes):
     _check_format(path, b"")
     with tiff.open_page(path) as page:
@@ -500,11 +535,13 @@ def _read_tiff(path, notes):
 
 def _tiff_exif(page):
     """What `_exif` wants of a page."""
+
     def load():
         exif, file = Image.Exif(), page.tiff.parent
         exif.endian, exif.bigtiff = file.byteorder, file.is_bigtiff
         exif.load_from_fp(file.filehandle, page.tiff.offset)
         return exif
+
     return load, page.size
 
 
@@ -538,11 +575,15 @@ def _unmultiplied(values, alpha):
     top = np.iinfo(alpha.dtype).max
     share = np.where(alpha == 0, top, alpha).astype(np.float32) / top  # nothing was multiplied
     share = share if values.ndim == 2 else share[..., None]
-    return np.where(share >= 1, values, np.minimum(values / share, np.iinfo(values.dtype).max)
-                    ).round().astype(values.dtype)
+    return (
+        np.where(share >= 1, values, np.minimum(values / share, np.iinfo(values.dtype).max))
+        .round()
+        .astype(values.dtype)
+    )
 
 
 # -- towards what is seen -------------------------------------------------------------------------
+
 
 def _over_white(pixels, alpha, notes):
     """Composite over white; alpha that is nothing everywhere is a forgotten channel, no mask."""
@@ -554,8 +595,9 @@ def _over_white(pixels, alpha, notes):
         return pixels
     notes.append("composited transparency over white")
     image = Image.fromarray(pixels)
-    return np.array(Image.composite(image, Image.new("RGB", image.size, "white"),
-                                    Image.fromarray(alpha)))
+    return np.array(
+        Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(alpha))
+    )
 
 
 def _with_square_pixels(pixels, tall, notes):

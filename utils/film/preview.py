@@ -42,8 +42,9 @@ class Preview:
 
     def _render(self, t, fill=True):
         pose = self.path.pose(t)
-        return self.scene.render(pose.shift, self.path.view_focal_px(pose, self.size), self.size,
-                                 fill)
+        return self.scene.render(
+            pose.shift, self.path.view_focal_px(pose, self.size), self.size, fill
+        )
 
     def write(self, path: str | Path) -> None:
         """Write the picture as PNG.
@@ -61,8 +62,10 @@ class Preview:
         upper = [
             (self._photo_with_windows(), "photo, start and end window"),
             (self._disparity(), "disparity, bright = near"),
-            (mark(frames[worst], self.invented[worst]),
-             f"invented at the {('start', 'middle', 'end')[worst]}: {share:.1%}"),
+            (
+                mark(frames[worst], self.invented[worst]),
+                f"invented at the {('start', 'middle', 'end')[worst]}: {share:.1%}",
+            ),
         ]
         names = ("first frame", "middle frame", "last frame")
         return _stack([_row(upper), _row(list(zip(frames, names, strict=True)))])
@@ -73,12 +76,20 @@ class Preview:
         scale = size[1] / pixels.shape[1]
         picture = Image.fromarray(resize(pixels, size))
         draw = ImageDraw.Draw(picture)
-        for window, color, name in ((self.path.start, START_COLOR, "start"),
-                                    (self.path.end, END_COLOR, "end")):
+        for window, color, name in (
+            (self.path.start, START_COLOR, "start"),
+            (self.path.end, END_COLOR, "end"),
+        ):
             left, top, right, bottom = (value * scale for value in window.span())
             draw.rectangle((left, top, right - 1, bottom - 1), outline=color, width=3)
-            draw.text((left + 8, bottom - 28 if name == "start" else top + 6), name, color,
-                      _font(18), stroke_width=2, stroke_fill=(0, 0, 0))
+            draw.text(
+                (left + 8, bottom - 28 if name == "start" else top + 6),
+                name,
+                color,
+                _font(18),
+                stroke_width=2,
+                stroke_fill=(0, 0, 0),
+            )
         return np.asarray(picture)
 
     def _disparity(self):

@@ -14,8 +14,15 @@ from utils.film.kinds import UnreadableFile, unsupported
 
 MAX_PAGES = 1000  # of which the largest is looked for
 MAX_SAMPLES = 16  # a pixel
-KINDS = {"MINISWHITE": "GRAY", "MINISBLACK": "GRAY", "RGB": "RGB", "YCBCR": "RGB",
-         "SEPARATED": "CMYK", "CIELAB": "LAB", "PALETTE": "RGB"}
+KINDS = {
+    "MINISWHITE": "GRAY",
+    "MINISBLACK": "GRAY",
+    "RGB": "RGB",
+    "YCBCR": "RGB",
+    "SEPARATED": "CMYK",
+    "CIELAB": "LAB",
+    "PALETTE": "RGB",
+}
 COLOURS = {"GRAY": 1, "RGB": 3, "CMYK": 4, "LAB": 3}  # samples a pixel, before any alpha
 PROFILE_TAG, MAX_SAMPLE_TAG = 34675, 281
 
@@ -110,9 +117,12 @@ def _check_complete(path, tiff):
     size = tiff.parent.filehandle.size
     pieces = list(zip(tiff.dataoffsets, tiff.databytecounts, strict=False))
     if len(pieces) < int(np.prod(tiff.chunked)) or any(
-            count <= 0 or offset + count > size for offset, count in pieces):
-        raise UnreadableFile(f"{path}: damaged or incomplete (a part of its pixels is missing). "
-                             "Copy or download it again.")
+        count <= 0 or offset + count > size for offset, count in pieces
+    ):
+        raise UnreadableFile(
+            f"{path}: damaged or incomplete (a part of its pixels is missing). "
+            "Copy or download it again."
+        )
 
 
 def _by_pillow(path, page):

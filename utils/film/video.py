@@ -70,9 +70,15 @@ class VideoWriter:
         OSError: the file cannot be written (by `with`, `write` or at the end of the block).
     """
 
-    def __init__(self, path: str | Path, size: tuple[int, int], fps: float | Fraction,
-                 codec: str = "h264", quality: int | None = None,
-                 metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        size: tuple[int, int],
+        fps: float | Fraction,
+        codec: str = "h264",
+        quality: int | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """See the class."""
         self.path = Path(path)
         self.fps = as_fps(fps)
@@ -297,8 +303,11 @@ def holds_frames(path: str | Path, frames: int) -> bool:
     """
     try:
         with _opened(path) as container:
-            packets = [bytes(packet) for packet in container.demux(video=0)
-                       if packet.size and not packet.is_corrupt]
+            packets = [
+                bytes(packet)
+                for packet in container.demux(video=0)
+                if packet.size and not packet.is_corrupt
+            ]
     except ValueError:
         return False
     if packets and packets[-1].startswith(GIF_COMMENT):

@@ -3,11 +3,14 @@
 import lazy_loader
 
 # What others use; a module is loaded when the first of its names is asked for.
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
-    "cloud": ["Scene", "find_scene_zoom", "lift", "scale_disparity"],
-    "edges": ["surface_mask"],
-    "filling": ["far_guesses", "fill_from_far"],
-    "matte": ["Matte"],
-    "ply": ["write_ply"],
-    "stereo": ["StereoScene"],
-})
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cloud": ["Scene", "find_scene_zoom", "lift", "scale_disparity"],
+        "edges": ["surface_mask"],
+        "filling": ["far_guesses", "fill_from_far"],
+        "matte": ["Matte"],
+        "ply": ["write_ply"],
+        "stereo": ["StereoScene"],
+    },
+)

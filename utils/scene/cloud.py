@@ -63,8 +63,13 @@ def lift(plan: Any, disparity: torch.Tensor, device: torch.device) -> Scene:
         Scene whose nearest point has disparity BASELINE.
     """
     on = device if device.type == "cuda" else "cpu"
-    return Scene(plan.image.to(on), scale_disparity(disparity.to(on), BASELINE), plan.focal_px,
-                 BASELINE, plan.aim)
+    return Scene(
+        plan.image.to(on),
+        scale_disparity(disparity.to(on), BASELINE),
+        plan.focal_px,
+        BASELINE,
+        plan.aim,
+    )
 
 
 class Scene:
@@ -84,14 +89,22 @@ class Scene:
         ValueError: shapes do not fit together, or disparity is not finite and positive.
     """
 
-    def __init__(self, image: torch.Tensor, disparity: torch.Tensor, focal_px: float,
-                 baseline: float, aim: tuple[float, float] | None = None) -> None:
+    def __init__(
+        self,
+        image: torch.Tensor,
+        disparity: torch.Tensor,
+        focal_px: float,
+        baseline: float,
+        aim: tuple[float, float] | None = None,
+    ) -> None:
         """Lift every pixel that lies on a surface."""
         if image.ndim != 4 or image.shape[:2] != (1, 3):
             raise ValueError(f"image must be (1, 3, H, W), got {tuple(image.shape)}.")
         if disparity.shape != (1, 1, *image.shape[2:]):
-            raise ValueError(f"disparity must be (1, 1, {image.shape[2]}, {image.shape[3]}) like "
-                             f"the image, got {tuple(disparity.shape)}.")
+            raise ValueError(
+                f"disparity must be (1, 1, {image.shape[2]}, {image.shape[3]}) like "
+                f"the image, got {tuple(disparity.shape)}."
+            )
         if not (torch.isfinite(disparity).all() and (disparity > 0).all()):
             raise ValueError("disparity must be finite and positive; see scale_disparity().")
         self.device = image.device if image.is_cuda else torch.device("cpu")
@@ -99,13 +112,17 @@ class Scene:
         self.disparity = disparity.to(self.device, torch.float32)
         self.focal_px, self.baseline = float(focal_px), float(baseline)
         across, down = aim or (image.shape[3] / 2, image.shape[2] / 2)
-        self.shear = ((across - image.shape[3] / 2) / self.focal_px,
-                      (down - image.shape[2] / 2) / self.focal_px, 0.0)  # of x, y and z by z
+        self.shear = (
+            (across - image.shape[3] / 2) / self.focal_px,
+            (down - image.shape[2] / 2) / self.focal_px,
+            0.0,
+        )  # of x, y and z by z
         self._points, self._colors, self._spacing = [], [], []
         self._cloud = None
         points = unproject(self.depth, self.focal_px)
-        self._append(points, self.image, self.depth / self.focal_px,
-                     surface_mask(self.disparity, self.image))
+        self._append(
+            points, self.image, self.depth / self.focal_px, surface_mask(self.disparity, self.image)
+        )
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
 
     @property
@@ -126,7 +143,8 @@ class Scene:
         if self._cloud is None:
             points, colors, spacing = (
                 torch.cat(parts, dim=dim).contiguous()
-                for parts, dim in ((self._points, 1), (self._colors, 0), (self._spacing, 0)))
+                for parts, dim in ((self._points, 1), (self._colors, 0), (self._spacing, 0))
+            )
             self._points, self._colors, self._spacing = [points], [colors], [spacing]
             self._cloud = points, colors, spacing
             if self.device.type == "cpu":
@@ -148,8 +166,14 @@ class Scene:
         self._spacing.append(spacing.view(-1)[index])
         self._cloud = None
 
-    def render(self, shift: Any, focal_px: float | None = None, size: tuple[int, int] | None = None,
-               fill: bool = True, colors: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def render(
+        self,
+        shift: Any,
+        focal_px: float | None = None,
+        size: tuple[int, int] | None = None,
+        fill: bool = True,
+        colors: Any = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Render the view of a moved camera.
 
         Args:
@@ -165,15 +189,17 @@ class Scene:
         focal_px = focal_px or self.focal_px * size[1] / self.size[1]
         points, own, spacing = self.cloud()
         colors = own if colors is None else colors
-        frame, holes = kernels.render_frame(points, colors, shift, size, focal_px,
-                                            self.focal_px * self.baseline, spacing, fill)
+        frame, holes = kernels.render_frame(
+            points, colors, shift, size, focal_px, self.focal_px * self.baseline, spacing, fill
+        )
         if self.device.type == "cuda":
             frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
         return frame, holes
 
     @torch.inference_mode()
-    def inpaint(self, network: Any, shift: Any, focal_px: float | None = None,
-                disparity_network: Any = None) -> int:
+    def inpaint(
+        self, network: Any, shift: Any, focal_px: float | None = None, disparity_network: Any = None
+    ) -> int:
         """Add what the camera at `shift` uncovers to the cloud.
 
         Args:
@@ -190,8 +216,9 @@ class Scene:
         image, disparity = self._working_copy()
         scale = image.shape[3] / self.size[1]
         # Disparity stays that of the whole photo, and so must depth, as focal lengths shrink.
-        view = _View(image, disparity, shift, self.focal_px * scale, focal_px * scale,
-                     self.baseline / scale)
+        view = _View(
+            image, disparity, shift, self.focal_px * scale, focal_px * scale, self.baseline / scale
+        )
         filled = view.fill_by_rule() if network is None else view.inpaint(network)
         if disparity_network is not None:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
@@ -205,8 +232,10 @@ class Scene:
             return self.image, self.disparity
         size = [max(1, round(side * scale)) for side in self.size]
         # Averaging disparity over an edge would invent surfaces between near and far.
-        return (F.interpolate(self.image, size, mode="area"),
-                F.interpolate(self.disparity, size, mode="nearest-exact"))
+        return (
+            F.interpolate(self.image, size, mode="area"),
+            F.interpolate(self.disparity, size, mode="nearest-exact"),
+        )
 
     def _lift(self, view, filled):
         """Append the inpainted pixels of a view as points of the scene."""
@@ -251,7 +280,8 @@ class _View:
         """Splat (1, C, H, W) features; return the view and its mask of known pixels."""
         features = features.flatten(2)[:, :, self.keep].contiguous()
         view, coverage = kernels.render_pointcloud(
-            self.points, features, tuple(self.image.shape[2:]), self.focal_px, self.baseline)
+            self.points, features, tuple(self.image.shape[2:]), self.focal_px, self.baseline
+        )
         known = (coverage > 0).float()
         # Single splats in the middle of a hole are no knowledge worth keeping.
         known = known * binary_median(known, 5)
@@ -273,8 +303,9 @@ class _View:
         return type(filled)(*(part.to(self.points.device) for part in filled))
 
 
-def find_scene_zoom(scene: Scene, start: CropWindow, shift_share: float = 100 / 1024,
-                    zoom: float = 1.25) -> AutoZoom:
+def find_scene_zoom(
+    scene: Scene, start: CropWindow, shift_share: float = 100 / 1024, zoom: float = 1.25
+) -> AutoZoom:
     """Run the automatic zoom on a small copy of the scene's depth.
 
     Args:
@@ -291,9 +322,14 @@ def find_scene_zoom(scene: Scene, start: CropWindow, shift_share: float = 100 / 
     scale_v, scale_u = (small / side for small, side in zip(size, scene.size, strict=True))
     focal_px = scene.focal_px * scale_u
     found = find_zoom_window(
-        focal_px * scene.baseline / disparity, focal_px, scene.baseline,
-        start.scaled(scale_u, scale_v), shift_share * max(size), zoom,
-        mask=surface_mask(disparity))
+        focal_px * scene.baseline / disparity,
+        focal_px,
+        scene.baseline,
+        start.scaled(scale_u, scale_v),
+        shift_share * max(size),
+        zoom,
+        mask=surface_mask(disparity),
+    )
     center_u, center_v = found.window.center_u / scale_u, found.window.center_v / scale_v
     window = CropWindow(center_u, center_v, int(start.width / zoom), int(start.height / zoom))
     return AutoZoom(window, found.centers / (scale_u, scale_v), found.covered)

@@ -25,8 +25,9 @@ MIN_CONTRAST = np.float32(20**2)
 SAMPLES = 6
 
 
-def surface_mask(disparity: torch.Tensor, image: torch.Tensor | None = None,
-                 jump: float = EDGE_JUMP) -> torch.Tensor:
+def surface_mask(
+    disparity: torch.Tensor, image: torch.Tensor | None = None, jump: float = EDGE_JUMP
+) -> torch.Tensor:
     """Mark the pixels that make a point: all but those mixed with an object in front of them.
 
     Just behind a depth edge that is every pixel. A little farther away, with an image, it is those
@@ -52,8 +53,15 @@ def surface_mask(disparity: torch.Tensor, image: torch.Tensor | None = None,
     pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
     mixed = np.zeros(pixels.shape[:2], bool)
     candidates = (kept & ~clean)[0, 0].nonzero().int().cpu().numpy()
-    _find_mixed(disparity[0, 0].cpu().numpy(), np.ascontiguousarray(pixels),
-                clean[0, 0].cpu().numpy(), candidates, 2 * reach, np.float32(limit), mixed)
+    _find_mixed(
+        disparity[0, 0].cpu().numpy(),
+        np.ascontiguousarray(pixels),
+        clean[0, 0].cpu().numpy(),
+        candidates,
+        2 * reach,
+        np.float32(limit),
+        mixed,
+    )
     return kept & ~torch.from_numpy(mixed).to(kept.device)
 
 

@@ -168,6 +168,7 @@ def _fill(values, mask, holes, directions, span, filled):
                 # So steep that a line twice as dear hardly counts: a mean over all would be a blur.
                 weight = (cost[best] / cost[line]) ** 4
                 filled[2, y, x] += (
-                    weight * values[int(round(y + dy * steps)), int(round(x + dx * steps))])
+                    weight * values[int(round(y + dy * steps)), int(round(x + dx * steps))]
+                )
                 total += weight
         filled[2, y, x] /= total

@@ -27,12 +27,14 @@ class Matte:
     def __init__(self, scene: Scene) -> None:
         """Colour the points: the photo's black, inpainted ones white."""
         self.scene, self.device = scene, scene.device
-        self.colors = torch.zeros((scene.cloud()[0].shape[1], 3), dtype=torch.uint8,
-                                  device=scene.device)
+        self.colors = torch.zeros(
+            (scene.cloud()[0].shape[1], 3), dtype=torch.uint8, device=scene.device
+        )
         self.colors[scene.photo_points :] = 255
 
-    def render(self, shift: Any, focal_px: float | None, size: tuple[int, int],
-               fill: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def render(
+        self, shift: Any, focal_px: float | None, size: tuple[int, int], fill: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the matte (H, W, 3) uint8 of a view and its holes; see `Scene.render`."""
         colors = self.colors if self.device.type == "cuda" else self.colors.numpy()
         frame, holes = self.scene.render(shift, focal_px, size, fill=False, colors=colors)

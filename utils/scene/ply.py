@@ -34,8 +34,9 @@ def write_ply(path: Path, scene: Scene) -> int:
         OSError: it cannot be written.
     Source: G. Turk, The PLY polygon file format, 1994.
     """
-    points, colors, _ = (np.asarray(part.cpu() if hasattr(part, "cpu") else part)
-                         for part in scene.cloud())
+    points, colors, _ = (
+        np.asarray(part.cpu() if hasattr(part, "cpu") else part) for part in scene.cloud()
+    )
     unit = float(scene.depth.amin())
     height, width = scene.size
     count = points.shape[1]
@@ -46,7 +47,8 @@ def write_ply(path: Path, scene: Scene) -> int:
         f"element vertex {count}\n"
         + "".join(f"property float {axis}\n" for axis in "xyz")
         + "".join(f"property uchar {channel}\n" for channel in ("red", "green", "blue"))
-        + "end_header\n")
+        + "end_header\n"
+    )
     with naming_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with complete_or_absent(path) as temporary, temporary.open("wb") as file:

@@ -37,11 +37,14 @@ NEAREST, FARTHEST = 0.99, 0.01
 # least squares: E. Dubois, A projection method to generate anaglyph stereo images, ICASSP 2001, the
 # matrix for a CRT as printed in Sanders and McAllister, Producing anaglyphs from synthetic images,
 # SPIE 5006, 2003 (matrix B, rows scaled to white).
-DUBOIS = np.array([
-    [0.4561, 0.500484, 0.176381, -0.0434706, -0.0879388, -0.00155529],
-    [-0.0400822, -0.0378246, -0.0157589, 0.378476, 0.73364, -0.0184503],
-    [-0.0152161, -0.0205971, -0.00546856, -0.0721527, -0.112961, 1.2264],
-], np.float32)
+DUBOIS = np.array(
+    [
+        [0.4561, 0.500484, 0.176381, -0.0434706, -0.0879388, -0.00155529],
+        [-0.0400822, -0.0378246, -0.0157589, 0.378476, 0.73364, -0.0184503],
+        [-0.0152161, -0.0205971, -0.00546856, -0.0721527, -0.112961, 1.2264],
+    ],
+    np.float32,
+)
 
 
 class StereoScene:
@@ -69,8 +72,9 @@ class StereoScene:
         self.shift_share = min(PARALLAX_SHARE / 2 * plane / max(near - far, 1e-9), MOST_SHIFT)
         self.crop_width = path.crop[1]
 
-    def render(self, shift: Any, focal_px: float | None, size: tuple[int, int],
-               fill: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def render(
+        self, shift: Any, focal_px: float | None, size: tuple[int, int], fill: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Render both eyes of (height, width) `size`; see `Scene.render`.
 
         Returns:
@@ -87,7 +91,8 @@ class StereoScene:
             eyes.append([part[:, first : first + width] for part in eye])
         (left, left_holes), (right, right_holes) = eyes
         holes = (np.hstack if self.merge is side_by_side else np.logical_or.reduce)(
-            (left_holes, right_holes))
+            (left_holes, right_holes)
+        )
         return self.merge(left, right), holes
 
     def matte(self) -> StereoScene:
@@ -98,12 +103,15 @@ class StereoScene:
             matte.merge = np.maximum
         return matte
 
-    def inpaint(self, network: Any, shift: Any, focal_px: float | None,
-                disparity_network: Any = None) -> int:
+    def inpaint(
+        self, network: Any, shift: Any, focal_px: float | None, disparity_network: Any = None
+    ) -> int:
         """Add what either eye uncovers; see `Scene.inpaint`."""
         half = self.shift_share * self.crop_width * (self.plane_depth + shift[2]) / focal_px
-        return sum(self.scene.inpaint(network, (shift[0] + eye, *shift[1:]), focal_px,
-                                      disparity_network) for eye in (half, -half))
+        return sum(
+            self.scene.inpaint(network, (shift[0] + eye, *shift[1:]), focal_px, disparity_network)
+            for eye in (half, -half)
+        )
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:

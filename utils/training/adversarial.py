@@ -99,18 +99,25 @@ class AdversarialTrainer(InpaintingTrainer):
         """
         path = Path(settings.model_path or checkpoint_path(settings, cls.kind))
         entry, said = checkpoints.identify(path, cls.role)
-        for flag, there in ((f"--network {settings.network}", settings.network in entry.sizes),
-                            ("--partial-conv", entry.partial)):
+        for flag, there in (
+            (f"--network {settings.network}", settings.network in entry.sizes),
+            ("--partial-conv", entry.partial),
+        ):
             given = settings.partial_conv if flag == "--partial-conv" else settings.network
             if given and not there:
-                raise ValueError(f"{flag}: {path} holds {entry.load().label}, which this mode "
-                                 "goes on with.\n  Leave the flag out, or pass another "
-                                 "--model-path.")
+                raise ValueError(
+                    f"{flag}: {path} holds {entry.load().label}, which this mode "
+                    "goes on with.\n  Leave the flag out, or pass another "
+                    "--model-path."
+                )
         size = said.get("network")
         size = size if size in entry.sizes else next(iter(entry.sizes), None)
         settings = dataclasses.replace(
-            settings, network=settings.network or size, partial_conv=entry.partial,
-            lr_inpaint=settings.lr_inpaint or LEARNING_RATE)
+            settings,
+            network=settings.network or size,
+            partial_conv=entry.partial,
+            lr_inpaint=settings.lr_inpaint or LEARNING_RATE,
+        )
         return cls.settle_for(entry.load(), settings)
 
     def build(self):
@@ -129,8 +136,11 @@ class AdversarialTrainer(InpaintingTrainer):
         if checkpoints.VGG16_PATH.exists():
             log.info("the discriminator sees features of VGG-16, %s", checkpoints.VGG16_PATH)
             return checkpoints.load_network(checkpoints.VGG16_PATH, "features")
-        log.info("the discriminator sees features of random weights: VGG-16 is not at %s; "
-                 "./download_models.sh gets it", checkpoints.VGG16_PATH)
+        log.info(
+            "the discriminator sees features of random weights: VGG-16 is not at %s; "
+            "./download_models.sh gets it",
+            checkpoints.VGG16_PATH,
+        )
         return None
 
     def moved_view(self, network, batch):

@@ -183,15 +183,20 @@ def read_index(data_set):
         with open(path, newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(f"data set {data_set['name']!r}: {path} cannot be read: {error}\n"
-                         "  Correct its 'index'.") from error
+        raise ValueError(
+            f"data set {data_set['name']!r}: {path} cannot be read: {error}\n  Correct its 'index'."
+        ) from error
     if not rows or "stem" not in rows[0]:
-        raise ValueError(f"data set {data_set['name']!r}: {path} has no column 'stem'.\n"
-                         "  Write one, with a photo's name without its ending in each row.")
+        raise ValueError(
+            f"data set {data_set['name']!r}: {path} has no column 'stem'.\n"
+            "  Write one, with a photo's name without its ending in each row."
+        )
     kinds = {row.get("kind") or "disparity" for row in rows} - {"disparity", "order"}
     if kinds:
-        raise ValueError(f"data set {data_set['name']!r}: {path} has the kind {min(kinds)!r}.\n"
-                         "  Known kinds: disparity, order.")
+        raise ValueError(
+            f"data set {data_set['name']!r}: {path} has the kind {min(kinds)!r}.\n"
+            "  Known kinds: disparity, order."
+        )
     return rows
 
 
@@ -230,8 +235,10 @@ class PhotoFolders:
                 f"{folders.get('geometry', 'masks')}/NAME.png."
             )
         self.items = [
-            [{key: files[stem] for key, files in found.items()} | {"kind": kind}
-             for stem, kind in clip]
+            [
+                {key: files[stem] for key, files in found.items()} | {"kind": kind}
+                for stem, kind in clip
+            ]
             for clip in chosen_clips(data_set, stems)
         ]
 
@@ -308,7 +315,8 @@ class PhotoFolders:
         if not (values.min() >= 0 and values.max() <= certain):
             raise ValueError(
                 f"trust from {values.min():g} to {values.max():g}, not 0 to {certain:g}. Store "
-                "0 to 1 as floating point, or whole numbers over 8 or 16 bits.")
+                "0 to 1 as floating point, or whole numbers over 8 or 16 bits."
+            )
         return np.rint(values * (255 / certain)).astype(np.uint8)
 
     @functools.cached_property

@@ -215,8 +215,11 @@ def scale_free(step):
             disparity, step.target[index], step.weight[index], trim=trim
         )
         scale = disparity.float().abs().mean(dim=(1, 2, 3)).clamp(min=1e-6).log()
-        named = {"ssi_data": found["data"], "ssi_grad": found["gradient"],
-                 "ssi_scale": scale.square().mean()}
+        named = {
+            "ssi_data": found["data"],
+            "ssi_grad": found["gradient"],
+            "ssi_scale": scale.square().mean(),
+        }
         share = len(index) / len(chosen)  # of the batch
         for name, value in named.items():
             terms[name] = terms.get(name, 0) + share * value
@@ -325,11 +328,15 @@ class EstimationTrainer(DepthTrainer):
             return settings.lr_estimation
         layers = getattr(getattr(network, "encoder", None), "layers", None)
         if layers is None:
-            raise ValueError("--lr-encoder, --freeze-encoder and --freeze-depthwise are not for "
-                             f"--network {settings.network}.\n  Leave them out.")
+            raise ValueError(
+                "--lr-encoder, --freeze-encoder and --freeze-depthwise are not for "
+                f"--network {settings.network}.\n  Leave them out."
+            )
         if not 0 <= settings.freeze_encoder <= len(layers):
-            raise ValueError(f"--freeze-encoder must be between 0 and {len(layers)}, found "
-                             f"{settings.freeze_encoder}.")
+            raise ValueError(
+                f"--freeze-encoder must be between 0 and {len(layers)}, found "
+                f"{settings.freeze_encoder}."
+            )
         layers[: settings.freeze_encoder].requires_grad_(False)
         if settings.freeze_depthwise:
             for module in layers.modules():
@@ -349,10 +356,20 @@ class EstimationTrainer(DepthTrainer):
         disparity = self.estimate(self.parts[self.kind].wrapped, batch["image"])
         weight = batch["mask"] * batch["confidence"]
         target, weight, disparity = self._same_size(batch["disparity"], weight, disparity)
-        return weigh(self.tables[0], self.settings.weights, Step(
-            disparity, target, weight, batch["metric"], batch["ordered"], batch["instances"],
-            self.step_number, self.settings,
-        ))
+        return weigh(
+            self.tables[0],
+            self.settings.weights,
+            Step(
+                disparity,
+                target,
+                weight,
+                batch["metric"],
+                batch["ordered"],
+                batch["instances"],
+                self.step_number,
+                self.settings,
+            ),
+        )
 
     def _same_size(self, target, weight, disparity):
         """Labels shrunk to the estimate, or with --fine-labels the estimate enlarged to them."""

@@ -58,8 +58,11 @@ def lift(batch):
     disparity = (fill_unknown(disparity, mask) * PEAK / peak).clamp(min=DISPARITY_FLOOR * PEAK)
     depth = batch["focal_px"].view(-1, 1, 1, 1) * PEAK / disparity
     return Lifted(
-        batch["image"], disparity, unproject(depth, batch["focal_px"]),
-        (mask > 0) & surface_mask(disparity), batch["focal_px"],
+        batch["image"],
+        disparity,
+        unproject(depth, batch["focal_px"]),
+        (mask > 0) & surface_mask(disparity),
+        batch["focal_px"],
         peak.flatten() / batch["baseline"],
     )
 
@@ -182,8 +185,11 @@ def perceptual_features(device):
     if checkpoints.VGG16_PATH.exists():
         log.info("perceptual terms by VGG-16, %s", checkpoints.VGG16_PATH)
         return checkpoints.load_network(checkpoints.VGG16_PATH, "features", device)
-    log.info("perceptual terms by the encoder of %s: VGG-16 is not at %s; ./download_models.sh "
-             "gets it", ENCODER_PATH, checkpoints.VGG16_PATH)
+    log.info(
+        "perceptual terms by the encoder of %s: VGG-16 is not at %s; ./download_models.sh gets it",
+        ENCODER_PATH,
+        checkpoints.VGG16_PATH,
+    )
     return EncoderFeatures(checkpoints.load_network(ENCODER_PATH, "estimation", device).encoder)
 
 
@@ -199,8 +205,13 @@ class Step(NamedTuple):
 def colours(step):
     """The terms of Liu et al. (2018)."""
     task = step.task
-    return losses.inpainting_loss(step.filled.image, task.image, task.mask, features=step.features,
-                                  keeps_known=step.keeps_known)
+    return losses.inpainting_loss(
+        step.filled.image,
+        task.image,
+        task.mask,
+        features=step.features,
+        keeps_known=step.keeps_known,
+    )
 
 
 def pointwise(step):
@@ -295,10 +306,12 @@ def hole_figures(image, disparity, task):
             continue
         one = slice(number, number + 1)
         error = (disparity[one] - task.disparity[one]).abs() * hole * task.known[one]
-        rows.append({
-            "psnr_holes": metrics.psnr(image[one].clamp(0, 1), task.image[one], hole),
-            "disparity_error_holes": float(
-                error.sum() / (hole * task.known[one]).sum().clamp(min=1)
-            ),
-        })
+        rows.append(
+            {
+                "psnr_holes": metrics.psnr(image[one].clamp(0, 1), task.image[one], hole),
+                "disparity_error_holes": float(
+                    error.sum() / (hole * task.known[one]).sum().clamp(min=1)
+                ),
+            }
+        )
     return rows

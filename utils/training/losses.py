@@ -205,9 +205,7 @@ def ranking_loss(prediction, target, mask, pairs=4096, threshold=0.03, generator
         generator: torch.Generator on the device of `prediction`, or None.
     """
     size, shape = prediction[0].numel(), (len(prediction), pairs)
-    ends = [
-        torch.randint(size, shape, generator=generator, device=prediction.device) for _ in "ab"
-    ]
+    ends = [torch.randint(size, shape, generator=generator, device=prediction.device) for _ in "ab"]
     values = normalize_robust(prediction, mask), torch.where(mask > 0, target, 0), mask
     (p1, p2), (t1, t2), (m1, m2) = ([x.flatten(1).gather(1, e) for e in ends] for x in values)
     clear = (t1 - t2).abs() > threshold * torch.minimum(t1.abs(), t2.abs())

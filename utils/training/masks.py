@@ -28,8 +28,7 @@ def ensure_masks(data_set_name, root, photos):
         ValueError: there is something to detect but torchvision cannot be imported.
     """
     folder = root / CACHE
-    missing = {stem: path for stem, path in photos.items()
-               if not (folder / f"{stem}.png").exists()}
+    missing = {stem: path for stem, path in photos.items() if not (folder / f"{stem}.png").exists()}
     if missing:
         detect = load_detector(data_set_name)
         log.info("finding objects in %d photos of %s", len(missing), data_set_name)
@@ -49,7 +48,7 @@ def load_detector(data_set_name):
     except (ImportError, RuntimeError) as error:
         raise ValueError(
             f"data set {data_set_name!r} has no masks, and torchvision, which would make them, "
-            f"cannot be imported: {error}\n  Add instance maps and \"masks\": \"masks\" to the "
+            f'cannot be imported: {error}\n  Add instance maps and "masks": "masks" to the '
             "data set, or pip install a torchvision that fits torch "
             f"{torch.__version__}, or train with --mask-loss none."
         ) from error

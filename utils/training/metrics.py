@@ -209,9 +209,7 @@ def _image_array(x):
 def _fill_nearest(values, known):
     """Unknown pixels take the value of the nearest known one."""
     gaps = (~known).astype(np.uint8)
-    _, label = cv2.distanceTransformWithLabels(
-        gaps, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    _, label = cv2.distanceTransformWithLabels(gaps, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     table = np.zeros(label.max() + 1, np.float32)
     table[label[known]] = values[known]
     return table[label]

@@ -34,9 +34,7 @@ class Progress:
         """Write the settings, open bar and TensorBoard."""
         if self.shown:
             settings = self.trainer.settings
-            write_json(
-                self.trainer.path(self.trainer.kind, ".json"), dataclasses.asdict(settings)
-            )
+            write_json(self.trainer.path(self.trainer.kind, ".json"), dataclasses.asdict(settings))
             self.writer = open_tensorboard(settings.runs_dir)
             self.bar = open_bar(self.trainer) if sys.stderr.isatty() else None
         return self
@@ -88,9 +86,13 @@ class Progress:
         else:
             left = (trainer.total_steps - done) * seconds / self.steps
             log.info(
-                "step %d of %d  %s  %.1f images/s, %.0f %% waiting for data, %s left", done,
-                trainer.total_steps, losses, speed["images_per_second"],
-                100 * speed["waiting"], clock(left),
+                "step %d of %d  %s  %.1f images/s, %.0f %% waiting for data, %s left",
+                done,
+                trainer.total_steps,
+                losses,
+                speed["images_per_second"],
+                100 * speed["waiting"],
+                clock(left),
             )
 
     def validated(self, figures):
@@ -142,8 +144,11 @@ def open_bar(trainer):
 
     images = trainer.settings.batch_size * trainer.world
     return tqdm(
-        total=trainer.total_steps * images, initial=trainer.step_number * images, unit="img",
-        smoothing=0.05, dynamic_ncols=True,
+        total=trainer.total_steps * images,
+        initial=trainer.step_number * images,
+        unit="img",
+        smoothing=0.05,
+        dynamic_ncols=True,
     )
 
 
@@ -205,9 +210,7 @@ def write_panel(path, columns, rows=4):
     lines = []
     for row in range(min(rows, len(columns[0]))):
         pictures = [paint(column[row].float().cpu().numpy()) for column in columns]
-        sized = [
-            cv2.resize(p, (round(p.shape[1] * height / p.shape[0]), height)) for p in pictures
-        ]
+        sized = [cv2.resize(p, (round(p.shape[1] * height / p.shape[0]), height)) for p in pictures]
         lines.append(np.hstack(sized))
     with complete_or_absent(path) as temporary:
         cv2.imwrite(str(temporary), np.vstack(lines)[..., ::-1])

@@ -72,7 +72,8 @@ def degrade(disparity, uniform):
     soft = disparity + u[:, 0:1] * (blurred - disparity)
     y, x = torch.meshgrid(
         torch.linspace(-1, 1, height, device=u.device),
-        torch.linspace(-1, 1, width, device=u.device), indexing="ij",
+        torch.linspace(-1, 1, width, device=u.device),
+        indexing="ij",
     )
 
     def wave(column, slowest, fastest):
@@ -83,9 +84,7 @@ def degrade(disparity, uniform):
         return torch.sin(speed * (torch.cos(angle) * x + torch.sin(angle) * y) + 6.28 * c)
 
     # Up to one pixel at this size: four in the photo, about what coarse networks err.
-    moved = torch.stack(
-        [x + wave(1, 4, 20) * 2 / width, y + wave(4, 4, 20) * 2 / height], dim=-1
-    )
+    moved = torch.stack([x + wave(1, 4, 20) * 2 / width, y + wave(4, 4, 20) * 2 / height], dim=-1)
     warped = F.grid_sample(soft, moved, padding_mode="border", align_corners=False)
     return warped * (1 + 0.05 * u[:, 13:14] * wave(7, 1, 6)[:, None])
 
@@ -174,8 +173,10 @@ def cut_parts(maps, place):
             continue
         first = int(share * (whole - PART_PX)) // 4
         grown = [map_.shape[axis] * 4 // whole for map_ in maps]  # 4 at full size, else 1
-        maps = [map_.narrow(axis, first * g, PART_PX // 4 * g)
-                for map_, g in zip(maps, grown, strict=True)]
+        maps = [
+            map_.narrow(axis, first * g, PART_PX // 4 * g)
+            for map_, g in zip(maps, grown, strict=True)
+        ]
     return maps
 
 
@@ -202,8 +203,10 @@ def slopes(step):
 def choice(step):
     """Which candidates are near the target; ValueError for a network that weighs none."""
     if step.counts is None:
-        raise ValueError("--weight choice is for networks that weigh candidates.\n"
-                         "  Leave it out, or choose --network compact.")
+        raise ValueError(
+            "--weight choice is for networks that weigh candidates.\n"
+            "  Leave it out, or choose --network compact."
+        )
     return choice_loss(step.counts, step.places, step.target, step.mask)
 
 
@@ -302,9 +305,7 @@ class RefinementTrainer(DepthTrainer):
             truth, coarse = self.coarse(batch)
             batch = batch | {"disparity": truth}
             fine = self.parts[self.kind].best(batch["image"], coarse).clamp(min=0)
-            enlarged = F.interpolate(
-                coarse, truth.shape[-2:], mode="bilinear", align_corners=False
-            )
+            enlarged = F.interpolate(coarse, truth.shape[-2:], mode="bilinear", align_corners=False)
             ours.add(self.figures(fine, batch), batch)
             theirs.add(self.figures(enlarged, batch), batch, " of bilinear")
         return ours.means() | theirs.means()

@@ -35,8 +35,10 @@ def choose_weights(table, network, given=()):
     unknown = [name for name in given if name not in weights]
     if unknown:
         known = ", ".join(f"{name} ({weight:g})" for name, weight in weights.items())
-        raise ValueError(f"--weight {unknown[0]}: there is no such loss here.\n  There are, with "
-                         f"their weights: {known}.")
+        raise ValueError(
+            f"--weight {unknown[0]}: there is no such loss here.\n  There are, with "
+            f"their weights: {known}."
+        )
     own = {name: weight for name, weight in network.loss_weights.items() if name in weights}
     return weights | own | dict(given)
 

@@ -32,14 +32,17 @@ def find_weights(role, given=None, models=FOLDER):
     if given is not None:
         path = Path(given).expanduser()
         if not path.exists():
-            raise ValueError(f"no weights at {path}.\n"
-                             f"  Run ./download_models.sh or pass {ROLES[role].flag} FILE.")
+            raise ValueError(
+                f"no weights at {path}.\n"
+                f"  Run ./download_models.sh or pass {ROLES[role].flag} FILE."
+            )
         return path
     candidates = [models / "trained" / name for name in ROLES[role].trained]
     if ROLES[role].bundled:
         candidates.append(models / "bundled" / ROLES[role].bundled)
-    return next((path for path in candidates
-                 if path.is_file() or (path / "config.json").is_file()), None)
+    return next(
+        (path for path in candidates if path.is_file() or (path / "config.json").is_file()), None
+    )
 
 
 def is_gpu_full(error):
@@ -56,11 +59,22 @@ class Networks:
         trust: allow checkpoints that need unpickling.
     """
 
-    def __init__(self, estimation=None, refinement=None, inpainting=None, inpaint_depth=None,
-                 device="cpu", trust=False):
+    def __init__(
+        self,
+        estimation=None,
+        refinement=None,
+        inpainting=None,
+        inpaint_depth=None,
+        device="cpu",
+        trust=False,
+    ):
         """Remember the files; nothing is read yet."""
-        self.paths = {"estimation": estimation, "refinement": refinement,
-                      "inpainting": inpainting, "inpaint_depth": inpaint_depth}
+        self.paths = {
+            "estimation": estimation,
+            "refinement": refinement,
+            "inpainting": inpainting,
+            "inpaint_depth": inpaint_depth,
+        }
         self.device, self.trust = device, trust
 
     @cached_property
@@ -94,17 +108,25 @@ class Networks:
     @cached_property
     def digests(self):
         """SHA-256 of every weights file, by role: what `--skip-existing` compares."""
-        return {role: file_digest(path) if Path(path).is_file() else str(path)
-                for role, path in self.paths.items() if path is not None}
+        return {
+            role: file_digest(path) if Path(path).is_file() else str(path)
+            for role, path in self.paths.items()
+            if path is not None
+        }
 
     def describe(self, settings):
         """Return {role: what was chosen}, to be said with every result."""
         if settings.flat:
             return {"depth": "flat"}
         paths = self.paths
-        chosen = {"depth": f"file {settings.depth}"} if settings.depth else {
-            "estimation": str(paths["estimation"]),
-            "refinement": str(paths["refinement"] or "by rule")}
+        chosen = (
+            {"depth": f"file {settings.depth}"}
+            if settings.depth
+            else {
+                "estimation": str(paths["estimation"]),
+                "refinement": str(paths["refinement"] or "by rule"),
+            }
+        )
         chosen["inpainting"] = str(paths["inpainting"] or "by rule")
         if paths["inpaint_depth"]:
             chosen["inpaint_depth"] = str(paths["inpaint_depth"])
@@ -121,13 +143,17 @@ def choose_device(name):
     Raises:
         UsageError: there is none of this name here.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(),
-                 "cpu": True}
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         name = next(kind for kind, there in available.items() if there)
     if not available[name]:
-        raise UsageError(f"--device {name}: there is no such device here.\n"
-                         "  Use --device auto or cpu.")
+        raise UsageError(
+            f"--device {name}: there is no such device here.\n  Use --device auto or cpu."
+        )
     return torch.device(name)
 
 
@@ -145,19 +171,29 @@ def choose_networks(settings, device=None):
     estimation = refinement = inpainting = inpaint_depth = None
     if not settings.flat:
         inpainting = find_weights("inpainting", settings.inpaint_path)
-        inpaint_depth = settings.inpaint_depth and find_weights("inpainting",
-                                                                settings.inpaint_depth)
+        inpaint_depth = settings.inpaint_depth and find_weights(
+            "inpainting", settings.inpaint_depth
+        )
         if not settings.depth:
             refinement = find_weights("refinement", settings.refine_path)
             estimation = settings.estim_path
             if estimation is None or not is_hugging_face(estimation):
                 estimation = find_weights("estimation", estimation)
             if estimation is None:
-                raise ValueError("no weights for depth estimation.\n  Run ./download_models.sh, or "
-                                 "pass --estim-path FILE, or --depth FILE, or --2d.")
+                raise ValueError(
+                    "no weights for depth estimation.\n  Run ./download_models.sh, or "
+                    "pass --estim-path FILE, or --depth FILE, or --2d."
+                )
     torch.set_num_threads(min(torch.get_num_threads(), thread_count()))  # a container's share
-    networks = Networks(estimation, refinement, inpainting, inpaint_depth,
-                        choose_device(device or settings.device), settings.trust_checkpoint)
-    log.info("%s", ", ".join(f"{role} {name}" for role, name in
-                             networks.describe(settings).items()))
+    networks = Networks(
+        estimation,
+        refinement,
+        inpainting,
+        inpaint_depth,
+        choose_device(device or settings.device),
+        settings.trust_checkpoint,
+    )
+    log.info(
+        "%s", ", ".join(f"{role} {name}" for role, name in networks.describe(settings).items())
+    )
     return networks

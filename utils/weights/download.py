@@ -57,32 +57,47 @@ SETS = {
     "paper": Set(
         "the paper's networks: estimation, refinement, inpainting",
         "CC BY-NC-SA, as the paper's code: not for commercial use",
-        "KBE_PAPER_URL", "http://content.sniklaus.com/kenburns", "{base}/{name}"),
+        "KBE_PAPER_URL",
+        "http://content.sniklaus.com/kenburns",
+        "{base}/{name}",
+    ),
     "original": Set(
         "networks of the first reimplementation, with and without its mask loss",
         "not known here: ask its authors before you use them for more than a try",
-        "KBE_DRIVE_URL", "https://drive.usercontent.google.com",
-        "{base}/download?id={id}&export=download&confirm=t"),
+        "KBE_DRIVE_URL",
+        "https://drive.usercontent.google.com",
+        "{base}/download?id={id}&export=download&confirm=t",
+    ),
     "vgg": Set(
         "VGG trained on ImageNet: semantics of the paper's estimation (19), training losses (16)",
         "BSD-3-Clause (torchvision)",
-        "KBE_TORCH_URL", "https://download.pytorch.org/models", "{base}/{name}"),
+        "KBE_TORCH_URL",
+        "https://download.pytorch.org/models",
+        "{base}/{name}",
+    ),
     HUB_FOLDER: Set(
         "Depth Anything V2 Small: estimation, taken by default once it is there",
         "Apache-2.0",
-        "HF_ENDPOINT", "https://huggingface.co",
+        "HF_ENDPOINT",
+        "https://huggingface.co",
         "{base}/depth-anything/Depth-Anything-V2-Small-hf/resolve/main/{name}",
         "kbe.py takes it by default from now on. It needs one package more:\n"
-        "  pip install transformers"),
+        "  pip install transformers",
+    ),
 }
 FILES = (
     File("network-disparity.pytorch", "paper", 357387016),
     File("network-refinement.pytorch", "paper", 2427560),
     File("network-inpainting.pytorch", "paper", 33142560),
-    File("disparity-estimation-no-mask.tar", "original", 357387016,
-         "1qlzhkfC58zsnEPZdQDukHEBIEKJB-6Mc"),
-    File("disparity-estimation-mask.tar", "original", 357387016,
-         "13Y6-hdM8MEDBRmv0owwjtYScBiu5aOw3"),
+    File(
+        "disparity-estimation-no-mask.tar",
+        "original",
+        357387016,
+        "1qlzhkfC58zsnEPZdQDukHEBIEKJB-6Mc",
+    ),
+    File(
+        "disparity-estimation-mask.tar", "original", 357387016, "13Y6-hdM8MEDBRmv0owwjtYScBiu5aOw3"
+    ),
     File("disparity-refinement.tar", "original", 2419300, "1pnkRqUKS2T4QZ161RCToykeK0Z3BL271"),
     File("inpainting-color.tar", "original", 33142560, "1OV46pzDl29fft13ZNJEvkAC6AjU3fvyc"),
     File("inpainting-depth.tar", "original", 33142560, "1s8lPOMVK4eTb5gA5_huBmbUMAeOBG-CA"),
@@ -172,8 +187,9 @@ def _broken_safetensors(path):
             return "what arrived is no safetensors file"
         try:
             header = json.loads(opened.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items()
-                    if name != "__metadata__"]
+            ends = [
+                entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+            ]
         except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError):
             return "what arrived is no safetensors file"
     return "" if ends and 8 + length + max(ends) == size else "its end is missing"
@@ -198,12 +214,18 @@ def _wrong_digest(path, file, stated):
     """Compare with the hash that is known here, or else with the one that the hub states."""
     if file.digest:
         found = file_digest(path)
-        return "" if found.startswith(file.digest) else (
-            f"its SHA-256 begins with {found[:8]}, not {file.digest}")
+        return (
+            ""
+            if found.startswith(file.digest)
+            else (f"its SHA-256 begins with {found[:8]}, not {file.digest}")
+        )
     if len(stated.etag) == 64:
         found = file_digest(path)
-        return "" if found == stated.etag else (
-            f"its SHA-256 begins with {found[:8]}, not {stated.etag[:8]} as the server said")
+        return (
+            ""
+            if found == stated.etag
+            else (f"its SHA-256 begins with {found[:8]}, not {stated.etag[:8]} as the server said")
+        )
     if len(stated.etag) == 40:  # Git's: SHA-1 of a short head and the content
         content = path.read_bytes()
         found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
@@ -238,8 +260,13 @@ def fetch(url, part):
     part.parent.mkdir(parents=True, exist_ok=True)
     with part.open("ab") as opened:
         try:
-            http_get(url, opened, resume_size=opened.tell(), displayed_filename=part.stem,
-                     headers={"Accept-Encoding": "identity"})
+            http_get(
+                url,
+                opened,
+                resume_size=opened.tell(),
+                displayed_filename=part.stem,
+                headers={"Accept-Encoding": "identity"},
+            )
         except Exception as error:
             # Nothing lies beyond the end of this part (416): it is whole, or of something else.
             if opened.tell() and _status(error) == 416:
@@ -317,11 +344,15 @@ def show_list(folder):
 
 def report_failures(failed, folder):
     """Say which files are missing, and what can be done."""
-    say(f"download_models.sh: error: not fetched: {' '.join(file.name for file in failed)}\n"
-        f"  The rest is in {folder}. See above for each reason, then run the same again.")
+    say(
+        f"download_models.sh: error: not fetched: {' '.join(file.name for file in failed)}\n"
+        f"  The rest is in {folder}. See above for each reason, then run the same again."
+    )
     if any(file.set == "original" for file in failed):
-        say("  Google Drive answers with a page once a file's daily quota is used up; a day\n"
-            "  later, or in a browser, the addresses of ./download_models.sh --list work.")
+        say(
+            "  Google Drive answers with a page once a file's daily quota is used up; a day\n"
+            "  later, or in a browser, the addresses of ./download_models.sh --list work."
+        )
 
 
 def main(words):
@@ -336,8 +367,10 @@ def main(words):
     words = words or ["film"]
     for word in words:
         if not any(means(word, file) for file in FILES):
-            say(f"download_models.sh: error: no file or set is called '{word}'.\n"
-                f"  Sets: film, {', '.join(SETS)}, all. Files: ./download_models.sh --list")
+            say(
+                f"download_models.sh: error: no file or set is called '{word}'.\n"
+                f"  Sets: film, {', '.join(SETS)}, all. Files: ./download_models.sh --list"
+            )
             return 2
     from huggingface_hub.utils import disable_progress_bars
 

@@ -84,8 +84,9 @@ def save_state_dict(path, state, metadata=None):
         OSError: the file cannot be written.
     """
     said = OUR_METADATA | (metadata or {})
-    said = {key: value if isinstance(value, str) else json.dumps(value)
-            for key, value in said.items()}
+    said = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in said.items()
+    }
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     with complete_or_absent(path) as temporary:
         # Not by save_file, which leaves a file that nobody else may read.
@@ -104,9 +105,7 @@ def _choose_reader(path, flag, trust):
             head = file.read(512)
     except FileNotFoundError:
         instead = f" or pass {flag} FILE" if flag else ""
-        raise ValueError(
-            f"no weights at {path}.\n  Run ./download_models.sh{instead}."
-        ) from None
+        raise ValueError(f"no weights at {path}.\n  Run ./download_models.sh{instead}.") from None
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}.") from error
     if head.startswith((ZIP_MAGIC, LEGACY_MAGIC)):
@@ -182,10 +181,7 @@ def _read_trusted(path):
 
 
 def _damaged(path, error):
-    return ValueError(
-        f"{path} is cut short or damaged ({_first_line(error)}).\n"
-        f"  {AGAIN}"
-    )
+    return ValueError(f"{path} is cut short or damaged ({_first_line(error)}).\n  {AGAIN}")
 
 
 def _first_line(error):
@@ -222,8 +218,13 @@ def _clean_state(content, path):
 
 
 def _holds_tensors(content):
-    return isinstance(content, dict) and bool(set(content) - {COUNTER}) and all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
+    return (
+        isinstance(content, dict)
+        and bool(set(content) - {COUNTER})
+        and all(
+            isinstance(key, str) and isinstance(value, torch.Tensor)
+            for key, value in content.items()
+        )
     )
 
 

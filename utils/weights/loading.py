@@ -26,7 +26,11 @@ from utils.weights.files import (
 )
 
 __all__ = [
-    "load_estimator", "load_network", "read_checkpoint", "read_state_dict", "save_state_dict"
+    "load_estimator",
+    "load_network",
+    "read_checkpoint",
+    "read_state_dict",
+    "save_state_dict",
 ]
 
 VGG19_PATH = TRAINED / ROLES["semantics"].trained[0]
@@ -89,8 +93,10 @@ def _recognise(state, path, role):
     entry = recognise(state)
     if entry is None:
         known = dict.fromkeys(entry.load().label for entry in NETWORKS)
-        raise ValueError(f"{path} holds no network that we know: its keys are {list_some(state)}.\n"
-                         f"  Known are: {', '.join(known)}.")
+        raise ValueError(
+            f"{path} holds no network that we know: its keys are {list_some(state)}.\n"
+            f"  Known are: {', '.join(known)}."
+        )
     if entry.role != role:
         raise ValueError(_wrong_role(path, entry, role))
     return entry
@@ -126,7 +132,8 @@ def _match(network, state, label):
     surplus = [key for key in state if key not in wanted]
     misshaped = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
-        for key in wanted if key in state and state[key].shape != wanted[key].shape
+        for key in wanted
+        if key in state and state[key].shape != wanted[key].shape
     ]
     found = {"missing": missing, "surplus": surplus, "misshaped": misshaped}
     wrong = [f"{kind} {list_some(keys)}" for kind, keys in found.items() if keys]
