@@ -10,16 +10,13 @@ processes changes what is drawn, and a resumed run continues with the photos it 
 
 import itertools
 import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from utils.processes import follow_parent
 from utils.training.data_sets import disparity_of
 
 MOST_UNKNOWN = 100  # batches in a row that may hold no known pixel
@@ -326,20 +323,7 @@ def collate(samples):
 
 
 def _obedient_worker(_):
-    # Ctrl-C and a scheduler's SIGTERM reach the whole group; the trainer decides when to end.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent():
-    """End this worker when the training process is gone, however that was killed.
-
-    The loader's own watch is not enough: a worker that is full of batches waits for ever to hand
-    them over, to a pipe that it holds both ends of itself.
-    """
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    follow_parent()
 
 
 def _batches(loader):

@@ -6,7 +6,8 @@
     python train.py --training-mode inpainting_ref --model-path models/trained/inpaint-3dkbe.tar \\
         --save-name refined
 
-Without data sets of your own the first run makes synthetic scenes under data/synthetic. To train on
+Without data sets of your own the first run makes synthetic scenes under data/synthetic, once;
+--scenes 100 makes a small set for a first try, which a later run completes. To train on
 yours, add a dict to DATASETS below, or write the same dicts as a list into a JSON file and pass
 --dataset-file. Several processes: accelerate launch train.py ..., or torchrun. Everything lands in
 models/trained: <type>-<save name>.tar, and beside it the one that validated best, -best.tar, and
@@ -14,6 +15,7 @@ models/trained: <type>-<save name>.tar, and beside it the one that validated bes
 """
 
 import dataclasses
+import errno
 import importlib
 import json
 import logging
@@ -126,6 +128,10 @@ def make_trainer(settings):
     PartialState(cpu=on_cpu(settings.device))  # decides the device for the whole process
     kind = trainer_of(settings.training_mode)
     known = known_data_sets(settings.dataset_file)
+    if settings.scenes:
+        for name, data_set in known.items():
+            if "generate" in data_set:
+                known[name] = data_set | {"generate": settings.scenes}
     with_masks = settings.mask_loss == "same"
     data = training_data(
         settings,
@@ -230,13 +236,31 @@ def describe(error, settings):
     where = traceback.extract_tb(error.__traceback__)[-1]
     lines = str(error).strip().splitlines() or ["no more is known"]
     text = f"{type(error).__name__}: {lines[0]}"
+    if _lacks_shared_memory(error, where.filename):
+        return (
+            "the memory that loader workers share with this process is full (/dev/shm).\n"
+            "  Add --workers 0 to do without, or a smaller --batch-size, or give it more, as in "
+            f"docker run --shm-size=2g{_saved(settings)}"
+        )
     if "DataLoader worker" in text or "Caught" in text:  # its last line says what happened there
         text = f"in a loader's worker: {lines[-1]}"
     place = f"{os.path.basename(where.filename)}, line {where.lineno}"
+    return f"{text} ({place}){_saved(settings)}"
+
+
+def _lacks_shared_memory(error, place):
+    """Whether an error says so: torch's, a worker's death, or that of the system's semaphores."""
+    text = str(error)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC and "multiprocessing" in place
+    return "shared memory(shm)" in text or "Bus error" in text or "</torch_" in text
+
+
+def _saved(settings):
+    """What to say of the checkpoint that is there, if there is one."""
     kind = trainer_of(settings.training_mode).kind
     saved = os.path.exists(os.path.join(settings.models_dir, f"{kind}-{settings.save_name}.tar"))
-    advice = "; the last checkpoint is kept, go on with --resume" if saved else ""
-    return f"{text} ({place}){advice}"
+    return "; the last checkpoint is kept, go on with --resume" if saved else ""
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ FLOORS = [
     "models",
     "utils.files",
     "utils.filters",
+    "utils.processes",
+    "utils.progress",
     "utils.synthetic",
     "utils.camera",
     "utils.film",
@@ -68,7 +70,7 @@ def test_imports_go_one_way():
 
 def test_every_module_of_utils_lies_in_a_room():
     alone = sorted(path.name for path in (ROOT / "utils").glob("*.py"))
-    assert alone == ["__init__.py", "files.py", "filters.py"]
+    assert alone == ["__init__.py", "files.py", "filters.py", "processes.py", "progress.py"]
 
 
 @pytest.mark.parametrize("room", ROOMS)

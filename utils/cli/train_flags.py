@@ -128,6 +128,9 @@ class Settings:
     dataset_file: str | None = DATA.flag(
         "list of data set dicts to choose from, besides DATASETS in train.py", metavar="JSON"
     )
+    scenes: int | None = DATA.flag(
+        "how many synthetic scenes to make if they are missing (default: 2000)", metavar="N"
+    )
     val_share: float = DATA.flag(
         "share of each data set kept for validation (default: %(default)s)",
         default=0.01,
@@ -263,7 +266,7 @@ class Settings:
 
 
 FLAGS = flags_of(Settings)
-COUNTS = ("batch_size", "n_epochs", "steps", "save_every", "log_every", "val_images")
+COUNTS = ("batch_size", "n_epochs", "steps", "save_every", "log_every", "val_images", "scenes")
 
 
 def build_parser(description: str | None) -> Parser:

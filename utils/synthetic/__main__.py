@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 import time
 
@@ -72,6 +73,7 @@ def main(arguments=None):
         parser.error(f"--size must look like 256x192, got {options.size}")
     if (options.out is None) == (options.preview is None):
         parser.error("pass --out DIR for a data set or --preview PNG for a contact sheet")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     start = time.monotonic()
     try:
         if options.preview:
@@ -96,9 +98,12 @@ def main(arguments=None):
                 options.workers,
                 options.photos,
             )
-    except ValueError as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"synthetic: error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("synthetic: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     seconds = time.monotonic() - start
     print(
         json.dumps(

@@ -1,21 +1,21 @@
 """Scenes on disk: HDF5 shards, written by several processes and read one scene at a time."""
 
 import bisect
-import concurrent.futures
+import contextlib
 import dataclasses
-import logging
-import multiprocessing
+import functools
 import os
-import sys
+import shutil
 import time
 from pathlib import Path
 
 import h5py
 import numpy as np
-from tqdm import tqdm
 
 from kernels.threads import thread_count
-from utils.files import complete_or_absent
+from utils.files import complete_or_absent, remove_leftovers
+from utils.processes import spread
+from utils.progress import Progress, duration
 from utils.synthetic.film import SKY_DEPTH
 from utils.synthetic.generate import generate_scene
 
@@ -23,6 +23,7 @@ FORMAT = "kbe-scenes-1"
 BASELINE = 0.1
 """Metres: disparity = focal_px * BASELINE / depth."""
 SHARD_SCENES = 100
+FORECAST = 8  # scenes after which it is said how long all of them take
 
 
 class Shards:
@@ -118,8 +119,8 @@ def write_shard(folder, shard):
     Args:
         folder: existing folder.
         shard: Shard.
-    Returns:
-        Path of the file.
+    Yields:
+        after each scene, how many bytes one takes on disk, so far.
     """
     path = Path(folder) / shard.name()
     shape = (shard.count, shard.views, *shard.size)
@@ -159,7 +160,7 @@ def write_shard(folder, shard):
             for name in layout:
                 file[name][i] = scene[name]
             families[i] = scene["family"]
-    return path
+            yield sum(file[name].id.get_storage_size() for name in layout) / (i + 1)
 
 
 def write_shards(
@@ -188,6 +189,7 @@ def write_shards(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     workers = workers or thread_count()
     shards = [
         Shard(
@@ -201,51 +203,67 @@ def write_shards(
         for first in range(0, count, shard_scenes)
     ]
     missing = [shard for shard in shards if not _present(folder / shard.name(), shard)]
-    bar = tqdm(
-        total=count,
-        unit="scene",
-        disable=not sys.stderr.isatty(),
-        initial=count - sum(shard.count for shard in missing),
-    )
-    with bar:
-        for shard in _written(folder, missing, workers):
-            bar.update(shard.count)
+    if missing:
+        _write(folder, missing, count, workers)
     return [folder / shard.name() for shard in shards]
 
 
-def _written(folder, shards, workers):
-    """Yield the shards as they are written."""
-    if workers == 1 or len(shards) < 2:
-        for shard in shards:
-            write_shard(folder, shard)
-            yield shard
-        return
-    # Forking a process that has started threads (torch) can hang it: fresh interpreters.
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(workers, len(shards)), context) as pool:
-        waiting = {pool.submit(write_shard, folder, shard): shard for shard in shards}
+def _write(folder, shards, count, workers):
+    """Write shards, and say what is being made, how long it takes, how large it is and how far."""
+    there = count - sum(shard.count for shard in shards)
+    so_far = f"{there} of {count} are there" if there else "this is done once"
+    with Progress(count, "scene", there) as progress:
+        progress.note(f"making {count} synthetic scenes in {folder}; {so_far}")
+        made = spread(functools.partial(write_shard, folder), shards, workers)
         try:
-            for done in concurrent.futures.as_completed(waiting):
-                done.result()
-                yield waiting[done]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            with contextlib.closing(made):
+                for number, scene_bytes in enumerate(made):
+                    progress.advance()
+                    if number == 0:  # what it took includes compiling
+                        began = time.monotonic()
+                    elif number == FORECAST:
+                        seconds = (time.monotonic() - began) / number * (count - there)
+                        _forecast(progress, count - there, seconds, scene_bytes, folder)
+        finally:
+            remove_leftovers(folder)  # of processes that were stopped
+
+
+def _forecast(progress, scenes, seconds, scene_bytes, folder):
+    """Say how long it takes and how large it is, once the first scenes are measured.
+
+    Raises:
+        ValueError: the disk has no room for them.
+    """
+    size, free = scenes * scene_bytes, shutil.disk_usage(folder).free
+    if size > free:
+        raise ValueError(
+            f"{folder}: {scenes} scenes need about {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB "
+            "are free.\n  Free some space, or make fewer."
+        )
+    large = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6))} MB"
+    progress.note(
+        f"{scenes} scenes: about {duration(seconds)}, {large}, once; Ctrl-C stops it, and the "
+        "next time it goes on"
+    )
 
 
 def _present(path, shard):
-    """Whether the shard's file is there; an error if it is another data set's."""
+    """Whether the shard's file is there, with all its scenes; an error if it is another set's."""
     if not path.is_file():
         return False
-    with h5py.File(path) as file:
-        found = (file.attrs.get("format"), int(file.attrs.get("seed", -1)), *file["depth"].shape)
-    wanted = (FORMAT, shard.seed, shard.count, shard.views, *shard.size)
+    try:
+        with h5py.File(path) as file:
+            scenes, *shape = file["depth"].shape
+            found = (file.attrs.get("format"), int(file.attrs.get("seed", -1)), *shape)
+    except (OSError, KeyError) as error:
+        raise ValueError(f"{path} cannot be read ({error}). Remove and make it again.") from error
+    wanted = (FORMAT, shard.seed, shard.views, *shard.size)
     if found != wanted:
         raise ValueError(
-            f"{path} holds (format, seed, scenes, views, height, width) = {found}, asked for"
+            f"{path} holds (format, seed, views, height, width) = {found}, asked for"
             f" {wanted}. Pass an empty folder, or remove the old files."
         )
-    return True
+    return scenes >= shard.count  # fewer are from a smaller set, and are the same scenes
 
 
 def ensure_dataset(folder, count=2000, size=(192, 256), views=3, seed=0, workers=None):
@@ -253,9 +271,4 @@ def ensure_dataset(folder, count=2000, size=(192, 256), views=3, seed=0, workers
 
     Args, returns and raises as `write_shards`.
     """
-    start = time.monotonic()
-    paths = write_shards(folder, count, size, views, seed, workers)
-    seconds = time.monotonic() - start
-    if seconds > 5:
-        logging.getLogger(__name__).info("made %s in %.0f s", folder, seconds)
-    return paths
+    return write_shards(folder, count, size, views, seed, workers)

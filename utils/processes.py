@@ -1,0 +1,111 @@
+"""Processes beside ours: they end with it, however it ends, and leave Ctrl-C to it."""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+
+def follow_parent() -> None:
+    """Let this process live as long as its parent, which alone decides what a signal means.
+
+    Ctrl-C and a scheduler's SIGTERM reach the whole group.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, however that was killed.
+
+    Libraries' own watches are not enough: a worker that is full of work waits for ever to hand it
+    over, to a pipe that it holds both ends of itself.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def spread(
+    function: Callable[[Any], Iterator[Any]], tasks: Iterable[Any], processes: int
+) -> Iterator[Any]:
+    """Yield what function(task) yields, of every task, in several processes at once.
+
+    Closing this generator, or an error in it, ends the processes at once, whatever they do.
+
+    Args:
+        function: generator function of a module; with what it takes and yields it can be pickled.
+        tasks: what it is called with; each process takes the next one when it is through.
+        processes: how many at most; 1 starts none.
+    Raises:
+        RuntimeError: a process was killed.
+        Exception: what the function raised.
+    """
+    waiting = list(tasks)[::-1]
+    if processes == 1 or len(waiting) < 2:
+        while waiting:
+            yield from function(waiting.pop())
+        return
+    # Forking a process that has started threads (torch) can hang it: fresh interpreters.
+    context, busy = multiprocessing.get_context("spawn"), {}
+    try:
+        for _ in range(min(processes, len(waiting))):
+            ours, theirs = context.Pipe()
+            busy[ours] = context.Process(target=_work, args=(theirs, function), daemon=True)
+            with _without_ctrl_c():
+                busy[ours].start()
+            theirs.close()
+            ours.send(waiting.pop())
+        while busy:
+            for connection in multiprocessing.connection.wait(list(busy)):
+                assert isinstance(connection, multiprocessing.connection.Connection)
+                try:
+                    done, told = connection.recv()
+                except EOFError:
+                    raise RuntimeError(
+                        "a process that worked beside this one was killed, perhaps for want of "
+                        "memory"
+                    ) from None
+                if isinstance(told, Exception):
+                    raise told
+                if not done:
+                    yield told
+                elif waiting:
+                    connection.send(waiting.pop())
+                else:
+                    busy.pop(connection).kill()
+    finally:
+        for process in busy.values():
+            process.kill()
+            process.join()
+
+
+def _work(connection: Any, function: Callable[[Any], Iterator[Any]]) -> None:
+    follow_parent()
+    while True:
+        task = connection.recv()
+        try:
+            for told in function(task):
+                connection.send((False, told))
+            connection.send((True, None))
+        except Exception as error:
+            connection.send((True, error))
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Start processes that Ctrl-C never reaches, not even before they run our code."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
