@@ -1,8 +1,10 @@
 """People and animals that look along -y, standing on z = 0 in the builder's frame."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from utils.synthetic.mesh import (
+    Builder,
     box,
     bumpy,
     cushion,
@@ -35,7 +37,7 @@ _HAIRS = (
 )
 
 
-def person(b, height=1.7, pose="stand"):
+def person(b: Builder, height: float = 1.7, pose: str = "stand") -> None:
     """A clothed person looking along -y: standing, walking or sitting on a seat at 0.45 m."""
     rng, h = b.rng, height
     skin = b.material("peel", np.array(_SKINS[rng.integers(5)]), 0.3, contrast=0.4)
@@ -67,7 +69,7 @@ def person(b, height=1.7, pose="stand"):
     _arms(b, h, neck, lean, wide, pose, shirt, skin)
 
 
-def head(b, h, centre, skin):
+def head(b: Builder, h: float, centre: ArrayLike, skin: int) -> None:
     """Head with face, hair, and now and then a hat, for a body of height h."""
     rng = b.rng
     turn = rng.normal(0, 0.4)
@@ -190,7 +192,7 @@ _BUILDS = {
 """Kind -> length of legs, neck, half thickness of the body, length of ears, all over its length."""
 
 
-def animal(b, length, kind=None):
+def animal(b: Builder, length: float, kind: str | None = None) -> None:
     """An animal of _BUILDS looking along -y, standing, its head up or down."""
     rng = b.rng
     kind = kind or str(rng.choice(list(_BUILDS)))
@@ -304,7 +306,7 @@ def _face(b, size, long, ear, coat, dark):
         )
 
 
-def bird(b, size):
+def bird(b: Builder, size: float) -> None:
     """A perching bird looking along -y."""
     rng = b.rng
     coat = b.material("fur", paint(rng, 0.6, 0.5), size, contrast=0.6)

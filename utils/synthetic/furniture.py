@@ -3,6 +3,7 @@
 import numpy as np
 
 from utils.synthetic.mesh import (
+    Builder,
     box,
     bumpy,
     cushion,
@@ -19,7 +20,7 @@ from utils.synthetic.stuff import cloth, paint, steel, timber
 from utils.synthetic.things import small_thing
 
 
-def table(b, width, depth, height):
+def table(b: Builder, width: float, depth: float, height: float) -> float:
     """A table with four legs, two sides or one foot; returns the height of its top."""
     rng, wood = b.rng, timber(b)
     thick = rng.uniform(0.02, 0.06)
@@ -61,7 +62,7 @@ def table(b, width, depth, height):
     return height
 
 
-def chair(b):
+def chair(b: Builder) -> float:
     """A chair with slats, a solid back or upholstery; it looks along -y."""
     rng = b.rng
     wood = timber(b) if rng.random() < 0.75 else steel(b)
@@ -107,7 +108,7 @@ def chair(b):
     return back
 
 
-def sofa(b, width):
+def sofa(b: Builder, width: float) -> float:
     """An armchair or a sofa that looks along -y, with cushions."""
     rng, stuff = b.rng, cloth(b)
     depth, seat, back = rng.uniform(0.8, 1.0), rng.uniform(0.36, 0.45), rng.uniform(0.7, 0.95)
@@ -134,7 +135,7 @@ def sofa(b, width):
     return back
 
 
-def bed(b, width):
+def bed(b: Builder, width: float) -> float:
     """A bed with its head at +y: mattress, pillows, blanket."""
     rng, frame = b.rng, timber(b)
     b.add(shifted(box(width, 2.05, 0.12), (0, 0, 0.18)), frame)
@@ -152,7 +153,7 @@ def bed(b, width):
     return 0.55
 
 
-def book_row(b, start, end, depth, height):
+def book_row(b: Builder, start: float, end: float, depth: float, height: float) -> None:
     """Books from x = start to end standing at z = 0, some leaning, some missing."""
     rng, x = b.rng, start + 0.01
     while x < end - 0.06:
@@ -171,7 +172,7 @@ def book_row(b, start, end, depth, height):
         x += thick + 0.001
 
 
-def shelf(b, width, height, depth):
+def shelf(b: Builder, width: float, height: float, depth: float) -> None:
     """A bookcase, open to -y, filled with books and things."""
     rng, wood = b.rng, timber(b)
     back = wood if rng.random() < 0.6 else b.material("plaster", paint(rng, 0.2, 0.6))
@@ -203,7 +204,7 @@ def _fill_board(b, width, depth, high):
         start = stop
 
 
-def cabinet(b, width, height, depth):
+def cabinet(b: Builder, width: float, height: float, depth: float) -> float:
     """A chest, kitchen unit or wardrobe with doors or drawers to -y."""
     rng, wood = b.rng, timber(b)
     b.add(box(width, depth, height), wood)
@@ -235,7 +236,7 @@ def cabinet(b, width, height, depth):
     return height
 
 
-def kitchen(b, width, depth):
+def kitchen(b: Builder, width: float, depth: float) -> float:
     """A counter with doors, a sink or a hob, cupboards above; returns the height of its top."""
     rng = b.rng
     top = cabinet(b, width, 0.88, depth)
@@ -264,7 +265,7 @@ def kitchen(b, width, depth):
     return top + 0.036
 
 
-def picture(b, width, height):
+def picture(b: Builder, width: float, height: float) -> None:
     """A framed picture facing -y, centred at the origin."""
     rng, frame = b.rng, timber(b)
     b.add(shifted(box(width, 0.03, height), (0, 0, -height / 2)), frame)
@@ -284,7 +285,7 @@ def picture(b, width, height):
     )
 
 
-def pendant(b, drop):
+def pendant(b: Builder, drop: float) -> None:
     """A lamp on a cable below the origin, which is a point of the ceiling."""
     rng, size = b.rng, b.rng.uniform(0.12, 0.35)
     b.add(stick((0, 0, 0), (0, 0, -drop), 0.006, 5), b.material(None, (0.03, 0.03, 0.03)))
