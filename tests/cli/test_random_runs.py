@@ -1,7 +1,8 @@
 """Random settings and photos through the whole command line.
 
-Every film decodes and is what was promised; what is refused is refused before any work. Number n is
-always the same run: `pytest tests/cli/test_random_runs.py -k "promises and 7"`, or for any number
+Every film decodes and is what was promised; what is refused is refused before any work; and no byte
+of what was there before ever changes, wherever --out points. Number n is always the same run:
+`pytest tests/cli/test_random_runs.py -k "promises and 7"`, or for any number
 `python -m tests.cli.test_random_runs 1234`.
 """
 
@@ -61,6 +62,17 @@ BAD_FLAGS = (
     ["--autozoom", "--endU", "20"],
 )
 # What only the work, or each photo of several, can tell: status 1.
+# Photos that are called as our results are, which a run must not replace.
+TAKEN_NAMES = (
+    "preview.png",
+    "disparity.png",
+    "3d_kbe.gif",
+    "film.gif",
+    "film_matte.gif",
+    "film_preview.png",
+    "frames/00001.png",
+    "film_frames/00000.png",
+)
 REFUSALS = ("with hardly any motion", "no valid value", "leaves the image", "takes sides of")
 
 
@@ -142,6 +154,35 @@ def draw_flags(dice, size):
     return flags + (["--export", "scene.ply"] if dice(0.1) else [])
 
 
+def draw_names(dice, folder, count):
+    """Return paths for photos, some of them called as our results are."""
+    names = [f"photo{i}.png" for i in range(count)]
+    if dice(0.5):
+        names[0] = dice.pick(TAKEN_NAMES)
+    photos = [folder / name for name in names]
+    for photo in photos:
+        photo.parent.mkdir(exist_ok=True)
+    return photos
+
+
+def draw_out(dice, photos, folder):
+    """Return --out: a folder, beside or among the inputs; for one photo also a film's name there."""
+    among = [folder, photos[0].parent, folder / "maps"]
+    out = dice.pick(among) if dice(0.6) else folder / "out"
+    if len(photos) == 1 and dice(0.4):
+        suffix = ".gif" if dice(0.4) else dice.pick(list(CODECS_BY_SUFFIX))
+        out = out / "film" if out.is_dir() else out
+        return out.with_suffix(suffix)
+    return out
+
+
+def contents(folder):
+    """{path: content, None of a folder} of all that is there."""
+    return {
+        path: None if path.is_dir() else path.read_bytes() for path in sorted(folder.rglob("*"))
+    }
+
+
 def value_of(flags, name, otherwise=None):
     return flags[flags.index(name) + 1] if name in flags else otherwise
 
@@ -152,21 +193,22 @@ def run_once(number, folder):
     Returns:
         str: the command line and its status, for the log.
     """
-    dice = Dice(number)
-    photos = [folder / f"photo{i}.png" for i in range(2 if dice(0.1) else 1)]
+    dice, places = Dice(number), Dice([number, 1])
+    photos = draw_names(places, folder, 2 if dice(0.1) else 1)
     sizes = [draw_photo(dice, photo) for photo in photos]
     flags = draw_flags(dice, sizes[0])
     bad = dice(0.2)
     flags += dice.pick(BAD_FLAGS) if bad else []
-    out = folder / "out"
-    if len(photos) == 1 and dice(0.3):
-        out = out.with_suffix(dice.pick(list(CODECS_BY_SUFFIX)))
+    maps = folder / "maps"
     if "--2d" not in flags and dice(0.8):
-        maps = folder / "maps"
         maps.mkdir()
         for photo, size in zip(photos, sizes, strict=True):
             draw_depth(dice, size, maps / f"{photo.stem}.npy")
         flags += ["--depth", maps]
+    if places(0.3):  # somebody else's
+        (folder / "notes.txt").write_text("mine")
+    out = draw_out(places, photos, folder)
+    before = contents(folder)
     command = ["--in", *photos, "--out", out, *flags, "--json"]
     said, complaints = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complaints):
@@ -177,7 +219,9 @@ def run_once(number, folder):
     log = f"run {number}: kbe.py {' '.join(map(str, command))}\n{status}\n{complaints.getvalue()}"
     assert "Traceback" not in complaints.getvalue(), log
     assert not list(folder.rglob(".partial*")), log
-    made = list(folder.glob("out*"))
+    after = contents(folder)
+    assert {path: after.get(path) for path in before} == before, f"something was changed\n{log}"
+    made = after.keys() - before.keys()
     if status == 2:
         assert "error" in complaints.getvalue() and not made and not said.getvalue(), log
         return log
@@ -190,11 +234,11 @@ def run_once(number, folder):
         assert not made, log
         return log
     for result in results:
-        check_film(result, flags, log)
+        check_film(result, flags, made, log)
     return log
 
 
-def check_film(result, flags, log):
+def check_film(result, flags, made, log):
     """Decode a film; compare it with what was asked for and what was said."""
     info = probe(result["video"])
     fps = Fraction(value_of(flags, "--fps")).limit_denominator(1001)
@@ -216,7 +260,7 @@ def check_film(result, flags, log):
         ("--write-frames", "frames"),
         ("--export", "scene.ply"),
     ):
-        found = list(Path(result["video"]).parent.glob(f"*{name}"))
+        found = made & set(Path(result["video"]).parent.glob(f"*{name}"))
         assert bool(found) == (flag in flags), f"{name}\n{log}"
 
 
