@@ -23,7 +23,9 @@ TAPS = (1, 3, 6, 13, 18)  # the last layer at 1/2, 1/4, 1/8, 1/16 and 1/32 of th
 TAP_CHANNELS = (16, 24, 32, 96, 1280)
 
 
-def conv_relu6(inputs, outputs, kernel, stride=1, groups=1):
+def conv_relu6(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
     """Convolution (index 0) and ReLU6: what is left of Conv-BN-ReLU6 when the norm is folded."""
     return nn.Sequential(SameConv(inputs, outputs, kernel, stride, groups), nn.ReLU6(inplace=True))
 
@@ -31,7 +33,7 @@ def conv_relu6(inputs, outputs, kernel, stride=1, groups=1):
 class InvertedResidual(nn.Module):
     """Expand, filter each channel alone, project: the block of MobileNetV2."""
 
-    def __init__(self, inputs, outputs, stride, expansion):
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         """Make the block; it adds its input to its output where the shapes agree."""
         super().__init__()
         hidden = inputs * expansion
@@ -40,7 +42,7 @@ class InvertedResidual(nn.Module):
         self.conv = nn.Sequential(*expand, depthwise, SameConv(hidden, outputs, 1))
         self.adds_input = stride == 1 and inputs == outputs
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
         return x + self.conv(x) if self.adds_input else self.conv(x)
 
@@ -51,7 +53,7 @@ class MobileEncoder(Encoder):
     channels = TAP_CHANNELS
     spreads = (3.5, 5.0, 5.0)
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Make the encoder with random weights; load ImageNet weights by key."""
         super().__init__()
         layers, inputs = [conv_relu6(3, 32, 3, stride=2)], 32

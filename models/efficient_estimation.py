@@ -35,7 +35,7 @@ TAP_CHANNELS = (16, 24, 48, 120, 1280)
 class LiteBlock(nn.Module):
     """Expand, filter each channel alone, project; adds its input where the shapes agree."""
 
-    def __init__(self, inputs, outputs, stride, expansion, kernel):
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int, kernel: int) -> None:
         """Make the block; block 0, which expands by 1, has no `expand`."""
         super().__init__()
         hidden = inputs * expansion
@@ -44,7 +44,7 @@ class LiteBlock(nn.Module):
         self.project = SameConv(hidden, outputs, 1)
         self.adds_input = stride == 1 and inputs == outputs
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
         inner = x if self.expand is None else functional.relu6(self.expand(x))
         inner = self.project(functional.relu6(self.depthwise(inner)))
@@ -57,7 +57,7 @@ class EfficientEncoder(Encoder):
     channels = TAP_CHANNELS
     spreads = (5.5, 9.0, 8.0)
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Make the encoder with random weights; load ImageNet weights by key."""
         super().__init__()
         self.stem = SameConv(3, 32, 3, stride=2)

@@ -1,5 +1,8 @@
 """Yardsticks for how alike two images look: VGG-16, or the encoder of a network that ships."""
 
+from collections.abc import Mapping, Sequence
+from typing import Self
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -18,14 +21,14 @@ SLICES = (
 )
 
 
-def normalise_imagenet(image):
+def normalise_imagenet(image: torch.Tensor) -> torch.Tensor:
     """Bring (B, 3, H, W) RGB in [0, 1] to the range that torchvision's VGG weights expect."""
     mean = torch.tensor(IMAGENET_MEAN, dtype=image.dtype, device=image.device)
     std = torch.tensor(IMAGENET_STD, dtype=image.dtype, device=image.device)
     return (image - mean[:, None, None]) / std[:, None, None]
 
 
-def from_torchvision(network, state):
+def from_torchvision(network: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return a state dict in torchvision's names under those of a VGG network of ours.
 
     Torchvision's files hold more layers than we use, and older ones lack the batch counters, which
@@ -60,7 +63,7 @@ class VGG16Partial(Network, nn.Module):
     label = "VGG-16"
     pattern = r"^(slice1\.|features\.0\.weight)"
 
-    def __init__(self, *, normalise=False):
+    def __init__(self, *, normalise: bool = False) -> None:
         """Make the network with random weights."""
         super().__init__()
         self.normalise = normalise
@@ -68,15 +71,15 @@ class VGG16Partial(Network, nn.Module):
         self.requires_grad_(False)
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
         """Return the network for pretrained weights."""
         return cls(normalise=True)
 
-    def own_names(self, state):
+    def own_names(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Take torchvision's names too."""
         return from_torchvision(self, state)
 
-    def forward(self, image):
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the three feature maps, finest first."""
         first = self.slice1(normalise_imagenet(image) if self.normalise else image)
         second = self.slice2(first)
@@ -109,7 +112,7 @@ class EncoderFeatures(nn.Module):
         """Take the encoder and freeze it."""
         super().__init__()
         self.encoder = encoder
-        self.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
         """Return the three feature maps, finest first."""

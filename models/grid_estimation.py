@@ -195,7 +195,7 @@ class GridDisparity(Estimator, nn.Module):
         return cls(widths, len(columns), len(attentions))
 
     @classmethod
-    def working_size(cls, size: tuple[int, int]) -> tuple[int, int]:
+    def working_size(cls, size: Sequence[int]) -> tuple[int, int]:
         """Return (height, width) at which it looks at a photo of `size`."""
         ratio = max(size) / min(size)
         long_side = min(cls.side, math.sqrt(cls.area * ratio))

@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ ADVICE = {
 }
 
 
-def is_data(path, below=None):
+def is_data(path: Path, below: Path = None) -> bool:
     """Whether an entry that was met in a folder, a pattern or a list can be a file of data.
 
     Folders are none, whatever their names; nor are hidden files and those that systems leave
@@ -45,12 +46,12 @@ def is_data(path, below=None):
     return not any(map(is_hidden, parts)) and not path.is_dir()
 
 
-def is_hidden(name):
+def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is hidden, or a system's own."""
     return name.startswith(".") and name not in (".", "..") or name.lower() in NO_DATA
 
 
-def data_files(folder, suffixes, recursive=False):
+def data_files(folder: Path, suffixes: Collection[str], recursive: bool = False) -> list[Path]:
     """Return the data files of a folder that end in one of `suffixes`, sorted.
 
     Args:

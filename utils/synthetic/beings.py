@@ -77,7 +77,7 @@ def head(b: Builder, h: float, centre: ArrayLike, skin: int) -> None:
     b.add(shifted(skull, centre), skin)
     dark, lip = b.material(None, (0.03, 0.02, 0.02)), b.material(None, (0.4, 0.16, 0.13))
     white = b.material(None, (0.6, 0.58, 0.55), gloss=0.04)
-    features = [
+    features: list[tuple[tuple[float, ...], tuple[float, ...], int]] = [
         ((0.018, 0.024, 0.034), (0, -0.052, -0.008), skin),
         ((0.034, 0.01, 0.01), (0, -0.047, -0.037), lip),
     ]
@@ -89,7 +89,7 @@ def head(b: Builder, h: float, centre: ArrayLike, skin: int) -> None:
             ((0.012, 0.024, 0.034), (side * 2.4, 0.004, -0.002), skin),
         ]
     for size, spot, stuff in features:
-        part = shifted(ellipsoid(*(np.array(size) * h), 8), np.array(spot) * h)
+        part = shifted(ellipsoid(*(np.array(size) * h), 8), np.array(spot) * h)  # type: ignore[call-arg]
         b.add(shifted(turned(part, turn), centre), stuff)
     hair = b.material("fur", np.array(_HAIRS[rng.integers(6)]) * 1.4, 0.2)
     if rng.random() < 0.85:

@@ -157,7 +157,7 @@ def wall_at_side(b: Builder, width: float) -> Setup:
 def hanging(b: Builder, width: float) -> Setup:
     """Things that hang from above, near the camera, in a room seen partly from below."""
     rng = b.rng
-    place = Room(b, *rng.uniform(3.5, 7.0, 2), rng.uniform(2.4, 3.6))
+    place = Room(b, *rng.uniform(3.5, 7.0, 2), rng.uniform(2.4, 3.6))  # type: ignore[call-arg]
     for index in (0, 1, 3):
         furnish_wall(place, index)
     for _ in range(int(rng.integers(3, 12))):
@@ -217,7 +217,7 @@ def from_above(b: Builder, width: float) -> Setup:
         if choice < 0.3:
             beings.person(b, rng.uniform(1.2, 1.9), str(rng.choice(["stand", "walk"])))
         elif choice < 0.45:
-            furniture.table(b, *rng.uniform(0.7, 1.4, 2), 0.75)
+            furniture.table(b, *rng.uniform(0.7, 1.4, 2), 0.75)  # type: ignore[call-arg]
         elif choice < 0.6:
             furniture.chair(b)
         elif choice < 0.7:
@@ -267,7 +267,7 @@ def jumble(b: Builder, width: float) -> Setup:
         if shape == 0:
             mesh = box(*(size * rng.uniform(0.1, 1.2, 3)))
         elif shape == 1:
-            mesh = ellipsoid(*(size * rng.uniform(0.4, 1.2, 3)), 22, rng.uniform(0.3, 1.0))
+            mesh = ellipsoid(*(size * rng.uniform(0.4, 1.2, 3)), 22, rng.uniform(0.3, 1.0))  # type: ignore[call-arg]
         elif shape == 2:
             mesh = cylinder(size * rng.uniform(0.1, 0.5), size, 20, size * rng.uniform(0, 0.5))
         elif shape == 3:

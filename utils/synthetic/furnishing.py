@@ -139,7 +139,7 @@ def furnish_middle(room: Room) -> None:
         _table(b, x, y, width, depth)
     for _ in range(int(rng.integers(2, 16))):
         spot = rng.uniform(-0.45, 0.45, 2) * [room.width, room.depth]
-        if room.free(*spot, 0.2, 0.2):
+        if room.free(*spot, 0.2, 0.2):  # type: ignore[call-arg]
             b.at((*spot, 0), rng.uniform(0, 6.3))
             b.instance()
             _on_floor(b)

@@ -115,7 +115,7 @@ def sofa(b: Builder, width: float) -> float:
     arm, power = rng.uniform(0.12, 0.24), rng.uniform(0.2, 0.45)
     b.add(cushion(width, depth, seat - 0.1, 0.2, 12), stuff)
     b.add(shifted(cushion(width, 0.26, back - 0.1, power), (0, depth / 2 - 0.12, 0.1)), stuff)
-    for x in (-1, 1):
+    for x in (-1.0, 1.0):
         b.add(
             shifted(
                 cushion(arm, depth, rng.uniform(0.5, 0.62), power),
@@ -140,14 +140,14 @@ def bed(b: Builder, width: float) -> float:
     rng, frame = b.rng, timber(b)
     b.add(shifted(box(width, 2.05, 0.12), (0, 0, 0.18)), frame)
     b.add(shifted(box(width + 0.06, 0.05, rng.uniform(0.7, 1.2)), (0, 1.04, 0)), frame)
-    for x in (-1, 1):
+    for x in (-1.0, 1.0):
         for y in (-0.95, 0.95):
             b.add(shifted(box(0.06, 0.06, 0.2), (x * (width / 2 - 0.05), y, 0)), frame)
     sheet = b.material("fabric", np.full(3, rng.uniform(0.6, 0.85)), 0.6)
     b.add(shifted(cushion(width, 2.0, 0.26, 0.15), (0, 0, 0.28)), sheet)
     cover = bumpy(cushion(width + 0.08, rng.uniform(1.1, 1.5), 0.28, 0.16, 26), rng, 0.02, 0.5)
     b.add(shifted(cover, (0, -0.35, 0.29)), cloth(b, 0.8))
-    for x in (0,) if width < 1.2 else (-width / 4, width / 4):
+    for x in (0.0,) if width < 1.2 else (-width / 4, width / 4):
         pillow = turned(cushion(width / 2 - 0.1 if x else 0.7, 0.45, 0.18, 0.55), 0, 0.3)
         b.add(shifted(pillow, (x, 0.72, 0.52)), sheet if rng.random() < 0.5 else cloth(b))
     return 0.55

@@ -37,7 +37,7 @@ def room(b: Builder, width: float) -> Setup:
 def tabletop(b: Builder, width: float) -> Setup:
     """A still life: things on a table, a desk or the floor, seen from near."""
     rng = b.rng
-    place = Room(b, *rng.uniform(2.5, 5.0, 2), 2.6)
+    place = Room(b, *rng.uniform(2.5, 5.0, 2), 2.6)  # type: ignore[call-arg]
     top_size = rng.uniform(0.9, 1.6, 2)
     y = rng.uniform(0.0, place.depth / 2 - top_size[1] / 2 - 0.05)
     on_floor = rng.random() < 0.15
@@ -49,7 +49,7 @@ def tabletop(b: Builder, width: float) -> Setup:
         level = 0.0
     else:
         level = rng.uniform(0.65, 0.8)
-        b.add(shifted(box(*top_size, 0.04), (0, 0, level - 0.04)), _tabletop_cover(b))
+        b.add(shifted(box(*top_size, 0.04), (0, 0, level - 0.04)), _tabletop_cover(b))  # type: ignore[call-arg]
         for sx in (-0.45, 0.45):
             for sy in (-0.45, 0.45):
                 b.add(

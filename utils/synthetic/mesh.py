@@ -172,7 +172,7 @@ def stick(
     start: ArrayLike, end: ArrayLike, radius: float, segments: int = 7, top: float | None = None
 ) -> Mesh:
     """A straight tube between two points."""
-    return tube([start, end], [radius, radius if top is None else top], segments)
+    return tube(np.stack([start, end]), [radius, radius if top is None else top], segments)
 
 
 def prism(outline: ArrayLike, depth: float) -> Mesh:
@@ -275,7 +275,8 @@ def joined(meshes: Sequence[Mesh]) -> Mesh:
     """One mesh of many."""
     starts = np.cumsum([0] + [len(mesh[0]) for mesh in meshes[:-1]])
     faces = [mesh[3] + start for mesh, start in zip(meshes, starts, strict=True)]
-    return (*(np.concatenate([m[i] for m in meshes]) for i in range(3)), np.concatenate(faces))
+    points, normals, uvs = (np.concatenate([mesh[i] for mesh in meshes]) for i in range(3))
+    return points, normals, uvs, np.concatenate(faces)
 
 
 class Builder:
@@ -290,7 +291,9 @@ class Builder:
         """Start an empty scene."""
         self.rng = rng
         self.textures = textures
-        self._meshes, self._materials, self._face_rows = [], [], []
+        self._meshes: list[Mesh] = []
+        self._materials: list[np.ndarray] = []
+        self._face_rows: list[tuple[int, int, int, bool, bool]] = []
         self._instance, self._last_instance = 0, 0
         self._frame = (np.eye(3), np.zeros(3))
         self._shadows = (True, True)
@@ -313,7 +316,7 @@ class Builder:
         """
         row = np.zeros(MATERIAL_COLUMNS + 1, np.float32)
         texture = self.textures.pick(self.rng, kind or "noise")
-        row[[TEXTURE, RED, GREEN, BLUE]] = (texture, *tint)
+        row[TEXTURE], row[[RED, GREEN, BLUE]] = texture, tint
         row[POWER], row[CONTRAST], row[-1] = 20.0, 0.0 if kind is None else 1.0, 1.0 / tile
         columns = dict(
             cutout=CUTOUT,

@@ -115,7 +115,7 @@ def grow(b: Builder, land: Terrain) -> None:
     """Trees near and far, bushes, rocks, tufts of grass."""
     rng = b.rng
     wooded = rng.choice([0, 6, 18, 34], p=[0.15, 0.35, 0.3, 0.2])
-    style = rng.choice([plants.broadleaf, plants.conifer, None])
+    style = rng.choice([plants.broadleaf, plants.conifer, None])  # type: ignore[arg-type]
     for place in land.spots(rng, wooded, 7, 160):
         if land.water is not None and place[2] < land.water:
             continue

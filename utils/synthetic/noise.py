@@ -60,11 +60,11 @@ def cells(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray,
 
 def ramp(value: np.ndarray, *colours: ArrayLike) -> np.ndarray:
     """Map values in [0, 1] through evenly spaced colours."""
-    colours = np.asarray(colours, np.float32)
-    stops = np.linspace(0, 1, len(colours))
+    table = np.asarray(colours, np.float32)
+    stops = np.linspace(0, 1, len(table))
     out = np.empty((*np.shape(value), 3), np.float32)
     for k in range(3):
-        out[..., k] = np.interp(value, stops, colours[:, k])
+        out[..., k] = np.interp(value, stops, table[:, k])
     return out
 
 
@@ -82,7 +82,7 @@ def hue(rng: np.random.Generator, saturation: float = 0.5, value: float = 0.7) -
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
 
 
-def palette(rng: np.random.Generator, count: int, saturation: float = 0.5) -> np.ndarray:
+def palette(rng: np.random.Generator, count: int, saturation: float = 0.5) -> list[np.ndarray]:
     """Colours that go together: shades of one or two hues and neutral tones."""
     hues = rng.choice([28.0, 45.0, 95.0, 205.0, 220.0, 355.0, rng.uniform(0, 360)], 2)
     out = []

@@ -39,7 +39,7 @@ def broadleaf(b: Builder, height: float, detail: float = 1.0) -> None:
     top = np.array([*bend, trunk])
     b.add(
         tube(
-            [(0, 0, -0.2), (bend[0] * 0.3, bend[1] * 0.3, trunk * 0.5), top],
+            [(0, 0, -0.2), (bend[0] * 0.3, bend[1] * 0.3, trunk * 0.5), top],  # type: ignore[arg-type]
             [radius * 1.3, radius, radius * 0.85],
             9,
         ),
@@ -116,7 +116,7 @@ def palm(b: Builder, height: float) -> None:
     top = np.array([*lean, height * 0.85])
     b.add(
         tube(
-            [(0, 0, -0.2), (lean[0] * 0.3, lean[1] * 0.3, height * 0.45), top],
+            [(0, 0, -0.2), (lean[0] * 0.3, lean[1] * 0.3, height * 0.45), top],  # type: ignore[arg-type]
             [height * 0.03, height * 0.022, height * 0.018],
             9,
         ),
@@ -178,7 +178,7 @@ def meadow(
 def boulder(b: Builder, size: float) -> None:
     """A rock, partly in the ground."""
     rng = b.rng
-    mesh = ellipsoid(*(size * rng.uniform(0.6, 1.4, 3)), 22, rng.uniform(0.5, 1.0))
+    mesh = ellipsoid(*(size * rng.uniform(0.6, 1.4, 3)), 22, rng.uniform(0.5, 1.0))  # type: ignore[call-arg]
     mesh = bumpy(turned(mesh, *rng.uniform(0, 6, 3)), rng, size * 0.1, size)
     points, normals, _, faces = bumpy(mesh, rng, size * 0.025, size * 0.25)
     # Laid flat along a slanted axis: at the pole of a globe the stone would look like a pumpkin.

@@ -1,5 +1,7 @@
 """Rooms: walls with windows, doors and pictures; furniture along them; the light in them."""
 
+from typing import Any
+
 import numpy as np
 
 from utils.synthetic import furniture, things
@@ -18,8 +20,8 @@ class Room:
         """Draw floor, ceiling and walls with windows, doors and pictures."""
         self.b, self.rng = b, b.rng
         self.width, self.depth, self.height = width, depth, height
-        self.taken = []
-        self.windows = []
+        self.taken: list[tuple[float, float, float, float]] = []
+        self.windows: list[Any] = []
         self._surfaces()
 
     def wall(self, index: int) -> tuple[np.ndarray, float, float]:
@@ -286,6 +288,6 @@ def room_light(b: Builder, room: Room, sunny: float = 0.6) -> Lighting:
         bounce=0.7 * grey * walls,
         planes=room.planes(),
         ambient_focus=(centre, radius),
-        tilt=0.7 * inward if room.windows else (0, 0, 0),
+        tilt=tuple(0.7 * inward) if room.windows else (0, 0, 0),
         ambient_colour=grey,
     )

@@ -49,7 +49,7 @@ class Relief:
     def __call__(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Height at x, y (any equal shapes)."""
         x, y = np.atleast_2d(x).astype(np.float32), np.atleast_2d(y).astype(np.float32)
-        total, weight, scale = 0.0, 1.0, self._scale
+        total, weight, scale = np.zeros(x.shape, np.float32), 1.0, self._scale
         for grid in self._grids:
             u, v = (x / scale) % 64, (y / scale) % 64
             total = total + weight * cv2.remap(
@@ -68,7 +68,7 @@ def daylight(
     turn = rng.uniform(0, 2 * np.pi) if sun_turn is None else sun_turn
     sun = (np.cos(height) * np.sin(turn), np.cos(height) * np.cos(turn), np.sin(height))
     low = np.exp(-height / 0.25)
-    clouds = (0, 0, 1, 0)
+    clouds: tuple[float, ...] = (0, 0, 1, 0)
     if rng.random() < 0.7:
         clouds = (
             rng.uniform(0.3, 0.8),

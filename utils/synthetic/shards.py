@@ -53,7 +53,7 @@ class Shards:
                     f"{path} cannot be read ({error}). Remove and make it again."
                 ) from error
         self._ends = np.cumsum(counts).tolist()
-        self._files = {}
+        self._files: dict[tuple[int, int], h5py.File] = {}
 
     def __len__(self) -> int:
         """Number of scenes."""

@@ -102,7 +102,7 @@ def plate(b: Builder, radius: float) -> None:
             if rng.random() < 0.6:
                 fruit(b, rng.uniform(0.05, 0.08))
             else:
-                loaf = bumpy(cushion(*rng.uniform(0.05, 0.12, 2), 0.05, 0.7), rng, 0.004, 0.05)
+                loaf = bumpy(cushion(*rng.uniform(0.05, 0.12, 2), 0.05, 0.7), rng, 0.004, 0.05)  # type: ignore[call-arg]
                 b.add(loaf, b.material("peel", (0.55, 0.32, 0.13), 0.1))
 
 

@@ -43,7 +43,7 @@ class Textures:
         if kind in _PICTURES and "photo" in self.kinds and rng.random() < 0.6:
             kind = "photo"
         choice = self.kinds[kind]
-        return choice[rng.integers(len(choice))]
+        return choice[int(rng.integers(len(choice)))]
 
 
 def bake(pictures: Sequence[np.ndarray]) -> np.ndarray:
