@@ -56,7 +56,8 @@ class MobileEncoder(Encoder):
     def __init__(self) -> None:
         """Make the encoder with random weights; load ImageNet weights by key."""
         super().__init__()
-        layers, inputs = [conv_relu6(3, 32, 3, stride=2)], 32
+        layers: list[nn.Module] = [conv_relu6(3, 32, 3, stride=2)]
+        inputs = 32
         for expansion, outputs, repeats, first_stride in STAGES:
             for repeat in range(repeats):
                 stride = first_stride if repeat == 0 else 1

@@ -22,12 +22,14 @@ WIDTHS = (24, 40, 64, 128, 192)
 class SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow's SAME: on even sizes stride 2 pads right and bottom."""
 
-    def __init__(self, inputs, outputs, kernel, stride=1, groups=1):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
         """Make the layer; `kernel` and `stride` are in px, both square."""
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride); even sizes for stride 2."""
         if self.stride[0] == 2:
             before = (self.kernel_size[0] - 2) // 2
@@ -68,13 +70,13 @@ class Encoder(nn.Module):
 class GlobalContext(nn.Module):
     """Tell every place of the coarsest row what the whole picture is."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         """Make the block for `channels` in and out."""
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 1)
         self.second = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, channels, H, W) -> the same shape."""
         mean = functional.relu(self.first(x.mean((2, 3), keepdim=True)))
         return x + self.second(mean)
@@ -83,16 +85,18 @@ class GlobalContext(nn.Module):
 class UpColumn(nn.Module):
     """One column of the grid: from the coarsest row to the finest, each adds what lies below."""
 
-    def __init__(self, widths):
+    def __init__(self, widths: Sequence[int]) -> None:
         """Make the column; `widths` are the channels of its rows, finest first."""
         super().__init__()
         self.rows = nn.ModuleList(Residual(width, width, width) for width in widths)
         for row in self.rows:
-            nn.init.zeros_(row.moduleMain[-1].weight)  # each block starts as its shortcut
+            nn.init.zeros_(
+                row.get_parameter(f"moduleMain.{len(row.moduleMain) - 1}.weight")
+            )  # each block starts as its shortcut
         pairs = zip(widths[1:], widths[:-1], strict=True)
         self.ups = nn.ModuleList(nn.Conv2d(below, width, 1) for below, width in pairs)
 
-    def forward(self, rows):
+    def forward(self, rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """A list of (B, widths[i], H / 2**i, W / 2**i) -> a list of the same shapes."""
         below = self.rows[-1](rows[-1])
         column = [below]
@@ -106,7 +110,7 @@ class UpColumn(nn.Module):
 class Attention(nn.Module):
     """Every place of a row looks at every other: a transformer block that starts as nothing."""
 
-    def __init__(self, channels, heads=4):
+    def __init__(self, channels: int, heads: int = 4) -> None:
         """Make the block; `channels` must be a multiple of `heads`."""
         super().__init__()
         self.heads = heads
@@ -122,7 +126,7 @@ class Attention(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, channels, H, W) -> the same shape."""
         x = x + self.place(x)  # zero padding tells where the borders are
         batch, channels, height, width = x.shape

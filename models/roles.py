@@ -46,11 +46,12 @@ class Network:
         loss_weights: {name: weight} where it wants others than the table of its training mode has.
     """
 
-    published_widths = None
+    label: str
+    published_widths: tuple[int, ...] | None = None
     colour_axes: tuple[tuple[str, int], ...] = ()
     foreign = Convention()
     learning_rate = 1e-4
-    loss_weights = {}
+    loss_weights: dict[str, float] = {}
 
     @classmethod
     def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
@@ -133,7 +134,7 @@ class Estimator(Network):
         Returns:
             (B, 1, h, w) float32; may be negative.
         """
-        return self(image).float()
+        return self.__call__(image).float()
 
     def predict_mirrored_too(self, image: torch.Tensor) -> torch.Tensor:
         """Mean of the estimates of a photo and of its mirror image: steadier, at twice the cost."""

@@ -511,7 +511,7 @@ def _read_tiff(path, notes):
         orientation, focal_px, adobe_rgb = _exif(*_tiff_exif(page))
         samples = tiff.read_samples(path, page)
         icc, tall = tiff.profile(page), tiff.pixel_shape(page)
-    if page.count > 1:
+    if page.pages > 1:
         which = "largest" if page.number else "first"
         notes.append(f"took the {which} of several pictures in the file")
     values, colours = samples.values, samples.colours

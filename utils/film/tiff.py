@@ -8,7 +8,7 @@ inverted; OpenCV shares most of this, and has no Lab, no CMYK of 16 bits and no 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,9 +32,9 @@ PROFILE_TAG, MAX_SAMPLE_TAG = 34675, 281
 class Page(NamedTuple):
     """One picture of a TIFF file, not yet decoded."""
 
-    tiff: object  # tifffile.TiffPage
+    tiff: Any  # tifffile.TiffPage
     number: int
-    count: int  # pages in the file
+    pages: int  # in the file
 
     @property
     def size(self) -> tuple[int, int]:

@@ -84,7 +84,7 @@ class Lighting:
     haze_colour: np.ndarray = dataclasses.field(default_factory=lambda: np.full(3, 0.6))
     ambient_focus: tuple = ((0, 0, 0), 6.0)
     tilt: tuple = (0.0, 0.0, 0.0)
-    ambient_colour: np.ndarray = None
+    ambient_colour: np.ndarray | None = None
 
 
 def sky_table(

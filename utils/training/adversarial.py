@@ -125,7 +125,7 @@ class AdversarialTrainer(InpaintingTrainer):
     def build(self) -> dict[str, tuple[nn.Module, Any]]:
         """The generator as its checkpoint says, and a discriminator with spectral norm."""
         settings = self.settings
-        self.features = None
+        self.features: Any = None
         path = settings.model_path or self.path(self.kind)
         generator = checkpoints.load_network(path, "inpainting").requires_grad_(True)
         discriminator = MPDDiscriminator(extractor=self._extractor())
@@ -145,7 +145,7 @@ class AdversarialTrainer(InpaintingTrainer):
         )
         return None
 
-    def moved_view(self, network: nn.Module, batch: dict[str, Any]) -> tuple[Lifted, Task]:
+    def moved_view(self, network: Any, batch: dict[str, Any]) -> tuple[Lifted, Task]:
         """The photo rendered from the end of a random camera move.
 
         The truth of this task is what was rendered: it says nothing about holes.

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ def start_from(network: nn.Module, path: str | Path) -> None:
 
 
 def shrink_known(
-    disparity: torch.Tensor, weight: torch.Tensor, size: tuple[int, int], least: float = 0.5
+    disparity: torch.Tensor, weight: torch.Tensor, size: Sequence[int], least: float = 0.5
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean of the known pixels under each pixel of a smaller map.
 
@@ -58,11 +59,12 @@ def shrink_known(
     Returns:
         disparity and weight (mean weight, 0 where too little is known), (B, 1, *size).
     """
-    if tuple(disparity.shape[-2:]) == tuple(size):
+    height, width = size
+    if tuple(disparity.shape[-2:]) == (height, width):
         return disparity, weight
-    total = F.adaptive_avg_pool2d(disparity * weight, size)
-    share = F.adaptive_avg_pool2d(weight, size)
-    known = F.adaptive_avg_pool2d((weight > 0).float(), size) >= max(least, 1e-6)
+    total = F.adaptive_avg_pool2d(disparity * weight, (height, width))
+    share = F.adaptive_avg_pool2d(weight, (height, width))
+    known = F.adaptive_avg_pool2d((weight > 0).float(), (height, width)) >= max(least, 1e-6)
     return total / share.clamp(min=1e-6) * known, share * known
 
 
@@ -101,6 +103,14 @@ class DepthTrainer(Trainer):
         """List of dicts of figures, one per sample."""
         return depth_figures(prediction, batch)
 
+    def guess(self, batch: dict[str, Any]) -> torch.Tensor:
+        """The network's disparity, (B, 1, h, w)."""
+        raise NotImplementedError
+
+    def baseline(self, batch: dict[str, Any]) -> tuple[torch.Tensor, str]:
+        """A guess that needs no training, and its name."""
+        raise NotImplementedError
+
     def validate(self) -> dict[str, float]:
         """Mean figures over the held-out samples, and those of the simple guess."""
         ours, theirs = MeanFigures(), MeanFigures()
@@ -121,7 +131,7 @@ class MeanFigures:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.rows = {}
+        self.rows: dict[str, list[float]] = {}
 
     def add(self, rows: list[dict[str, float]], batch: dict[str, Any], suffix: str = "") -> None:
         """Take in one dict per sample."""
@@ -197,7 +207,7 @@ class Step(NamedTuple):
     ordered: torch.Tensor  # (B,) of 0/1: whether only its order is
     instances: torch.Tensor  # (B, 1, H, W) uint8, 0 = background
     number: int  # of the step
-    settings: object  # those of train.py
+    settings: Any  # those of train.py
 
 
 def scale_free(step: Step) -> dict[str, torch.Tensor]:
@@ -208,7 +218,7 @@ def scale_free(step: Step) -> dict[str, torch.Tensor]:
     """
     metric, relative = step.metric, 1 - step.metric - step.ordered
     exact = torch.zeros_like(metric) if step.settings.depth_loss == "reference" else metric
-    terms = {}
+    terms: dict[str, torch.Tensor] = {}
     for chosen, trim in ((exact, 0.0), (relative, step.settings.trim)):
         index = chosen.nonzero().flatten()
         if not len(index):
@@ -296,12 +306,12 @@ class EstimationTrainer(DepthTrainer):
     """
 
     role = "estimation"
-    kind = ROLES[role].kind
+    kind = str(ROLES[role].kind)
     tag = "Estimation"
     decides = ("ordinal", min)  # wrongly ordered pairs tell also where only the order is known
     tables = (LOSSES,)
-    mask_data = None  # `data_loader.TrainingData` of photos with masks, for --mask-loss other
-    mask_batches = None
+    mask_data: Any = None  # `data_loader.TrainingData` of photos with masks, for --mask-loss other
+    mask_batches: Any = None
 
     @classmethod
     def settle_for(cls, network: Any, settings: Any) -> Any:

@@ -82,8 +82,9 @@ def render_moved(
     """
     points = lifted.points + shift[:, :, None]
     points = torch.where(lifted.keep.flatten(2), points, -1.0)  # behind the camera: dropped
+    height, width = features.shape[-2:]
     view, coverage = kernels.render_pointcloud(
-        points, features.float().flatten(2), tuple(features.shape[-2:]), lifted.focal_px, PEAK
+        points, features.float().flatten(2), (height, width), lifted.focal_px, PEAK
     )
     mask = (coverage > 0).float()
     mask = mask * binary_median(mask, 5)
@@ -94,7 +95,8 @@ def hidden_mask(lifted: Lifted, shift: torch.Tensor) -> torch.Tensor:
     """Which pixels of the photo stay visible from a moved camera: (B, 1, H, W) of 0/1."""
     points = lifted.points + shift[:, :, None]
     points = torch.where(lifted.keep.flatten(2), points, -1.0)
-    size = tuple(lifted.image.shape[-2:])
+    height, width = lifted.image.shape[-2:]
+    size = (height, width)
     return binary_median(kernels.disocclusion_mask(points, size, lifted.focal_px, PEAK), 5)
 
 
@@ -127,7 +129,8 @@ def random_windows(
 
 def random_shifts(lifted: Lifted, uniform: torch.Tensor) -> torch.Tensor:
     """Where a random camera move ends, (B, 3), one per sample."""
-    size = tuple(lifted.image.shape[-2:])
+    height, width = lifted.image.shape[-2:]
+    size = (height, width)
     depth = lifted.points[:, 2].view(-1, 1, *size)
     shifts = []
     cameras = zip(depth, uniform[:, 6:14].tolist(), lifted.focal_px.tolist(), strict=True)
@@ -247,10 +250,10 @@ class InpaintingTrainer(Trainer):
     """
 
     role = "inpainting"
-    kind = ROLES[role].kind
+    kind = str(ROLES[role].kind)
     rate = "lr_inpaint"
     tag = "Inpaint"
-    tables = (LOSSES,)
+    tables: tuple[tuple[Loss, ...], ...] = (LOSSES,)
     decides = ("psnr_holes", max)
     second_view = True
 

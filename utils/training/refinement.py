@@ -164,7 +164,7 @@ def choice_loss(
     return (error * weight).sum() / weight.sum().clamp(min=1)
 
 
-def cut_parts(maps: Sequence[torch.Tensor], place: Sequence[float]) -> list[torch.Tensor]:
+def cut_parts(maps: Sequence[torch.Tensor], place: Sequence[float]) -> Sequence[torch.Tensor]:
     """Cut the same window, of PART_PX at most, out of maps of different resolution.
 
     Args:
@@ -234,7 +234,7 @@ class RefinementTrainer(DepthTrainer):
     """
 
     role = "refinement"
-    kind = ROLES[role].kind
+    kind = str(ROLES[role].kind)
     rate = "lr_refinement"
     tag = "Refine"
     tables = (LOSSES,)

@@ -13,7 +13,7 @@ import math
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -198,8 +198,12 @@ class Trainer:
     rate = "lr_estimation"
     tag = "Training"
     tables: tuple[tuple[Loss, ...], ...] = ()
-    companions = ()  # kinds of the networks that are trained beside the one of `kind`
-    decides = None  # figure of `validate()` and min or max: which checkpoint is the best
+    companions: tuple[
+        str, ...
+    ] = ()  # kinds of the networks that are trained beside the one of `kind`
+    decides: tuple[str, Callable[..., float]] | None = (
+        None  # figure of `validate()` and min or max: which checkpoint is the best
+    )
     second_view = False  # whether samples come with a second view of the scene
 
     def __init__(self, settings: Any, data: Any) -> None:
