@@ -132,7 +132,9 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
 
     # Inpaint.
     for pose in [] if settings.flat else path.inpainting_poses():
-        view.inpaint(networks.inpainter, pose.shift, pose.focal_px, networks.depth_inpainter)
+        view.inpaint(
+            networks.inpainter, pose.shift, pose.focal_px, networks.depth_inpainter, pose.lens
+        )
     clock.lap("inpainting")
 
     if preview:

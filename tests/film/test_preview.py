@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.camera import CameraPath, complete_windows, nearest_depth
+from utils.camera import complete_windows, nearest_depth, published_path
 from utils.film.preview import CELL_WIDTH, GAP, START_COLOR, Preview, colorize, mark
 from utils.scene.cloud import Scene
 
@@ -15,7 +15,7 @@ def make(size):
     disparity[..., size[1] // 3 : size[1] // 2] = 120
     scene = Scene(image, disparity, max(size) / 2, 120.0)
     start, end, *_ = complete_windows(size)
-    path = CameraPath(start, end, size, nearest_depth(scene.depth), scene.focal_px)
+    path = published_path(start, end, size, nearest_depth(scene.depth), scene.focal_px)
     return scene, path
 
 

@@ -1,13 +1,11 @@
-"""A path made shorter, so that no frame shows more that is invented than asked for."""
+"""A camera that moves less, so that no frame shows more that is invented than asked for."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernels.threads import render_threads
-from utils.camera.windows import CropWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,43 +34,16 @@ def invented_shares(
     """
 
     def share(t):
-        pose = path.pose(t)
-        return float(
-            scene.render(pose.shift, path.view_focal_px(pose, size), size, fill=False)[1].mean()
-        )
+        return float(scene.render(**path.view(t, size), fill=False)[1].mean())
 
     with ThreadPoolExecutor(render_threads(scene.device)) as pool:
         return tuple(pool.map(share, times))
 
 
-def shortened(path: CameraPath, kept: float) -> CameraPath:
-    """Return the path with both ends moved towards the photo's own viewpoint.
-
-    There nothing is uncovered, so enough shortening helps always, which moving the end towards the
-    start does not: the start may uncover as much. Direction, framing and easing of the move stay.
-
-    Args:
-        path: CameraPath.
-        kept: part of the way from that viewpoint that is kept, 0 to 1.
-    """
-    height, width = path.crop
-    rest = CropWindow(*path.center, width, height)
-
-    def pulled(window):
-        return CropWindow(
-            *(
-                (1 - kept) * there + kept * here
-                for there, here in zip(vars(rest).values(), vars(window).values(), strict=True)
-            )
-        )
-
-    return replace(path, start=pulled(path.start), end=pulled(path.end))
-
-
 def shorten_path(
     view: Any, path: CameraPath, size: tuple[int, int], most: float
 ) -> tuple[CameraPath, float]:
-    """Find by bisection how much of the path can be kept.
+    """Find by bisection how much of its way the camera can go; windows stay, see `scaled`.
 
     Args:
         view: Scene or StereoScene, not inpainted yet.
@@ -86,7 +57,7 @@ def shorten_path(
     """
 
     def share(kept):
-        return max(invented_shares(view, shortened(path, kept), size, TIMES))
+        return max(invented_shares(view, path.scaled(kept), size, TIMES))
 
     if share(1) <= most:
         return path, 1.0
@@ -101,4 +72,4 @@ def shorten_path(
     while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (middle, high) if share(middle) <= most else (low, middle)
-    return shortened(path, low), low
+    return path.scaled(low), low

@@ -11,13 +11,15 @@ import torch
 
 from utils import UsageError
 from utils.camera import (
+    MOVES,
     CameraPath,
     CropWindow,
+    Stage,
     WindowNumbers,
-    aim,
     aspect_box,
     complete_windows,
     default_focal_px,
+    find_focus,
     nearest_depth,
 )
 from utils.cli.jobs import fingerprint
@@ -47,7 +49,6 @@ class Plan(NamedTuple):
     photo_size: tuple[int, int]  # (height, width) px, as a person sees it
     start: CropWindow  # px of the photo
     end: CropWindow
-    aim: tuple[float, float]  # (u, v) px of `image` that the camera looks at, see utils.camera.aim
     view_size: tuple[int, int]  # (height, width) px of one eye's picture
     film_size: tuple[int, int]  # of a frame of the film
     frames: int  # of the film
@@ -122,14 +123,11 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     film_size = (view_size[0], view_size[1] * (2 if settings.stereo == "sbs" else 1))
     _, frames = check_film(settings, film_size)
     photo_size = photo.pixels.shape[:2]
-    first, last = (window.scaled(size[1] / width, size[0] / height) for window in (start, end))
-    at = aim(size, first, first if settings.autozoom else last)
     return Plan(
         image,
         photo_size,
         start,
         end,
-        at,
         view_size,
         film_size,
         frames,
@@ -176,10 +174,15 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
         log.info(
             "automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f", *vars(plan.end).values()
         )
-    path = CameraPath(
-        start, end, scene.size, nearest_depth(scene.depth), plan.focal_px, settings.dolly, plan.aim
+    stage = Stage(
+        scene.size,
+        plan.focal_px,
+        find_focus(scene.depth, end.center_u, end.center_v),
+        nearest_depth(scene.depth),
+        start,
+        end,
     )
-    return plan, path
+    return plan, MOVES["dolly" if settings.dolly else "windows"].plan(stage)
 
 
 def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:

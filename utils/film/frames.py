@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from kernels.threads import render_threads
-from utils.camera.path import path_times
+from utils.camera.timing import path_times
 from utils.files import folder_complete_or_absent
 from utils.film.photos import write_image
 from utils.film.video import VideoWriter
@@ -83,8 +83,7 @@ def film_frames(
     workers = workers or render_threads(scene.device)
 
     def render(position):
-        pose = path.pose(times[position])
-        return scene.render(pose.shift, path.view_focal_px(pose, size), size)
+        return scene.render(**path.view(times[position], size))
 
     order = film_order(count, loop)
     cache = OrderedDict()  # what was rendered last is what the way back needs first

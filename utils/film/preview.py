@@ -41,10 +41,7 @@ class Preview:
         self.invented = [self._render(t, fill=False)[1] for t in (0, 0.5, 1)]
 
     def _render(self, t, fill=True):
-        pose = self.path.pose(t)
-        return self.scene.render(
-            pose.shift, self.path.view_focal_px(pose, self.size), self.size, fill
-        )
+        return self.scene.render(**self.path.view(t, self.size), fill=fill)
 
     def write(self, path: str | Path) -> None:
         """Write the picture as PNG.
