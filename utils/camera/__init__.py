@@ -12,11 +12,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "autozoom": ["AutoZoom", "find_zoom_window"],
-        "focus": ["Focus", "aim", "find_focus", "nearest_depth"],
-        "moves": ["MOVES", "Move", "Stage"],
+        "focus": ["Focus", "aim", "depth_range", "find_focus", "nearest_depth"],
+        "moves": ["MOST_INVENTED", "MOVES", "Move", "Stage"],
         "path": ["NO_LENS", "CameraPath", "CameraPose", "Stand", "published_path"],
         "projection": ["BASELINE", "default_focal_px", "unproject"],
-        "shortening": ["invented_shares", "shorten_path"],
+        "shortening": ["invented_shares", "kept_part", "shorten_path"],
         "timing": ["path_times"],
         "windows": [
             "CropWindow",

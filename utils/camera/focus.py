@@ -18,6 +18,8 @@ class Focus(NamedTuple):
     depth: float  # of what is there, unit of the baseline
 
 
+# Share of the photo that is nearer than what counts as near, and as much is farther than far.
+OUTSIDE = 0.02
 # Side of the patch whose depth counts as that of its middle, as a share of the short side.
 PATCH_SHARE = 1 / 10
 # Share of the long side that does not count when the nearest depth is looked for: the reference's
@@ -63,6 +65,18 @@ def nearest_depth(depth: torch.Tensor, border_share: float = BORDER_SHARE) -> fl
     border = border_share * max(height, width)
     top, left = int(min(border, height / 4)), int(min(border, width / 4))
     return float(depth[..., top : height - top, left : width - left].amin())
+
+
+def depth_range(depth: torch.Tensor) -> tuple[float, float]:
+    """Return the depths of near and far things: all but some hundredths lie between them.
+
+    Args:
+        depth: (1, 1, H, W).
+    """
+    values = depth.flatten()
+    values = values[:: max(1, len(values) // 100_000)].sort().values
+    outside = int(OUTSIDE * len(values))
+    return float(values[outside]), float(values[len(values) - 1 - outside])
 
 
 def aim(image_size: tuple[int, int], start: CropWindow, end: CropWindow) -> tuple[float, float]:

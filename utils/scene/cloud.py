@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from utils.camera.path import CameraPath
+
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
 # nothing moves by a pixel, and single precision would place points badly (docs/method.md, What we
 # do otherwise, G8).
@@ -303,6 +305,32 @@ class _View:
         view, known = view.to(device), known.to(device)
         filled = network(*network.arguments(view, known, statistics, far_guesses))
         return type(filled)(*(part.to(self.points.device) for part in filled))
+
+
+def grow(view: Any, path: CameraPath, networks: Any) -> None:
+    """Inpaint what the camera uncovers where its path is at its extremes.
+
+    Args:
+        view: Scene or StereoScene.
+        path: CameraPath in it.
+        networks: utils.weights.chosen.Networks.
+    """
+    for pose in path.inpainting_poses():
+        view.inpaint(
+            networks.inpainter, pose.shift, pose.focal_px, networks.depth_inpainter, pose.lens
+        )
+
+
+def small_scene(scene: Scene, long_side: int = 480) -> Scene:
+    """Return a copy of the photo's scene, of this long side, in which the same poses hold."""
+    scale = min(1.0, long_side / max(scene.size))
+    size = [max(1, round(side * scale)) for side in scene.size]
+    return Scene(
+        F.interpolate(scene.image, size, mode="area"),
+        F.interpolate(scene.disparity, size, mode="nearest-exact"),
+        scene.focal_px * size[1] / scene.size[1],
+        scene.baseline * scene.size[1] / size[1],  # depth stays
+    )
 
 
 def find_scene_zoom(
