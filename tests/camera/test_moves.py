@@ -27,7 +27,7 @@ BOARD = 8  # px that the board is wider than the square on it
 
 
 def drawn(size, square, middle=MIDDLE, bollard=True):
-    """A red square (u, v, side) on a board before a grey wall, a bollard before both, at the left."""
+    """A red square (u, v, side) on a board before a grey wall, and a bollard before both."""
     height, width = size
     stripes = 0.3 + 0.1 * torch.sin(torch.arange(width) / 2)
     image = stripes.expand(1, 3, *size).clone()

@@ -101,6 +101,8 @@ def read_preset(path: str | Path) -> tuple[dict[str, Any], dict[str, float]]:
     """
     said, shares = _read_look(path)
     said = {"move": "dolly" if said.get("dolly") else "windows"} | said  # of an older film
+    if said["move"] == "windows":
+        said.pop("strength", None)  # it means nothing to them
     said = {
         name: value
         for name, value in said.items()
