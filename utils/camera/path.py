@@ -50,6 +50,7 @@ class CameraPath:
     crop: tuple[float, float]  # (height, width) of the patch of every view that becomes the frame
     inpaint_at: tuple[float, ...] = (0.0, 1.0)  # times at which most is uncovered
     closed: bool = False  # time 1 is time 0 again: the film needs no way back
+    name: str = "windows"  # of the move
 
     @property
     def start(self) -> CropWindow:

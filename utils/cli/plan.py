@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -217,7 +218,7 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
     )
     # The automatic shot comes here; until then it is the move between the default windows.
     name = "windows" if settings.planned else settings.move
-    path = MOVES[name].plan(stage)
+    path = replace(MOVES[name].plan(stage), name=name)
     if MOVES[name].framed and stage.sized:
         return plan, path
     small = small_scene(scene, MEASURED_SIDE)
