@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from utils.camera import (
-    MOST_INVENTED,
     MOVES,
     CropWindow,
     Stage,
@@ -213,6 +212,11 @@ def test_camera_stays_clear_of_what_stands_before_the_focus():
     path = MOVES["windows"].plan(stage_of(scene, CropWindow(64, 48, 128, 96), near))
     assert path.stand(1).position[2] == pytest.approx(nearest_depth(scene.depth) / 2)
     assert path.end == near, "the lens does the rest"
+    aside = CropWindow(96, 48, 64, 48)
+    deep = stage_of(scene, CropWindow(32, 48, 64, 48), aside, focus=(120, 10))
+    way = np.subtract(*(MOVES["windows"].plan(deep).stand(t).position for t in (1, 0)))
+    near_moves, focus_moves = (way[0] * 64 / depth for depth in (deep.nearest, deep.focus.depth))
+    assert 0 < near_moves <= 2 * 64 * 1.001 and focus_moves < 64
 
 
 # -- focus ----------------------------------------------------------------------------------------
@@ -264,5 +268,5 @@ def test_scaled_path_keeps_its_windows_and_asks_for_less():
 def test_default_dolly_invents_little_without_any_search():
     scene = drawn((96, 128), (64, 48, 24), bollard=False)
     path = MOVES["dolly"].plan(stage_of(scene, sized=False))
-    assert max(invented_shares(scene, path, (192, 256))) < MOST_INVENTED
+    assert max(invented_shares(scene, path, (192, 256))) < MOVES["dolly"].most_invented
     assert path.focus.depth * 0.3 < path.stand(1).position[2]

@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "autozoom": ["AutoZoom", "find_zoom_window"],
         "focus": ["Focus", "aim", "depth_range", "find_focus", "nearest_depth"],
-        "moves": ["MOST_INVENTED", "MOVES", "Move", "Stage"],
+        "moves": ["MOVES", "Move", "Stage"],
         "path": ["NO_LENS", "CameraPath", "CameraPose", "Stand", "published_path"],
         "projection": ["BASELINE", "default_focal_px", "unproject"],
         "shortening": ["invented_shares", "kept_part", "shorten_path"],

@@ -16,10 +16,13 @@ from utils.camera.path import CameraPath, Stand
 from utils.camera.windows import CropWindow
 
 # How near the camera comes to the nearest surface: half as near as the photo was taken at most, so
-# that what stands before the focus grows to twice its size at most. The lens does the rest.
+# that what stands before the focus grows to twice its size at most; and it passes by at most twice
+# as fast as the focus. The lens does the rest.
 MOST_ADVANCE = 0.5
+MOST_PACE = 2
 # A move that chooses its windows goes only so far that at most this share of a frame is invented.
-MOST_INVENTED = 0.12
+MOST_INVENTED = 0.03
+MOST_INVENTED_BY_DOLLY = 0.06
 # At strength 1: by how much a zoom enlarges, what part of the way to the focus a dolly zoom goes,
 # and how far near or far things move against the focus, as a share of the picture's width.
 ZOOM = 1.35
@@ -205,14 +208,15 @@ def _between_windows(stage, shown):
     widest = max(start.width, end.width)
     advance = depth * (1 - min(start.width, end.width) / widest)
     part = stage.advance(1) / max(advance, stage.advance(1))
+    pace = min(1.0, MOST_PACE * stage.nearest / depth)
     across, down = stage.on_focus(*aim(stage.image_size, start, end))
 
     def stand(t):
         window = start.towards(end, t)
         z = part * depth * (1 - window.width / widest)
         x, y = stage.on_focus(window.center_u, window.center_v)
-        left = 1 - z / depth  # of the way to the focus depth
-        return Stand((x - across * left, y - down * left, z), shown(window))
+        rest = 1 - z / depth  # of the way to the focus depth
+        return Stand((pace * (x - across * rest), pace * (y - down * rest), z), shown(window))
 
     return stage.path(stand)
 
@@ -274,6 +278,7 @@ class Move(NamedTuple):
     closed: bool = False  # leads back to its beginning, so that the film repeats without a seam
     flat: bool = True  # makes sense without depth
     framed: bool = False  # takes the windows that the user gives
+    most_invented: float = MOST_INVENTED  # share of a frame, where it chooses its windows
 
 
 MOVES = {
@@ -287,5 +292,5 @@ MOVES = {
     "orbit": Move(orbit, closed=True, flat=False),
     "circle": Move(circle, closed=True, flat=False),
     "swing": Move(swing, closed=True, flat=False),
-    "dolly": Move(dolly, flat=False, framed=True),
+    "dolly": Move(dolly, flat=False, framed=True, most_invented=MOST_INVENTED_BY_DOLLY),
 }

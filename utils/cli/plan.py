@@ -12,7 +12,6 @@ import torch
 
 from utils import UsageError, camera
 from utils.camera import (
-    MOST_INVENTED,
     MOVES,
     CameraPath,
     CropWindow,
@@ -42,6 +41,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kbe")
 
+# What lies in a border of this share leaves the picture before it has grown to twice its size: only
+# the nearest surface in the middle stops the camera.
+PASSED_SHARE = 0.25
 # Moves that choose their windows are measured on a copy of the scene of this long side, px.
 MEASURED_SIDE = 480
 # The start window of --autozoom, as a share of the photo, as published.
@@ -208,7 +210,7 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
         scene.size,
         plan.focal_px,
         find_focus(scene.depth, u * across, v * down),
-        nearest_depth(scene.depth),
+        nearest_depth(scene.depth, PASSED_SHARE),
         start,
         end,
         depth_range(scene.depth),
@@ -222,7 +224,7 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
     if MOVES[name].framed and stage.sized:
         return plan, path
     small = small_scene(scene, MEASURED_SIDE)
-    path = path.scaled(kept_part(small, path, _small(plan.view_size), MOST_INVENTED))
+    path = path.scaled(kept_part(small, path, _small(plan.view_size), MOVES[name].most_invented))
     first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
     return plan._replace(start=first, end=last), path
 
