@@ -2,17 +2,16 @@
 """Turn photographs into 3D Ken Burns films: `python kbe.py --in PHOTO --out DIR`, or see --help.
 
 The chain for one photo, as the paper draws it: read it, estimate and refine its disparity, lift it
-to a point cloud, plan the camera, inpaint what both ends of its path uncover, render, write.
+to a point cloud, plan the camera, inpaint what its path uncovers, render, write.
 """
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from utils import camera, cli, depth, film, scene, weights  # each is loaded when it is used
+from utils import cli, depth, film, scene, weights  # each is loaded when it is used
 from utils.cli.flags import Settings, parse_settings, settings_from
 from utils.cli.jobs import Job
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from utils.cli.plan import Plan
     from utils.cli.reporting import Stopwatch
     from utils.weights.chosen import Networks
-
-log = logging.getLogger("kbe")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -124,15 +121,13 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     plan, path = cli.plan_path(cloud, plan, settings)
     view = scene.StereoScene(cloud, path, settings.stereo) if settings.stereo else cloud
     if settings.max_holes:
-        path, kept = camera.shorten_path(view, path, plan.view_size, settings.max_holes / 100)
-        log.info("%s: %.0f %% of the path kept", job.photo, 100 * kept)
-        result["path_kept"] = round(kept, 3)
+        path, result["path_kept"] = cli.shorten_path(job.photo, view, path, plan, settings)
     preview = film.Preview(cloud, path, plan.view_size) if settings.preview else None
-    invented = cli.tell_invention(job.photo, camera.invented_shares(view, path, plan.view_size))
+    invented = cli.tell_invention(job.photo, view, path, plan.view_size)
 
     # Inpaint.
-    for pose in [] if settings.flat else path.inpainting_poses():
-        view.inpaint(networks.inpainter, pose.shift, pose.focal_px, networks.depth_inpainter)
+    if not settings.flat:
+        scene.grow(view, path, networks)
     clock.lap("inpainting")
 
     if preview:

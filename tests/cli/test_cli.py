@@ -66,6 +66,9 @@ def decoded(path):
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
+CLASSIC_DOLLY = ["--startW", "76", "--endW", "28"]  # as published, of a photo of 96x72
+
+
 def leftovers(folder):
     return [path.name for path in Path(folder).rglob("*") if path.name.startswith(".partial")]
 
@@ -162,7 +165,8 @@ def test_matte_is_white_where_the_film_is_invented(photo, depth, tmp_path, more,
 
 
 def test_path_that_leaves_the_photo_is_told(photo, depth, tmp_path, capsys):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--dolly", "--json") == 0
+    words = ("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--dolly", "--json")
+    assert run(*words, *CLASSIC_DOLLY) == 0
     out = capsys.readouterr()
     assert json.loads(out.out)["invented"] > 0.15
     assert re.search(r"\d\d % of the picture at the end lies outside the photo", out.err)
@@ -211,13 +215,17 @@ def test_output_can_be_a_file_whose_suffix_chooses_the_codec(photo, depth, tmp_p
     ("flags", "window"),
     [
         ([], (46.6, 33.5, 36, 64)),
-        (["--dolly"], (48, 36, 32, 57)),
+        (["--dolly", "--startW", "32", "--endW", "12"], (48, 36, 32, 57)),
         (["--autozoom"], (48, 36, 39, 69)),
         (
-            ["--startU", "28", "--startV", "40", "--startW", "34", "--endU", "31", "--endW", "30"],
+            ["--startU", "28", "--startV", "40", "--startW", "34", "--endU", "31", "--endW", "30"]
+            + ["--focus", "48,36"],
             (28, 40, 34, 60),
         ),
-        (["--startU", "72", "--startW", "36", "--endU", "70"], (72, 33.5, 36, 64)),
+        (
+            ["--startU", "72", "--startW", "36", "--endU", "70", "--focus", "48,36"],
+            (72, 33.5, 36, 64),
+        ),
     ],
 )
 def test_portrait_film_shows_its_window_of_a_landscape_photo(
@@ -301,8 +309,8 @@ def test_every_way_to_move_gives_a_film(photo, depth, tmp_path, flags):
 @pytest.mark.parametrize(
     ("percent", "more"),
     [
-        (2.5, ["--dolly"]),
-        (2, ["--stereo", "sbs", "--dolly"]),
+        (2.5, ["--dolly", *CLASSIC_DOLLY]),
+        (2, ["--stereo", "sbs", "--dolly", *CLASSIC_DOLLY]),
         (2.5, ["--startU", "40", "--startV", "30", "--startW", "60"]),
     ],
 )

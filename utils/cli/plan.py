@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from utils import UsageError
+from utils import UsageError, camera
 from utils.camera import (
+    MOVES,
     CameraPath,
     CropWindow,
+    Stage,
     WindowNumbers,
-    aim,
     aspect_box,
     complete_windows,
     default_focal_px,
+    depth_range,
+    find_focus,
+    kept_part,
     nearest_depth,
 )
 from utils.cli.jobs import fingerprint
 from utils.cli.presets import place_windows, window_shares
 from utils.depth.maps import find_map
 from utils.film import CODECS, VideoWriter, film_length, in_fours, read_image, resize
-from utils.scene import find_scene_zoom
+from utils.scene import find_scene_zoom, small_scene
 
 if TYPE_CHECKING:
     from typing import Any
@@ -36,6 +41,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kbe")
 
+# What lies in a border of this share leaves the picture before it has grown to twice its size: only
+# the nearest surface in the middle stops the camera.
+PASSED_SHARE = 0.25
+# Moves that choose their windows are measured on a copy of the scene of this long side, px.
+MEASURED_SIDE = 480
 # The start window of --autozoom, as a share of the photo, as published.
 AUTOZOOM_START = 0.97
 
@@ -47,12 +57,12 @@ class Plan(NamedTuple):
     photo_size: tuple[int, int]  # (height, width) px, as a person sees it
     start: CropWindow  # px of the photo
     end: CropWindow
-    aim: tuple[float, float]  # (u, v) px of `image` that the camera looks at, see utils.camera.aim
     view_size: tuple[int, int]  # (height, width) px of one eye's picture
     film_size: tuple[int, int]  # of a frame of the film
     frames: int  # of the film
     focal_px: float  # of `image`
     depth_file: Path | None  # its depth map, where one is given
+    focus: tuple[float, float] | None = None  # (u, v) px of the photo, where one is chosen
     orientation: int = 1  # by which the photo was turned (EXIF)
 
     @property
@@ -113,8 +123,9 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
         raise UsageError(f"{path}: {error}") from error
     for note in notes:
         log.info("%s: %s", path, note)
+    own = abs(aspect * height / width - 1) < 1e-6  # the photo's shape
     view_size = settings.size or tuple(
-        max(2, round(side / 2) * 2) for side in aspect_box(size, aspect)
+        max(2, round(side / 2) * 2) for side in (size if own else aspect_box(size, aspect))
     )
     focal_px = settings.focal_px or default_focal_px((height, width))
     if "focal" in settings.shares:
@@ -122,21 +133,39 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     film_size = (view_size[0], view_size[1] * (2 if settings.stereo == "sbs" else 1))
     _, frames = check_film(settings, film_size)
     photo_size = photo.pixels.shape[:2]
-    first, last = (window.scaled(size[1] / width, size[0] / height) for window in (start, end))
-    at = aim(size, first, first if settings.autozoom else last)
     return Plan(
         image,
         photo_size,
         start,
         end,
-        at,
         view_size,
         film_size,
         frames,
         focal_px * size[1] / width,
         depth_file,
+        _focus(settings, (height, width), path),
         photo.orientation,
     )
+
+
+def _focus(settings, size, photo):
+    """The (u, v) of a photo of (height, width) px that --focus or --like's film chose, or None."""
+    height, width = size
+    if "focusU" in settings.shares:
+        return settings.shares["focusU"] * width, settings.shares["focusV"] * height
+    if settings.focus is None:
+        return None
+    u, v = settings.focus
+    if not (0 <= u <= width and 0 <= v <= height):
+        raise UsageError(
+            f"{photo}: the focus ({u:g}, {v:g}) lies outside the image of {width}x{height}.\n"
+            f"  Give --focus a point in 0..{width},0..{height}."
+        )
+    return u, v
+
+
+def _closed(settings):
+    return settings.move in MOVES and MOVES[settings.move].closed
 
 
 def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:
@@ -146,7 +175,7 @@ def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:
         UsageError: no such film can be written as asked.
     """
     try:
-        length = film_length(settings.duration, settings.fps, settings.loop)
+        length = film_length(settings.duration, settings.fps, settings.loop, _closed(settings))
         VideoWriter(
             f"film{CODECS[settings.codec].suffixes[0]}",
             size,
@@ -168,33 +197,94 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
     Returns:
         the Plan with the windows that were chosen; CameraPath in the scene's pixels.
     """
-    start, end = plan.start.scaled(*plan.scale), plan.end.scaled(*plan.scale)
+    across, down = plan.scale
+    start, end = plan.start.scaled(across, down), plan.end.scaled(across, down)
     if settings.autozoom:
         end = find_scene_zoom(scene, start).window
-        across, down = plan.scale
         plan = plan._replace(end=end.scaled(1 / across, 1 / down))
         log.info(
             "automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f", *vars(plan.end).values()
         )
-    path = CameraPath(
-        start, end, scene.size, nearest_depth(scene.depth), plan.focal_px, settings.dolly, plan.aim
+    u, v = plan.focus or (plan.end.center_u, plan.end.center_v)
+    stage = Stage(
+        scene.size,
+        plan.focal_px,
+        find_focus(scene.depth, u * across, v * down),
+        nearest_depth(scene.depth, PASSED_SHARE),
+        start,
+        end,
+        depth_range(scene.depth),
+        aspect_box(scene.size, plan.view_size[1] / plan.view_size[0]),
+        settings.strength,
+        _sized(settings),
     )
-    return plan, path
+    # The automatic shot comes here; until then it is the move between the default windows.
+    name = "windows" if settings.planned else settings.move
+    path = replace(MOVES[name].plan(stage), name=name)
+    if MOVES[name].framed and stage.sized:
+        return plan, path
+    small = small_scene(scene, MEASURED_SIDE)
+    path = path.scaled(kept_part(small, path, _small(plan.view_size), MOVES[name].most_invented))
+    first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
+    return plan._replace(start=first, end=last), path
+
+
+def shorten_path(
+    photo: Path, view: Any, path: CameraPath, plan: Plan, settings: Settings
+) -> tuple[CameraPath, float]:
+    """Let the camera go as much of its way as --max-holes allows, and say how much that is.
+
+    Args:
+        photo: its path.
+        view: Scene or StereoScene, not inpainted yet.
+        path: CameraPath in it.
+        plan: Plan.   settings: utils.cli.flags.Settings.
+    Returns:
+        CameraPath, and the part of the way, 1 for all of it.
+    Raises:
+        ValueError: hardly any motion asks as little as that.
+    """
+    path, kept = camera.shorten_path(view, path, plan.view_size, (settings.max_holes or 100) / 100)
+    log.info("%s: %.0f %% of the path kept", photo, 100 * kept)
+    return path, round(kept, 3)
+
+
+def _sized(settings):
+    """Whether the windows are given, and not only where they are; those of `windows` always are."""
+    if settings.move != "dolly":
+        return settings.planned or settings.move == "windows"
+    given = settings.windows.keys() | settings.shares.keys()
+    return any(end + letter in given for end in ("start", "end") for letter in "WH")
+
+
+def _small(size):
+    scale = min(1.0, MEASURED_SIDE / max(size))
+    return tuple(max(2, round(side * scale)) for side in size)
 
 
 def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:
     """Return what --dry-run prints."""
+    framed = settings.planned or MOVES[settings.move].framed and _sized(settings)
     windows = {
-        name: "to be searched"
+        name: "chosen by the depth"
+        if not framed
+        else "to be searched"
         if name == "end" and settings.autozoom
-        else {key: round(value, 3) for key, value in vars(window).items()}
+        else _rounded(window)
         for name, window in (("start", plan.start), ("end", plan.end))
     }
     return windows | {
+        "move": settings.move,
+        "strength": settings.strength,
+        "focus": [round(value, 3) for value in plan.focus] if plan.focus else "the end window",
         "worked_on": "{3}x{2}".format(*plan.image.shape),
         **plan.facts(settings),
         "focal_px": round(plan.focal_px, 3),
     }
+
+
+def _rounded(window):
+    return {key: round(value, 3) for key, value in vars(window).items()}
 
 
 def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) -> dict[str, Any]:

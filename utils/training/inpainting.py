@@ -13,7 +13,7 @@ from models.blocks import Statistics
 from models.features import EncoderFeatures
 from models.pointcloud_inpainting import Inpainting
 from models.registry import ROLES, find_network
-from utils.camera import CameraPath, CropWindow, nearest_depth, unproject
+from utils.camera import CropWindow, nearest_depth, published_path, unproject
 from utils.filters import binary_median
 from utils.scene.cloud import DISPARITY_FLOOR
 from utils.scene.edges import surface_mask
@@ -135,7 +135,7 @@ def random_shifts(lifted: Lifted, uniform: torch.Tensor) -> torch.Tensor:
     shifts = []
     cameras = zip(depth, uniform[:, 6:14].tolist(), lifted.focal_px.tolist(), strict=True)
     for one, numbers, focal_px in cameras:
-        path = CameraPath(*random_windows(size, numbers), size, nearest_depth(one), focal_px)
+        path = published_path(*random_windows(size, numbers), size, nearest_depth(one), focal_px)
         shifts.append(path.pose(1.0).shift)
     return depth.new_tensor(shifts)
 
