@@ -119,6 +119,7 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
 
     # Plan the camera.
     plan, path = cli.plan_path(cloud, plan, settings)
+    clock.lap("planning")
     view = scene.StereoScene(cloud, path, settings.stereo) if settings.stereo else cloud
     if settings.max_holes:
         path, result["path_kept"] = cli.shorten_path(job.photo, view, path, plan, settings)

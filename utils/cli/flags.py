@@ -163,14 +163,15 @@ class Settings:
     json: bool = FILES.flag("print one JSON object per photo", default=False)
 
     move: str = CAMERA.flag(
-        "auto plans the shot; windows goes between the windows, as any window flag does; orbit, "
+        "auto finds the subject and plans the shot; windows goes between the windows, as any "
+        "window flag does; orbit, "
         "circle and swing repeat without a seam (default: %(default)s)",
         default="auto",
         effect=LOOK,
         choices=("auto", *MOVES),
     )
     strength: float = CAMERA.flag(
-        "how far a move that is named goes, 0.5..2 (default: %(default)s)",
+        "how far the camera goes, but for windows, 0.5..2 (default: %(default)s)",
         default=1.0,
         effect=LOOK,
         type=checked(float, "must lie in 0.5..2", lambda x: 0.5 <= x <= 2),
@@ -178,7 +179,7 @@ class Settings:
     )
     focus: tuple[float, float] | None = CAMERA.flag(  # (u, v) px of the photo
         "point of the photo that the film is about, at whose depth windows are measured (default: "
-        "the centre of the end window)",
+        "found by --move auto, else the centre of the end window)",
         effect=RESULT,
         type=read_point,
         metavar="U,V",
@@ -390,6 +391,7 @@ CONFLICTS = (
         )
     ),
     ("dolly", "autozoom", "each chooses the end window"),
+    ("flat", "move=auto", "a shot is planned by depth"),
     *(("flat", f"move={name}", "it lives of depth") for name in MOVES if not MOVES[name].flat),
     *(
         ("dolly", f"move={name}", "each chooses the move")

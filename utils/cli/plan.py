@@ -12,6 +12,7 @@ import torch
 
 from utils import UsageError, camera
 from utils.camera import (
+    BUDGET,
     MOVES,
     CameraPath,
     CropWindow,
@@ -22,8 +23,10 @@ from utils.camera import (
     default_focal_px,
     depth_range,
     find_focus,
+    invented_shares,
     kept_part,
     nearest_depth,
+    plan_shot,
 )
 from utils.cli.jobs import fingerprint
 from utils.cli.presets import place_windows, window_shares
@@ -48,6 +51,8 @@ PASSED_SHARE = 0.25
 MEASURED_SIDE = 480
 # The start window of --autozoom, as a share of the photo, as published.
 AUTOZOOM_START = 0.97
+# Parts of a planned camera's way that are tried in turn, until its budget holds at the film's size.
+WAY_KEPT = (1.0, 0.85, 0.7, 0.5)
 
 
 class Plan(NamedTuple):
@@ -64,6 +69,7 @@ class Plan(NamedTuple):
     depth_file: Path | None  # its depth map, where one is given
     focus: tuple[float, float] | None = None  # (u, v) px of the photo, where one is chosen
     orientation: int = 1  # by which the photo was turned (EXIF)
+    shot: str | None = None  # what the camera planned by itself, in words
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -74,7 +80,16 @@ class Plan(NamedTuple):
     def facts(self, settings: Settings) -> dict[str, Any]:
         """Return what every result says of its film."""
         height, width = self.film_size
-        return {"frames": self.frames, "width": width, "height": height, "fps": float(settings.fps)}
+        facts = {
+            "frames": self.frames,
+            "width": width,
+            "height": height,
+            "fps": float(settings.fps),
+        }
+        if self.shot is None:
+            return facts
+        ends = {"start": _rounded(self.start), "end": _rounded(self.end)}
+        return facts | {"shot": {"what": self.shot} | ends}
 
     def to_photo(self, disparity: torch.Tensor) -> np.ndarray:
         """Bring disparity (1, 1, H, W) of `image` to the photo: (height, width) float32."""
@@ -197,6 +212,8 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
     Returns:
         the Plan with the windows that were chosen; CameraPath in the scene's pixels.
     """
+    if settings.planned:
+        return _plan_shot(scene, plan, settings)
     across, down = plan.scale
     start, end = plan.start.scaled(across, down), plan.end.scaled(across, down)
     if settings.autozoom:
@@ -218,15 +235,40 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
         settings.strength,
         _sized(settings),
     )
-    # The automatic shot comes here; until then it is the move between the default windows.
-    name = "windows" if settings.planned else settings.move
-    path = replace(MOVES[name].plan(stage), name=name)
-    if MOVES[name].framed and stage.sized:
+    move = MOVES[settings.move]
+    path = replace(move.plan(stage), name=settings.move)
+    if move.framed and stage.sized:
         return plan, path
     small = small_scene(scene, MEASURED_SIDE)
-    path = path.scaled(kept_part(small, path, _small(plan.view_size), MOVES[name].most_invented))
+    path = path.scaled(kept_part(small, path, _small(plan.view_size), move.most_invented))
     first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
     return plan._replace(start=first, end=last), path
+
+
+def _plan_shot(scene, plan, settings):
+    """Let the camera plan its own shot; return what `plan_path` does."""
+    across, down = plan.scale
+    width, height = (settings.size or (0, 0))[::-1]
+    shot = plan_shot(
+        (plan.image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
+        scene.disparity[0, 0].cpu().numpy(),
+        scene.focal_px,
+        scene.baseline,
+        scene.surface[0, 0].cpu().numpy(),
+        width / height if height else settings.shares.get("aspect"),
+        plan.focus and (plan.focus[0] * across, plan.focus[1] * down),
+        settings.strength,
+    )
+    widest = max(shot.start.window, shot.end.window, key=lambda window: window.width)
+    crop = (widest.height, widest.width)
+    whole = CameraPath(shot.stand, scene.size, scene.focal_px, shot.focus, crop, name="auto")
+    for part in WAY_KEPT:
+        path = whole.scaled(part)
+        if max(invented_shares(scene, path, plan.view_size)) <= BUDGET:
+            break
+    first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
+    log.info("automatic shot: %s", shot.reason)
+    return plan._replace(start=first, end=last, shot=shot.reason), path
 
 
 def shorten_path(
@@ -252,7 +294,7 @@ def shorten_path(
 def _sized(settings):
     """Whether the windows are given, and not only where they are; those of `windows` always are."""
     if settings.move != "dolly":
-        return settings.planned or settings.move == "windows"
+        return settings.move == "windows"
     given = settings.windows.keys() | settings.shares.keys()
     return any(end + letter in given for end in ("start", "end") for letter in "WH")
 
@@ -264,9 +306,11 @@ def _small(size):
 
 def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:
     """Return what --dry-run prints."""
-    framed = settings.planned or MOVES[settings.move].framed and _sized(settings)
+    framed = not settings.planned and MOVES[settings.move].framed and _sized(settings)
     windows = {
-        name: "chosen by the depth"
+        name: "planned after the depth"
+        if settings.planned
+        else "chosen by the depth"
         if not framed
         else "to be searched"
         if name == "end" and settings.autozoom
@@ -276,11 +320,17 @@ def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:
     return windows | {
         "move": settings.move,
         "strength": settings.strength,
-        "focus": [round(value, 3) for value in plan.focus] if plan.focus else "the end window",
+        "focus": [round(value, 3) for value in plan.focus]
+        if plan.focus
+        else _default_focus(settings),
         "worked_on": "{3}x{2}".format(*plan.image.shape),
         **plan.facts(settings),
         "focal_px": round(plan.focal_px, 3),
     }
+
+
+def _default_focus(settings):
+    return "planned after the depth" if settings.planned else "the end window"
 
 
 def _rounded(window):

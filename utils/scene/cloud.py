@@ -103,9 +103,9 @@ class Scene:
         self._points, self._colors, self._spacing = [], [], []
         self._cloud = None
         points = unproject(self.depth, self.focal_px)
-        self._append(
-            points, self.image, self.depth / self.focal_px, surface_mask(self.disparity, self.image)
-        )
+        # (1, 1, H, W) bool: which pixels make a point.
+        self.surface = surface_mask(self.disparity, self.image)
+        self._append(points, self.image, self.depth / self.focal_px, self.surface)
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
 
     @property
