@@ -185,9 +185,12 @@ class _Search:
             inner = cv2.erode(np.pad(subject.mask.astype(np.uint8), 1), np.ones((3, 3), np.uint8))
             outline = np.flatnonzero(subject.mask & (inner[1:-1, 1:-1] == 0))
             v, u = np.nonzero(subject.mask)
-            self.middle = (
-                float(u.mean() + 0.5) * scene.stride[0],
-                float(v.mean() + 0.5) * scene.stride[1],
+            # The film is about all of the subject, or about its heart where that has no room.
+            self.middle = tuple(
+                (heart if np.ptp(places) * step > box else float(places.mean()) + 0.5) * step
+                for places, heart, step, box in zip(
+                    (u, v), subject.heart, scene.stride, self.box[::-1], strict=True
+                )
             )
             at = (subject.focus[0] * scene.stride[0], subject.focus[1] * scene.stride[1])
             self.focus = Focus(*at, scene.disparity_scale / subject.disparity)

@@ -27,6 +27,7 @@ class Subject(NamedTuple):
     mask: np.ndarray  # (h, w) bool
     focus: tuple[float, float]  # (u, v) px of the point farthest inside
     disparity: float  # its median
+    heart: tuple[float, float]  # (u, v) px of what matters most, if not all of it can be shown
     score: float  # how clearly it stands out: 0 nothing does, 1 very clearly, not bounded
 
 
@@ -62,7 +63,18 @@ def find_subject(
     mask = _whole(mask, [other for score, other in rated if score > ALSO_GOOD * best])
     inside = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     v, u = np.unravel_index(inside.argmax(), inside.shape)
-    return Subject(mask, (float(u) + 0.5, float(v) + 0.5), float(np.median(disparity[mask])), best)
+    focus, depth = (float(u) + 0.5, float(v) + 0.5), float(np.median(disparity[mask]))
+    return Subject(mask, focus, depth, _heart(mask, salient), best)
+
+
+def _heart(mask, salient):
+    """Middle of the most salient of the upper half of a subject: faces are there."""
+    rows, columns = np.nonzero(mask)
+    upper = rows <= np.median(rows)
+    weights = salient[rows, columns][upper] ** 2 + 1e-6
+    return tuple(
+        float(np.average(places[upper], weights=weights)) + 0.5 for places in (columns, rows)
+    )
 
 
 def _around(regions, at, size):
