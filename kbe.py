@@ -55,10 +55,12 @@ def run(settings: Settings) -> int:
 
         weights.choose_networks(settings, "cpu")  # what is missing is said at once
         films = cli.spread(settings.ray, jobs, film_maker, settings)
+    elif settings.slideshow:
+        films = cli.film_slideshow(jobs, settings, weights.choose_networks(settings), prepare)
     else:
         films = make_films(jobs, settings, weights.choose_networks(settings), batch)
     with closing(films) as results:
-        return cli.report_all(results, len(jobs), settings.json, batch)
+        return cli.report_all(results, len(jobs), settings.json, batch and not settings.slideshow)
 
 
 def film_maker(settings: Settings) -> Callable[[Job], dict[str, Any]]:
@@ -75,11 +77,14 @@ def make_films(
     In a batch, a photo that fails gives a result with "error"; otherwise it raises.
     """
 
-    def finish(job, ready, on, stop):
-        ready = ready if on is networks else prepare(job, settings, on)
-        return write(job, settings, ready, stop, hide_bar=batch or cli.hide_bar())
+    def begin(job, on):
+        return prepare(job, job.chosen(settings), on)
 
-    return cli.run_jobs(jobs, lambda job, on: prepare(job, settings, on), finish, networks, batch)
+    def finish(job, ready, on, stop):
+        ready = ready if on is networks else begin(job, on)
+        return write(job, job.chosen(settings), ready, stop, hide_bar=batch or cli.hide_bar())
+
+    return cli.run_jobs(jobs, begin, finish, networks, batch)
 
 
 class Ready(NamedTuple):

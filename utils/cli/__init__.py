@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "jobs": ["Job", "is_made", "plan_run", "prepare_folder"],
         "plan": ["describe_film", "describe_plan", "plan_path", "shorten_path", "plan_photo"],
         "process": ["run_command"],
+        "slideshow": ["film_slideshow"],
         "reporting": ["Stopwatch", "hide_bar", "report_all", "tell_invention"],
     },
 )

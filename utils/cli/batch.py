@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +12,7 @@ from utils.cli.reporting import log, log_error
 
 def run_jobs(
     jobs: list, begin: Callable, finish: Callable, networks: Any, batch: bool
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Yield the result of each job, in order.
 
     Args:
@@ -61,7 +61,7 @@ def _with_gpu_or_without(work, job, networks):
     return work(networks.on_cpu)
 
 
-def overlap(jobs: list, prepare: Callable, finish: Callable) -> Iterator:
+def overlap(jobs: list, prepare: Callable, finish: Callable) -> Generator[Any]:
     """Yield the result of each job, in order, while the next job is being prepared.
 
     Preparing stays in the calling thread, where Ctrl-C arrives; finishing runs in one other thread.

@@ -40,6 +40,7 @@ examples:
   python kbe.py --in album/ --out films --json          every photo of a folder, one line each
   python kbe.py --in photo.jpg --out results --endU 700 --endV 300 --endW 400
   python kbe.py --in photo.jpg --out results --depth depth.png --size 1080x1920
+  python kbe.py --in album/ --slideshow film.mp4 --music song.mp3    one film of all photos
 
 exit status: 0 all done, 1 a photo failed, 2 wrong usage, 130 Ctrl-C, 143 terminated
 """
@@ -116,18 +117,33 @@ class Settings:
     """Everything that the command line says, checked and resolved."""
 
     inputs: tuple[str, ...] = FILES.flag(
-        "photos, folders, globs; or - for one path per line on stdin",
+        "photos, folders, globs; or - for one path per line on stdin; or a list.csv or list.jsonl "
+        "that says for each photo how it is filmed",
         "--in",
         required=True,
         nargs="+",
         metavar="PHOTO",
     )
     recursive: bool = FILES.flag("take the photos in a folder's sub-folders too", default=False)
-    out: Path = FILES.flag(
+    out: Path | None = FILES.flag(
         "folder for the results, made if missing; several photos get a folder each in it. For one "
         "photo also a video file's name",
-        required=True,
         metavar="DIR",
+    )
+    slideshow: Path | None = FILES.flag(
+        "in place of --out: one film of all photos, in order, each one way for --duration "
+        "(default: 4 s)",
+        metavar="FILM",
+    )
+    crossfade: float = FILES.flag(
+        "how long each photo of a slideshow fades into the next, 0 = cuts (default: %(default)s)",
+        default=1.0,
+        type=checked(float, "must be 0 or more", lambda x: 0 <= x < math.inf),
+        metavar="S",
+    )
+    music: Path | None = FILES.flag(
+        "music for a slideshow: repeated if it is too short, cut and faded out at the end",
+        metavar="FILE",
     )
     write_frames: bool = FILES.flag(
         "also write the frames of one way as PNG",
@@ -267,7 +283,8 @@ class Settings:
     )
 
     duration: float | None = VIDEO.flag(
-        "length of the film (default: 75 frames one way, 148 there and back or round)",
+        "length of the film, or of each photo in a slideshow (default: 75 frames one way, 148 there "
+        "and back or round)",
         effect=LOOK,
         type=positive,
         metavar="S",
@@ -420,10 +437,23 @@ CONFLICTS = (
     ),
     ("pretrained_estim", "estim_path", "each names the network"),
     ("pretrained_refine", "refine_path", "each names the network"),
+    ("slideshow", "out", "each says where the film goes"),
+    ("slideshow", "loop", "every photo of a slideshow is filmed one way"),
+    ("slideshow", "ray", "its photos go into one film, one after the other"),
+    *(
+        ("slideshow", name, "it makes the film alone")
+        for name in ("write_frames", "save_disparity", "preview", "export", "matte")
+    ),
     ("verbose", "quiet", "one says more, the other less"),
 )
 # Flags that mean nothing without another one.
-NEEDS = (("depth_kind", "depth"), ("ray_cpus", "ray"), ("ray_gpus", "ray"))
+NEEDS = (
+    ("depth_kind", "depth"),
+    ("ray_cpus", "ray"),
+    ("ray_gpus", "ray"),
+    ("crossfade", "slideshow"),
+    ("music", "slideshow"),
+)
 
 
 def build_parser() -> Parser:
@@ -479,7 +509,7 @@ def resolve(given: dict[str, Any]) -> Settings:
     values = preset | given
     values["move"] = _move(values, shares)
     values["dolly"] = values["move"] == "dolly"
-    values["codec"] = _codec(values["out"], values.get("codec"))
+    values["codec"] = _codec(values)
     if preset.get("codec") != values["codec"] and "quality" not in given:
         values.pop("quality", None)  # each encoder has a scale of its own
     for role, name in (("estim", "network-disparity"), ("refine", "network-refinement")):
@@ -501,6 +531,8 @@ def check_together(values: dict[str, Any]) -> None:
 def _check(given: dict[str, Any]) -> None:
     """Refuse flags that cannot both be meant, and those that lack another one."""
     check_together(given)
+    if "out" not in given and "slideshow" not in given:
+        raise ValueError("the following arguments are required: --out (or --slideshow)")
     for name, needed in NEEDS:
         if _is_on(given, name) and not _is_on(given, needed):
             raise ValueError(
@@ -520,7 +552,8 @@ def _give_way(preset: dict[str, Any], shares: dict[str, float], given: dict[str,
     kept = {
         name: value for name, value in preset.items() if name not in given and name not in beaten
     }
-    fitting = CODECS_BY_SUFFIX.get(given["out"].suffix.lower(), tuple(CODECS))
+    _, out = _film_name(given)
+    fitting = CODECS_BY_SUFFIX.get(out.suffix.lower(), tuple(CODECS))
     if "codec" in kept and kept["codec"] not in fitting:
         del kept["codec"]
     if _is_on(given, "autozoom"):
@@ -547,7 +580,9 @@ def _move(values: dict[str, Any], shares: dict[str, float]) -> str:
 def _is_on(values: dict[str, Any], name: str) -> bool:
     """Whether a flag is given; of "name=value", whether it has that value."""
     name, _, value = name.partition("=")
-    return values.get(name) == value if value else values.get(name) not in (None, False)
+    if value:
+        return values.get(name) == value
+    return values.get(name) is not None and values[name] is not False  # 0 is a number
 
 
 def _spelled(name: str) -> str:
@@ -556,9 +591,20 @@ def _spelled(name: str) -> str:
     return f"{FLAGS[name].name} {value}".strip()
 
 
-def _codec(out: Path, codec: str | None) -> str:
-    """Choose the codec by the flag or by the suffix of --out; they must agree."""
+def _film_name(values: dict[str, Any]) -> tuple[str, Path]:
+    """Return the flag that says where the film goes, and what it says."""
+    name = "slideshow" if "slideshow" in values else "out"
+    return FLAGS[name].name, values[name]
+
+
+def _codec(values: dict[str, Any]) -> str:
+    """Choose the codec by the flag or by the suffix of the film's name; they must agree."""
+    (flag, out), codec = _film_name(values), values.get("codec")
     fitting = CODECS_BY_SUFFIX.get(out.suffix.lower())
+    if fitting is None and "slideshow" in values:
+        raise ValueError(
+            f"{flag} {out}: must be a film's name.\n  End it in {', '.join(CODECS_BY_SUFFIX)}."
+        )
     if fitting is None:
         _check_folder_name(out)
         return codec or "h264"

@@ -113,8 +113,7 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     for note in photo.notes:
         log.info("%s: %s", path, note)
     height, width = in_fours(photo.pixels.shape[:2])
-    scale = min(1.0, (settings.max_size or 10**9) / max(height, width))
-    size = tuple(max(16, round(side * scale / 4) * 4) for side in (height, width))
+    size = working_size((height, width), settings.max_size)
     pixels = resize(photo.pixels[:height, :width], size)
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
 
@@ -145,7 +144,7 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     focal_px = settings.focal_px or default_focal_px((height, width))
     if "focal" in settings.shares:
         focal_px = settings.shares["focal"] * max(height, width)
-    film_size = (view_size[0], view_size[1] * (2 if settings.stereo == "sbs" else 1))
+    film_size = whole_frame(view_size, settings.stereo)
     _, frames = check_film(settings, film_size)
     photo_size = photo.pixels.shape[:2]
     return Plan(
@@ -181,6 +180,19 @@ def _focus(settings, size, photo):
 
 def _closed(settings):
     return settings.move in MOVES and MOVES[settings.move].closed
+
+
+def working_size(photo_size: tuple[int, int], max_size: int) -> tuple[int, int]:
+    """Return the (height, width) px at which a photo is worked on; --max-size, 0 = its own."""
+    cut = in_fours(photo_size)
+    scale = min(1.0, (max_size or 10**9) / max(cut))
+    height, width = (max(16, round(side * scale / 4) * 4) for side in cut)
+    return height, width
+
+
+def whole_frame(view_size: tuple[int, int], stereo: str | None) -> tuple[int, int]:
+    """Return the (height, width) px of a film's frame for one eye's picture of that size."""
+    return view_size[0], view_size[1] * (2 if stereo == "sbs" else 1)
 
 
 def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:

@@ -117,13 +117,15 @@ def _sentence(result: dict[str, Any]) -> str:
         return f"{result['photo']}: failed: {result['error'].splitlines()[0]}"
     if "dry_run" in result:
         return "\n".join(
-            [f"{result['photo']}:"]
+            [f"{result.get('photo', result['video'])}:"]
             + [
                 f"  {name}: {value}"
                 for name, value in result.items()
                 if name not in ("photo", "dry_run")
             ]
         )
+    if "start" in result:
+        return f"{result['photo']}: {result['start']:g} to {result['end']:g} s of {result['video']}"
     if result.get("skipped"):
         return f"{result['video']}: skipped, made of the same photo, settings and weights"
     return (

@@ -47,6 +47,7 @@ __all__ = [
     "open_picture",
     "read_head",
     "read_image",
+    "read_size",
     "read_stored",
     "resize",
     "upright",
@@ -135,6 +136,28 @@ def read_image(path: str | Path) -> Photo:
         if not pixels.flags.writeable:
             pixels = pixels.copy()
         return Photo(pixels, tuple(notes), stored.focal_px, stored.turned or stored.orientation)
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """Return the (height, width) px of a photograph as a person sees it, without decoding it.
+
+    Args:
+        path: image file.
+    Raises:
+        ValueError: as of `read_image`, as far as that is known without decoding.
+    """
+    path = Path(path)
+    head = read_head(path)
+    with naming_the_file(path):
+        if head.startswith(TIFF_HEADS):
+            with tiff.open_page(path) as page:
+                (width, height), orientation = page.size, _exif(*_tiff_exif(page))[0]
+        else:
+            with open_picture(path) as image:
+                (width, height), orientation = image.size, 1
+                if image.format != "PNG" or "exif" in image.info:  # else a PNG would be decoded
+                    orientation = _exif(image.getexif, image.size)[0]
+    return (width, height) if UPRIGHT.get(orientation, (False,))[0] else (height, width)
 
 
 def write_image(path: str | Path, pixels: np.ndarray) -> None:
