@@ -283,8 +283,8 @@ class Settings:
     )
 
     duration: float | None = VIDEO.flag(
-        "length of the film, or of each photo in a slideshow (default: 75 frames one way, 148 there "
-        "and back or round)",
+        "length of the film, or of each photo in a slideshow (default: 75 frames one way, 148 "
+        "there and back or round)",
         effect=LOOK,
         type=positive,
         metavar="S",

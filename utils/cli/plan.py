@@ -138,9 +138,9 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     for note in notes:
         log.info("%s: %s", path, note)
     own = abs(aspect * height / width - 1) < 1e-6  # the photo's shape
-    view_size = settings.size or tuple(
-        max(2, round(side / 2) * 2) for side in (size if own else aspect_box(size, aspect))
-    )
+    box = size if own else aspect_box(size, aspect)
+    view_height, view_width = (max(2, round(side / 2) * 2) for side in box)
+    view_size = settings.size or (view_height, view_width)
     focal_px = settings.focal_px or default_focal_px((height, width))
     if "focal" in settings.shares:
         focal_px = settings.shares["focal"] * max(height, width)

@@ -221,7 +221,7 @@ class _Encoder:
         self.container.mux(packets)
         if self.sound:
             self.sound.finish(self.frames / self.fps)
-        if self.path.suffix != ".gif":
+        if self.chapters and self.path.suffix != ".gif":
             self.container.set_chapters(self._chapters())
         self.container.close()
         if self.path.suffix == ".gif" and self.comment:
