@@ -245,7 +245,7 @@ class _Reel:
                     self.video.chapters.append((start, shot.photo.stem))
                 self.times[shot.number] = _seconds(start, end, self.settings)
         clock.lap("film")
-        return ready.result | {"seconds": clock.seconds()}
+        return ready.result | {"move": chosen.move, "seconds": clock.seconds()}
 
     def facts(self) -> dict[str, Any]:
         """Return what became of it."""
