@@ -102,14 +102,18 @@ def plan_shots(jobs: list[Job], settings: Settings) -> list[Shot]:
 
 
 def _check_fades(shots: list[Shot], settings: Settings) -> None:
-    for shot, after in zip(shots, [*(shot.fade for shot in shots[1:]), 0], strict=True):
-        if shot.fade + after >= shot.frames:
-            least = float((shot.fade + after + 1) / settings.fps)
+    """Refuse shots that are not once seen alone."""
+    faded = [
+        shot.fade + after
+        for shot, after in zip(shots, [*(shot.fade for shot in shots[1:]), 0], strict=True)
+    ]
+    for shot, frames in zip(shots, faded, strict=True):
+        if frames >= shot.frames:
             raise UsageError(
-                f"{shot.photo}: {float(shot.frames / settings.fps):g} s are too short to fade in "
-                f"for {float(shot.fade / settings.fps):g} s and out for "
-                f"{float(after / settings.fps):g} s.\n"
-                f"  Give --duration at least {least:.3g}, or a shorter --crossfade."
+                f"{shot.photo}: its cross-fades take {float(frames / settings.fps):.3g} s, and it "
+                f"is shown for {float(shot.frames / settings.fps):.3g} s.\n"
+                f"  Give --duration at least {float((max(faded) + 1) / settings.fps):.3g}, or a "
+                "shorter --crossfade."
             )
 
 
