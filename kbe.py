@@ -80,8 +80,7 @@ def make_films(
     def begin(job, on):
         return prepare(job, job.chosen(settings), on)
 
-    def finish(job, ready, on, stop):
-        ready = ready if on is networks else begin(job, on)
+    def finish(job, ready, stop):
         return write(job, job.chosen(settings), ready, stop, hide_bar=batch or cli.hide_bar())
 
     return cli.run_jobs(jobs, begin, finish, networks, batch)

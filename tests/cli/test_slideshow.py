@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import av
@@ -312,6 +313,20 @@ def test_like_takes_the_look_of_a_slideshow(album, tmp_path, capsys):
     assert run("--in", album, "--slideshow", new, "--like", film, "--crossfade", 0, "--json") == 0
     whole = results(capsys)[-1]
     assert (whole["width"], whole["frames"], probe(new).codec) == (64, 30, "vp9")
+
+
+def test_music_is_heard_for_as_long_as_there_are_pictures(broken, tmp_path, capsys):
+    """Also where a photo is left out, so that the film is shorter than planned."""
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes((np.sin(np.arange(4000)) * 9000).astype("<i2").tobytes())
+    film = tmp_path / "f.mp4"
+    words = ["--in", broken, "--slideshow", film, *SHORT, "--music", tmp_path / "a.wav", "--json"]
+    assert run(*words) == 1
+    assert results(capsys)[-1]["music"] == str(tmp_path / "a.wav")
+    with av.open(str(film)) as container:
+        sound = sum(frame.samples for frame in container.decode(audio=0)) / 48000
+    assert abs(sound - 2.4) <= 1024 / 48000
 
 
 # -- refused --------------------------------------------------------------------------------------

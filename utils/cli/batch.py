@@ -19,8 +19,9 @@ def run_jobs(
         jobs: list of utils.cli.jobs.Job.
         begin: function of a job and the networks to use; returns a dict where that is the whole
             result, else what `finish` needs.
-        finish: function of a job, that, the networks to use, and a threading.Event that tells it
-            to give up; returns a dict.
+        finish: function of a job, that, and a threading.Event that tells it to give up; returns a
+            dict. Where the GPU's memory does not suffice, it is called again with what `begin`
+            then makes on the CPU.
         networks: utils.weights.Networks.
         batch: a photo that fails gives {"photo": ..., "error": ...}; otherwise it raises.
     """
@@ -39,7 +40,9 @@ def run_jobs(
     def finish_one(job, ready, stop):
         if isinstance(ready, dict):  # failed, skipped or a dry run
             return ready
-        return attempt(lambda on: finish(job, ready, on, stop), job)
+        return attempt(
+            lambda on: finish(job, ready if on is networks else begin(job, on), stop), job
+        )
 
     return overlap(jobs, begin_one, finish_one)
 

@@ -206,11 +206,7 @@ def film_slideshow(
         tqdm(total=planned, unit="frame", disable=hide_bar()) as bar,
     ):
         reel = _Reel(settings, video, bar, max(shot.fade for shot in shots))
-
-        def finish(shot: Shot, ready: Any, on: Networks, stop: Event) -> dict[str, Any]:
-            return reel.add(shot, ready if on is networks else begin(shot, on), stop)
-
-        with closing(run_jobs(shots, begin, finish, networks, True)) as results:
+        with closing(run_jobs(shots, begin, reel.add, networks, True)) as results:
             try:
                 for shot, result in zip(shots, results, strict=True):
                     yield result | reel.times.get(shot.number, {})
