@@ -183,6 +183,17 @@ def test_slideshow_of_a_list(album, tmp_path, capsys):
     assert whole["frames"] == probe(film).frames == 35
 
 
+def test_fades_that_change_places_make_another_film(album, tmp_path, capsys):
+    words = ["--slideshow", tmp_path / "f.mp4", *SHORT, "--skip-existing", "--json"]
+    for fades in ("0.1", "0.2", "0.3"), ("0.1", "0.3", "0.2"):
+        rows = "".join(f"a.png,{fade}\n" for fade in fades)
+        shots = written(album / "shots.csv", "photo,crossfade\n" + rows)
+        assert run("--in", shots, *words) == 0
+        assert "skipped" not in capsys.readouterr().out
+    assert run("--in", shots, *words) == 0
+    assert "skipped" in capsys.readouterr().out
+
+
 def test_films_of_a_list(album, tmp_path, capsys):
     rows = "photo,seconds,windows\na.png,2,\na.png,0.6,startW=60 endW=50\n"
     shots = written(album / "shots.csv", rows)

@@ -424,7 +424,7 @@ def test_no_input_is_replaced(album, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_leaves_nothing(album, tmp_path, sent, status):
     out = tmp_path / "o"
-    words = ["--in", album, "--slideshow", out / "f.mp4", "--2d", "--duration", "600", "--json"]
+    words = ["--in", album, "--slideshow", out / "f.mp4", "--2d", "--duration", "30000"]
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "kbe.py"), *map(str, words)],
         stdout=subprocess.PIPE,
