@@ -2,17 +2,16 @@
 """Turn photographs into 3D Ken Burns films: `python kbe.py --in PHOTO --out DIR`, or see --help.
 
 The chain for one photo, as the paper draws it: read it, estimate and refine its disparity, lift it
-to a point cloud, plan the camera, inpaint what both ends of its path uncover, render, write.
+to a point cloud, plan the camera, inpaint what its path uncovers, render, write.
 """
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from utils import camera, cli, depth, film, scene, weights  # each is loaded when it is used
+from utils import cli, depth, film, scene, weights  # each is loaded when it is used
 from utils.cli.flags import Settings, parse_settings, settings_from
 from utils.cli.jobs import Job
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from utils.cli.plan import Plan
     from utils.cli.reporting import Stopwatch
     from utils.weights.chosen import Networks
-
-log = logging.getLogger("kbe")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,10 +55,12 @@ def run(settings: Settings) -> int:
 
         weights.choose_networks(settings, "cpu")  # what is missing is said at once
         films = cli.spread(settings.ray, jobs, film_maker, settings)
+    elif settings.slideshow:
+        films = cli.film_slideshow(jobs, settings, weights.choose_networks(settings), prepare)
     else:
         films = make_films(jobs, settings, weights.choose_networks(settings), batch)
     with closing(films) as results:
-        return cli.report_all(results, len(jobs), settings.json, batch)
+        return cli.report_all(results, len(jobs), settings.json, batch and not settings.slideshow)
 
 
 def film_maker(settings: Settings) -> Callable[[Job], dict[str, Any]]:
@@ -78,11 +77,13 @@ def make_films(
     In a batch, a photo that fails gives a result with "error"; otherwise it raises.
     """
 
-    def finish(job, ready, on, stop):
-        ready = ready if on is networks else prepare(job, settings, on)
-        return write(job, settings, ready, stop, hide_bar=batch or cli.hide_bar())
+    def begin(job, on):
+        return prepare(job, job.chosen(settings), on)
 
-    return cli.run_jobs(jobs, lambda job, on: prepare(job, settings, on), finish, networks, batch)
+    def finish(job, ready, stop):
+        return write(job, job.chosen(settings), ready, stop, hide_bar=batch or cli.hide_bar())
+
+    return cli.run_jobs(jobs, begin, finish, networks, batch)
 
 
 class Ready(NamedTuple):
@@ -122,17 +123,16 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
 
     # Plan the camera.
     plan, path = cli.plan_path(cloud, plan, settings)
+    clock.lap("planning")
     view = scene.StereoScene(cloud, path, settings.stereo) if settings.stereo else cloud
     if settings.max_holes:
-        path, kept = camera.shorten_path(view, path, plan.view_size, settings.max_holes / 100)
-        log.info("%s: %.0f %% of the path kept", job.photo, 100 * kept)
-        result["path_kept"] = round(kept, 3)
+        path, result["path_kept"] = cli.shorten_path(job.photo, view, path, plan, settings)
     preview = film.Preview(cloud, path, plan.view_size) if settings.preview else None
-    invented = cli.tell_invention(job.photo, camera.invented_shares(view, path, plan.view_size))
+    invented = cli.tell_invention(job.photo, view, path, plan.view_size)
 
     # Inpaint.
-    for pose in [] if settings.flat else path.inpainting_poses():
-        view.inpaint(networks.inpainter, pose.shift, pose.focal_px, networks.depth_inpainter)
+    if not settings.flat:
+        scene.grow(view, path, networks)
     clock.lap("inpainting")
 
     if preview:

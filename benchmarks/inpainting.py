@@ -1,4 +1,4 @@
-"""How well are uncovered pixels filled? Against true second views, in PSNR and SSIM.
+"""How well are uncovered pixels filled? Against true second views: error, likeness and texture.
 
     python -m benchmarks.inpainting --stereo DATA/val/stereo --weights mine.safetensors
     python -m benchmarks.inpainting --scenes shard.h5 --json scenes.json
@@ -16,13 +16,21 @@ Protocol:
   there is something on both sides. `all`: the whole view. SSIM is averaged over the windows centred
   there. `disparity`: mean |error| of the filled disparity as a share of the nearest one, where a
   method gives one.
+* `edge`: the pixels within 3 px of a depth edge of the true second view, uncovered or not.
+* Of the uncovered pixels also how much texture they have: `gradient`, the energy (mean square) of
+  differences between neighbours that are both uncovered, over that of the truth, 1 = as rich;
+  `gram`, how far the Gram matrices of features lie from those of the truth, relative to them: the
+  kind of texture, wherever it stands; `features`, how far the features themselves do. Features are
+  those of the encoder that ships (models/features.py), the mean over its three scales.
 * A figure is the mean over the views; a view without such pixels does not count. There is no FID:
   it needs Inception's published weights, and says little over a few dozen views.
 """
 
 import argparse
+import functools
 import itertools
 import math
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -32,20 +40,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from kornia.metrics import ssim
-from tqdm import tqdm
 
 import kernels
 from benchmarks.depth import image_tensor, network_estimator, read_photo, read_pixels, report
 from utils.camera import unproject
 from utils.filters import binary_median
-from utils.scene.edges import surface_mask
+from utils.scene.edges import EDGE_JUMP, surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.training import metrics
 
 RADIUS_PX = 3  # of OpenCV's methods
+BAND_PX = 3  # to each side of a depth edge
 COLUMNS = (
     "psnr_hole", "ssim_hole", "psnr_inside", "ssim_inside", "psnr_all", "ssim_all",
-    "disparity", "seconds",
+    "psnr_edge", "ssim_edge", "gradient", "gram", "features", "disparity", "seconds",
 )  # fmt: skip
 
 
@@ -264,8 +272,15 @@ def figures(filled, disparity, pair, holes):
         holes: (1, 1, H, W) of 0 and 1: the pixels to judge.
     """
     similarity = ssim(filled.double(), pair.truth.double(), window_size=11)
-    found = {}
-    for name, mask in (("hole", holes), ("inside", inside(holes)), ("all", torch.ones_like(holes))):
+    masks = {
+        "hole": holes,
+        "inside": inside(holes),
+        "all": torch.ones_like(holes),
+        "edge": edge_band(pair.true_disparity),
+    }
+    found = {"gradient": gradient_ratio(filled, pair.truth, holes)}
+    found["gram"], found["features"] = feature_distances(filled, pair.truth, holes)
+    for name, mask in masks.items():
         some = bool(mask.any())
         found[f"psnr_{name}"] = metrics.psnr(filled, pair.truth, mask) if some else math.nan
         chosen = similarity[mask.bool().expand_as(similarity)]
@@ -287,6 +302,58 @@ def inside(holes):
     return torch.from_numpy(keep[labels])[None, None].float()
 
 
+def edge_band(disparity):
+    """Mark the pixels within BAND_PX of a depth edge: (1, 1, H, W) of 0 and 1; 0 = unknown."""
+    known = disparity > 0
+    if not known.any():
+        return torch.zeros_like(disparity)
+    peak = float(disparity.max())
+    near = F.max_pool2d(disparity, 3, stride=1, padding=1)
+    far = -F.max_pool2d(-torch.where(known, disparity, peak), 3, stride=1, padding=1)
+    edge = (near - far > EDGE_JUMP * peak).float()
+    return F.max_pool2d(edge, 2 * BAND_PX + 1, stride=1, padding=BAND_PX)
+
+
+def gradient_ratio(filled, truth, holes):
+    """Energy of differences between neighbours inside holes over that of the truth, or NaN."""
+    ours = theirs = 0.0
+    for axis in (2, 3):
+        both = torch.diff(holes, dim=axis) == 0
+        both &= holes.narrow(axis, 1, both.shape[axis]) > 0
+        ours += float((torch.diff(filled, dim=axis) ** 2 * both).sum())
+        theirs += float((torch.diff(truth, dim=axis) ** 2 * both).sum())
+    return ours / theirs if theirs else math.nan
+
+
+@functools.cache
+def encoder_features():
+    """The feature maps of the encoder that ships; never VGG-16, so that figures can be compared."""
+    from models import BUNDLED
+    from models.features import EncoderFeatures
+    from utils.weights.loading import load_network
+
+    path = BUNDLED / "disparity-estimation.safetensors"
+    return EncoderFeatures(load_network(path, "estimation", "cpu").encoder)
+
+
+@torch.inference_mode()
+def feature_distances(filled, truth, holes):
+    """Relative distances of Gram matrices and of features inside holes, or NaN."""
+    if not holes.any():
+        return math.nan, math.nan
+    grams, plain = [], []
+    for maps in encoder_features()(torch.cat([filled, truth]).float()):
+        # A cell of a feature map counts by its share of uncovered pixels.
+        cell = round(filled.shape[-1] / maps.shape[-1])
+        share = F.avg_pool2d(holes, cell, ceil_mode=True)[0, 0]
+        height, width = share.shape
+        share, (ours, theirs) = share.flatten(), maps[:, :, :height, :width].flatten(2)
+        gram, true_gram = (share * x @ x.T / share.sum() for x in (ours, theirs))
+        grams.append(float((gram - true_gram).norm() / true_gram.norm()))
+        plain.append(float((share * (ours - theirs) ** 2).sum() / (share * theirs**2).sum()) ** 0.5)
+    return sum(grams) / len(grams), sum(plain) / len(plain)
+
+
 def evaluate(pairs, fillings, estimate=None):
     """Figures of every filling on every pair.
 
@@ -298,7 +365,8 @@ def evaluate(pairs, fillings, estimate=None):
         dict name -> list of dicts.
     """
     rows = {name: [] for name in fillings}
-    for pair in tqdm(pairs, unit=" views", disable=None):
+    for pair in pairs:
+        print(f"{pair.name} ...", end=" ", file=sys.stderr, flush=True)
         _, truly_known = second_view(pair)
         moved = pair if estimate is None else with_estimate(pair, estimate)
         view, known = second_view(moved)
@@ -311,6 +379,8 @@ def evaluate(pairs, fillings, estimate=None):
                 image = torch.where(known > 0, holed.image, image)
             found = figures(image, disparity, pair, 1 - truly_known)
             rows[name].append({"pair": pair.name} | found | {"seconds": seconds})
+            print(name, end=", ", file=sys.stderr, flush=True)
+        print("done", file=sys.stderr, flush=True)
     return rows
 
 

@@ -82,7 +82,7 @@ def time_overlap(photo, folder):
     """Time rendering alone, encoding alone, and both as kbe.py does them, s for 148 frames."""
     import torch
 
-    from utils.camera import CameraPath, complete_windows, nearest_depth
+    from utils.camera import complete_windows, nearest_depth, published_path
     from utils.film.frames import film_frames
     from utils.film.photos import read_image
     from utils.film.video import VideoWriter
@@ -94,7 +94,7 @@ def time_overlap(photo, folder):
     rows[..., size[0] // 3 :, size[1] // 3 : size[1] // 2] = 1.2
     scene = Scene(image, scale_disparity(rows, 120.0), max(size) / 2, 120.0)
     start, end, *_ = complete_windows(size)
-    path = CameraPath(start, end, size, nearest_depth(scene.depth), scene.focal_px)
+    path = published_path(start, end, size, nearest_depth(scene.depth), scene.focal_px)
     for t in (0, 1):
         scene.inpaint(None, path.pose(t).shift)
     list(film_frames(scene, path, 2, size))  # compiled and warm

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 import kernels
 from kernels.cpu_fill import UNITS
-from utils.camera import CameraPath, complete_windows, default_focal_px, path_times
+from utils.camera import complete_windows, default_focal_px, path_times, published_path
 
 BASELINE = 120
 HOLE_SHARE = 0.06
@@ -82,7 +82,7 @@ def camera_poses(size, count, stretch=1.0):
     """Shift and focal length (px of the frame) along the default path, sideways stretched."""
     start, end, *_ = complete_windows(size)
     depth = default_focal_px(size) * BASELINE / NEAREST
-    path = CameraPath(start, end, size, depth, default_focal_px(size))
+    path = published_path(start, end, size, depth, default_focal_px(size))
     poses = [path.pose(t) for t in path_times(count)]
     return [
         ((stretch * p.shift[0], stretch * p.shift[1], p.shift[2]), path.view_focal_px(p, size))

@@ -41,6 +41,19 @@ COMMANDS = {
 }
 
 
+def classic(checkout, flags):
+    """Flags that keep the default move at the one between windows, where there are others."""
+    known = subprocess.run(
+        [sys.executable, "kbe.py", "--help"],
+        cwd=checkout,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    told = any(flag in flags for flag in ("--start", "--end", "--dolly", "--autozoom", "--2d"))
+    return [] if told or "--move" not in known else ["--move", "windows"]
+
+
 def results_of(checkout, flags):
     """Run kbe.py of a checkout on the example; return {name of a result: digest of its content}."""
     with tempfile.TemporaryDirectory() as folder:
@@ -54,6 +67,7 @@ def results_of(checkout, flags):
                 folder,
                 "--quiet",
                 *flags.split(),
+                *classic(checkout, flags),
             ],
             cwd=checkout,
             check=True,

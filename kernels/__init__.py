@@ -161,6 +161,7 @@ def render_frame(
     disparity_scale: float,
     spacing: Any = None,
     fill: bool = True,
+    lens: Any = (0.0, 0.0),
 ) -> tuple[Any, Any]:
     """Render one 8-bit frame of a film: move, project, splat, normalise and fill in one go.
 
@@ -180,6 +181,7 @@ def render_frame(
             focal_px where they were lifted), or None. Where it projects to more than 1.25 px the
             point is drawn that wide, so that magnified surfaces show no cracks.
         fill: fill holes; otherwise they stay black.
+        lens: (2,) px that the picture is shifted right and down, as by a lens that is shifted.
     Returns:
         frame (H, W, 3) uint8, rounded; holes (H, W) bool, True where nothing landed. NumPy arrays,
         or CUDA tensors if `points` is one.
@@ -195,14 +197,16 @@ def render_frame(
         arrays["spacing"] = (spacing, "float32", "N")
     cloud = [_cloud_array(name, *wanted, points, on_gpu) for name, wanted in arrays.items()]
     cloud += [None] * (spacing is None)
-    shift = [float(value) for value in shift]
+    shift, lens = [float(value) for value in shift], [float(value) for value in lens]
     if len(shift) != 3 or not all(map(math.isfinite, shift)):
         raise ValueError(f"shift must be three finite numbers, got {shift}.")
+    if len(lens) != 2 or not all(map(math.isfinite, lens)):
+        raise ValueError(f"lens must be two finite numbers, got {lens}.")
     if on_gpu:
         from .cuda import render_frame as render
     else:
         from .cpu_frame import render_frame as render
-    return render(*cloud[:2], shift, size, focal_px, disparity_scale, cloud[2], bool(fill))
+    return render(*cloud[:2], shift, size, focal_px, disparity_scale, cloud[2], bool(fill), lens)
 
 
 class _Splat(torch.autograd.Function):

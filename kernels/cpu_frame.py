@@ -79,9 +79,9 @@ def _measure(depths, spacings, camera, keys, spreads):
 
 
 @jit
-def _place(coordinates, shift, per_key, length, reach, keys, spreads, positions):
+def _place(coordinates, shift, lens, per_key, length, reach, keys, spreads, positions):
     """Padded pixel coordinate of a block of points along one axis; drop those out of reach."""
-    center = HALF * np.float32(length) + HALF
+    center = HALF * np.float32(length) + HALF + lens
     end = np.float32(length) + ONE
     for j in range(coordinates.shape[0]):
         position = (coordinates[j] + shift) * (keys[j] * per_key) + center
@@ -101,8 +101,8 @@ def _project(points, spacing, camera, size, reach, begin, end, keys, spreads, xs
     """
     _measure(points[2, begin:end], spacing[begin:end], camera, keys, spreads)
     per_key = camera[3] / camera[4]
-    _place(points[0, begin:end], camera[0], per_key, size[1], reach, keys, spreads, xs)
-    _place(points[1, begin:end], camera[1], per_key, size[0], reach, keys, spreads, ys)
+    _place(points[0, begin:end], camera[0], camera[5], per_key, size[1], reach, keys, spreads, xs)
+    _place(points[1, begin:end], camera[1], camera[6], per_key, size[0], reach, keys, spreads, ys)
 
 
 @jit
@@ -289,11 +289,12 @@ def render_frame(
     disparity_scale: float,
     spacing: Any,
     fill: bool,
+    lens: Any = (0.0, 0.0),
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `kernels.render_frame`; spacing may be None."""
     scratch = _scratch(size)
     spacing = np.empty(0, np.float32) if spacing is None else spacing
-    camera = np.array([*shift, focal_px, disparity_scale], np.float32)
+    camera = np.array([*shift, focal_px, disparity_scale, *lens], np.float32)
     _largest_disparity(points, spacing, camera, size, scratch.zbuffer)
     degrid(scratch.zbuffer, scratch.closed, TOLERANCE)
     _splat(points, colors, spacing, camera, size, scratch.closed, scratch.sums)

@@ -211,10 +211,11 @@ def render_frame(
     disparity_scale: float,
     spacing: Any,
     fill: bool,
+    lens: Any = (0.0, 0.0),
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """See `kernels.render_frame`; spacing may be None."""
     device, count = points.device, points.shape[1]
-    camera = *map(np.float32, (*shift, focal_px, disparity_scale)), *map(np.int32, size)
+    camera = *map(np.float32, (*shift, focal_px, disparity_scale, *lens)), *map(np.int32, size)
     zbuffer = torch.zeros(1, size[0] + 2, size[1] + 2, device=device)
     sums = torch.zeros(zbuffer.numel(), 2, dtype=torch.int64, device=device)
     frame, holes, known = (
@@ -226,7 +227,7 @@ def render_frame(
     closed = _degrid(zbuffer, size, 1)
     launch("frame.cu", "frame_splat", count,
            points, colors, spacing, np.int64(count), *camera, closed, sums)  # fmt: skip
-    launch("frame.cu", "frame_normalise", known.numel(), sums, *camera[5:], frame, holes, known)
+    launch("frame.cu", "frame_normalise", known.numel(), sums, *camera[7:], frame, holes, known)
     if fill:
         sources = _find_sources(known[None], closed)
         launch("fill.cu", "copy_colors", known.numel(), sources, np.int64(known.numel()), frame)

@@ -7,7 +7,7 @@
 typedef unsigned long long word;
 
 struct Camera {
-    float shift_x, shift_y, shift_z, focal_px, disparity_scale;
+    float shift_x, shift_y, shift_z, focal_px, disparity_scale, lens_x, lens_y;
     int height, width;
 };
 
@@ -17,9 +17,9 @@ struct Surfel {
 };
 
 // Padded coordinate of a point along one axis; false if it is out of reach or not a number.
-__device__ inline bool place(float coordinate, float shift, float scale, int length, float margin,
-                             float* position) {
-    float center = 0.5f * (float)length + 0.5f, end = (float)length + 1.0f;
+__device__ inline bool place(float coordinate, float shift, float lens, float scale, int length,
+                             float margin, float* position) {
+    float center = 0.5f * (float)length + 0.5f + lens, end = (float)length + 1.0f;
     *position = (coordinate + shift) * scale + center;
     return *position > -margin && *position < end + margin;
 }
@@ -37,8 +37,10 @@ __device__ inline bool project(const float* points, const float* spacing, long l
         if (spread > GROW_FROM) surfel->spread = fminf(spread, WIDEST_FOOTPRINT);
     }
     float margin = surfel->spread - 1.0f + reach;
-    return place(points[i], camera.shift_x, scale, camera.width, margin, &surfel->x) &&
-           place(points[count + i], camera.shift_y, scale, camera.height, margin, &surfel->y);
+    return place(points[i], camera.shift_x, camera.lens_x, scale, camera.width, margin,
+                 &surfel->x) &&
+           place(points[count + i], camera.shift_y, camera.lens_y, scale, camera.height, margin,
+                 &surfel->y);
 }
 
 // First pixel within reach and the one after the last, inside the frame.
@@ -51,11 +53,12 @@ __device__ inline void span(float position, float reach, int length, int* first,
 // pixel or over half its spacing. Threads race for a pixel; the largest wins in any order.
 extern "C" __global__ void frame_zbuffer(
         const float* points, const float* spacing, long long count, float shift_x, float shift_y,
-        float shift_z, float focal_px, float disparity_scale, int height, int width,
-        float* zbuffer) {
+        float shift_z, float focal_px, float disparity_scale, float lens_x, float lens_y,
+        int height, int width, float* zbuffer) {
     long long i = thread_index();
     if (i >= count) return;
-    Camera camera = {shift_x, shift_y, shift_z, focal_px, disparity_scale, height, width};
+    Camera camera = {shift_x, shift_y, shift_z, focal_px, disparity_scale, lens_x, lens_y,
+                     height, width};
     Surfel p;
     if (!project(points, spacing, count, i, camera, 0.5f, &p)) return;
     int stride = width + 2;
@@ -87,10 +90,11 @@ __device__ inline void add(word* sums, long long pixel, word weight, word red_gr
 extern "C" __global__ void frame_splat(
         const float* points, const unsigned char* colors, const float* spacing, long long count,
         float shift_x, float shift_y, float shift_z, float focal_px, float disparity_scale,
-        int height, int width, const float* closed, word* sums) {
+        float lens_x, float lens_y, int height, int width, const float* closed, word* sums) {
     long long i = thread_index();
     if (i >= count) return;
-    Camera camera = {shift_x, shift_y, shift_z, focal_px, disparity_scale, height, width};
+    Camera camera = {shift_x, shift_y, shift_z, focal_px, disparity_scale, lens_x, lens_y,
+                     height, width};
     Surfel p;
     if (!project(points, spacing, count, i, camera, 0.0f, &p)) return;
     int stride = width + 2;

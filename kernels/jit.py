@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 
@@ -20,7 +20,7 @@ def jit(function: Callable) -> Callable:
     folder of the sources, nor NUMBA_CACHE_DIR, nor the user's cache folder can be written, or the
     disk is full, the kernel is compiled anew in every process instead.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         kernel = numba.njit(cache=True, **options)(function)
     except (RuntimeError, OSError):  # no writable place for the machine code

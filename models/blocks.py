@@ -6,16 +6,19 @@ Image (arXiv:1909.05483); the grid is GridNet (arXiv:1707.07958).
 """
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+Trained = TypeVar("Trained", bound=nn.Module)
+
 EPSILON = 1e-7  # added to every standard deviation, as the weights were trained
 
 
-def initialise(network, gain):
+def initialise(network: Trained, gain: float) -> Trained:
     """Xavier normal on all convolution weights, as the published networks began."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -23,15 +26,15 @@ def initialise(network, gain):
     return network
 
 
-def size_in(shapes, key, axis, usual):
+def size_in(shapes: Mapping[str, Sequence[int]], key: str, axis: int, usual: int) -> int:
     """A size off one shape of a state dict, or the usual one where the key is missing."""
     shape = shapes.get(key, ())
     return shape[axis] if len(shape) > axis else usual
 
 
-def grid_widths(shapes, activation):
+def grid_widths(shapes: Mapping[str, Sequence[int]], activation: str) -> tuple[int, ...]:
     """Channels of each grid row, off the first activation of one of the row's three laterals."""
-    widths = []
+    widths: list[int] = []
     while True:
         row = len(widths)
         laterals = (f"{row}x{column} - {row}x{column + 1}.{activation}" for column in range(3))
@@ -41,7 +44,7 @@ def grid_widths(shapes, activation):
         widths.append(width)
 
 
-def unet_widths(shapes, entry, usual):
+def unet_widths(shapes: Mapping[str, Sequence[int]], entry: str, usual: int) -> list[int]:
     """Channels of each row of a U-Net that begins with the Residual `entry` and has `downs`."""
     widths = [size_in(shapes, f"{entry}.moduleMain.0.weight", 0, usual)]
     while shape := shapes.get(f"downs.{len(widths) - 1}.moduleMain.1.weight"):
@@ -49,12 +52,12 @@ def unet_widths(shapes, entry, usual):
     return widths
 
 
-def conv3(entering, leaving, stride=1):
+def conv3(entering: int, leaving: int, stride: int = 1) -> nn.Conv2d:
     """Return a 3x3 convolution that keeps the size (stride 2: half of it, rounded up)."""
     return nn.Conv2d(entering, leaving, kernel_size=3, stride=stride, padding=1)
 
 
-def make_shortcut(entering, leaving):
+def make_shortcut(entering: int, leaving: int) -> nn.Module:
     """Return what carries an input past its block: nothing, or a 1x1 convolution to new widths."""
     return nn.Identity() if entering == leaving else nn.Conv2d(entering, leaving, kernel_size=1)
 
@@ -71,7 +74,15 @@ class Residual(nn.Module):
         shortcut: False adds nothing at all.
     """
 
-    def __init__(self, entering, middle, leaving, *, activate_first=True, shortcut=True):
+    def __init__(
+        self,
+        entering: int,
+        middle: int,
+        leaving: int,
+        *,
+        activate_first: bool = True,
+        shortcut: bool = True,
+    ) -> None:
         """Make the block; the arguments are those of the class."""
         super().__init__()
         first = [nn.PReLU(entering)] if activate_first else []
@@ -82,7 +93,7 @@ class Residual(nn.Module):
         if shortcut:
             self.moduleShortcut = make_shortcut(entering, leaving)
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, entering, H, W) to (B, leaving, H, W)."""
         changed = self.moduleMain(features)
         if not self.shortcut:
@@ -93,7 +104,7 @@ class Residual(nn.Module):
 class Down(nn.Module):
     """PReLU, conv of stride 2, PReLU, conv: half the resolution, odd sizes rounded up."""
 
-    def __init__(self, entering, middle, leaving):
+    def __init__(self, entering: int, middle: int, leaving: int) -> None:
         """Make the block from its channels: entering, between its convolutions, leaving."""
         super().__init__()
         self.moduleMain = nn.Sequential(
@@ -103,7 +114,7 @@ class Down(nn.Module):
             conv3(middle, leaving),
         )
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, entering, H, W) to (B, leaving, ceil(H/2), ceil(W/2))."""
         return self.moduleMain(features)
 
@@ -111,7 +122,7 @@ class Down(nn.Module):
 class Up(nn.Module):
     """Bilinear doubling, PReLU, conv, PReLU, conv."""
 
-    def __init__(self, entering, middle, leaving):
+    def __init__(self, entering: int, middle: int, leaving: int) -> None:
         """Make the block from its channels: entering, between its convolutions, leaving."""
         super().__init__()
         self.moduleMain = nn.Sequential(
@@ -122,12 +133,12 @@ class Up(nn.Module):
             conv3(middle, leaving),
         )
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, entering, H, W) to (B, leaving, 2H, 2W)."""
         return self.moduleMain(features)
 
 
-def crop_like(branch, target):
+def crop_like(branch: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Drop the last row and column that doubling an odd size's rounded-up half left over."""
     return branch[..., : target.shape[-2], : target.shape[-1]]
 
@@ -142,7 +153,7 @@ class GridNetwork(nn.Module):
 
     lateral, down, up = Residual, Down, Up
 
-    def add_grid(self, widths):
+    def add_grid(self, widths: Sequence[int]) -> None:
         """Create the blocks of a grid whose row r carries `widths[r]` channels."""
         self.widths = tuple(widths)
         rows = len(widths)
@@ -156,7 +167,9 @@ class GridNetwork(nn.Module):
             finer, coarser = widths[row], widths[row + 1]
             self._add(row + 1, column, row, column, self.up(coarser, finer, finer))
 
-    def run_grid(self, node, joining=None, joining_row=None):
+    def run_grid(
+        self, node: Any, joining: torch.Tensor | None = None, joining_row: int | None = None
+    ) -> Any:
         """Send the first node through the grid and return the finest node of the last column.
 
         Args:
@@ -167,7 +180,7 @@ class GridNetwork(nn.Module):
         nodes = [node]
         for row in range(1, len(self.widths)):
             nodes.append(self._step(row - 1, 0, row, 0, nodes[-1]))
-            if row == joining_row:
+            if row == joining_row and joining is not None:
                 nodes[row] = self.merge(nodes[row], joining)
         self._run_column(nodes, 1, downwards=True)
         self._run_column(nodes, 2, downwards=False)
@@ -175,7 +188,7 @@ class GridNetwork(nn.Module):
         return nodes[0]
 
     @staticmethod
-    def merge(node, branch):
+    def merge(node: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
         """Join the vertical branch, which may be one row and column too large, to a node."""
         return node + crop_like(branch, node)
 
@@ -206,7 +219,9 @@ class Statistics(NamedTuple):
     disparity_std: torch.Tensor
 
 
-def measure_statistics(image, disparity, mask=None):
+def measure_statistics(
+    image: torch.Tensor, disparity: torch.Tensor, mask: torch.Tensor | None = None
+) -> Statistics:
     """Measure what the networks normalise by.
 
     Measure once on the whole photo and hand the result to each tile, and tiles agree.
@@ -235,7 +250,9 @@ def _mean_and_std(values, mask):
     return mean, (squares / (count - 1).clamp(min=1)).sqrt() + EPSILON
 
 
-def normalise(image, disparity, statistics=None):
+def normalise(
+    image: torch.Tensor, disparity: torch.Tensor, statistics: Statistics | None = None
+) -> tuple[torch.Tensor, torch.Tensor, Statistics]:
     """Bring image and disparity to mean 0 and standard deviation 1 per sample.
 
     Args:
@@ -253,7 +270,7 @@ def normalise(image, disparity, statistics=None):
     )
 
 
-def resize_like(branch, target):
+def resize_like(branch: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Resize (B, C, h, w) bilinearly to the size of `target`; equal sizes stay untouched."""
     size = target.shape[-2:]
     if branch.shape[-2:] == size:

@@ -1,5 +1,8 @@
 """Inpainting for every machine: a small U-Net that corrects what a rule filled in."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -35,7 +38,7 @@ class CompactInpaint(Inpainter, nn.Module):
     # disparity is to be right rather than of the right slope.
     loss_weights = {"style": 15, "ord": 0.02, "grad": 2}
 
-    def __init__(self, widths=(32, 48, 80, 128)):
+    def __init__(self, widths: Sequence[int] = (32, 48, 80, 128)) -> None:
         """Make the network with random weights."""
         super().__init__()
         self.widths = tuple(widths)
@@ -45,22 +48,30 @@ class CompactInpaint(Inpainter, nn.Module):
         self.downs = nn.ModuleList(Down(finer, coarser, coarser) for finer, coarser in pairs)
         self.bottom = Residual(widths[-1], widths[-1], widths[-1])
         self.ups = nn.ModuleList(Up(coarser, finer, finer) for finer, coarser in pairs)
-        self.exit = nn.Sequential(nn.PReLU(widths[0]), conv3(widths[0], FOLD**2 * (GUESSES + 4)))
-        nn.init.zeros_(self.exit[-1].weight)
-        nn.init.zeros_(self.exit[-1].bias)
+        last = conv3(widths[0], FOLD**2 * (GUESSES + 4))
+        self.exit = nn.Sequential(nn.PReLU(widths[0]), last)
+        nn.init.zeros_(last.weight)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
         with torch.no_grad():
-            self.exit[-1].bias[FOLD**2 * (GUESSES - 1) : FOLD**2 * GUESSES] = LAST_GUESS_FIRST
+            last.bias[FOLD**2 * (GUESSES - 1) : FOLD**2 * GUESSES] = LAST_GUESS_FIRST
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
         """Take the widths off the entry and the way down."""
         return cls(unet_widths(shapes, "entry", 32))
 
-    def arguments(self, view, mask, statistics, guess):
+    def arguments(
+        self,
+        view: torch.Tensor,
+        mask: torch.Tensor,
+        statistics: Any,
+        guess: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    ) -> tuple[torch.Tensor, ...]:
         """The holes as the rules fill them, and the mask."""
         return guess(view, mask), mask
 
-    def forward(self, guesses, mask):
+    def forward(self, guesses: torch.Tensor, mask: torch.Tensor) -> Inpainting:
         """Return the filled image, the filled disparity and the mask that was given."""
         statistics = measure_statistics(guesses[:, 0, :3], guesses[:, 0, 3:], mask)
         mean, std = (
@@ -78,7 +89,7 @@ class CompactInpaint(Inpainter, nn.Module):
         image = filled[:, :3] if self.training else filled[:, :3].clamp(0, 1)
         return Inpainting(image, filled[:, 3:].clamp(min=0), mask)
 
-    def decide(self, shown):
+    def decide(self, shown: torch.Tensor) -> torch.Tensor:
         """Run the U-Net.
 
         Args:

@@ -1,5 +1,8 @@
 """Refinement for every machine: each pixel of the photo chooses among the estimates around it."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -41,7 +44,7 @@ class CompactRefine(Refiner, nn.Module):
     learning_rate = 1e-3
     loss_weights = {"choice": 1.0, "ord": 1 / 6, "grad": 0.0}
 
-    def __init__(self, widths=(24, 40, 64, 64)):
+    def __init__(self, widths: Sequence[int] = (24, 40, 64, 64)) -> None:
         """Make the network with random weights."""
         super().__init__()
         half, quarter, *_ = self.widths = tuple(widths)
@@ -53,23 +56,31 @@ class CompactRefine(Refiner, nn.Module):
         self.bottom = Residual(widths[-1], widths[-1], widths[-1])
         self.ups = nn.ModuleList(Up(coarser, finer, finer) for finer, coarser in pairs)
         self.rows = nn.ModuleList(Residual(width, width, width) for width in widths[:-1])
-        self.choice = nn.Sequential(nn.PReLU(half), conv3(half, FOLD**2 * candidates))
-        nn.init.zeros_(self.choice[-1].bias)
+        last = conv3(half, FOLD**2 * candidates)
+        self.choice = nn.Sequential(nn.PReLU(half), last)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
         with torch.no_grad():
-            self.choice[-1].bias[: FOLD**2] = STAY
+            last.bias[: FOLD**2] = STAY
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
         """Take the widths off the entry of the photo and the way down."""
         return cls(unet_widths(shapes, "photo", 24))
 
     @staticmethod
-    def working_size(size, estimate_size):
+    def working_size(size: Sequence[int], estimate_size: Sequence[int]) -> tuple[int, int]:
         """Its candidates lie at distances that only fit at COARSE times the estimate."""
         side = min(REFINEMENT_SIDE, max(size), COARSE * max(estimate_size))
         return scaled_size(size, side, multiple=4)
 
-    def forward(self, image, disparity, statistics=None, details=False):
+    def forward(
+        self,
+        image: torch.Tensor,
+        disparity: torch.Tensor,
+        statistics: Any = None,
+        details: bool = False,
+    ) -> Any:
         """Return disparity at the size of the image, and more if details are asked for."""
         height, width = image.shape[-2:]
         image, disparity, statistics = normalise(image, disparity, statistics)
@@ -82,7 +93,9 @@ class CompactRefine(Refiner, nn.Module):
         refined = (counts.softmax(dim=1) * places).sum(dim=1, keepdim=True)
         return (refined, counts, places) if details else refined
 
-    def candidates(self, disparity, size, padded):
+    def candidates(
+        self, disparity: torch.Tensor, size: Sequence[int], padded: Sequence[int]
+    ) -> torch.Tensor:
         """What each pixel may choose from: (B, 1 + 8 * len(RINGS), rows, columns).
 
         Args:
@@ -103,7 +116,7 @@ class CompactRefine(Refiner, nn.Module):
             dim=1,
         )
 
-    def choose(self, image, candidates):
+    def choose(self, image: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
         """What each candidate counts for each pixel, before softmax: (B, candidates, H, W)."""
         rows = [self.photo(functional.pixel_unshuffle(image, FOLD))]
         known = torch.cat([candidates[:, :1], candidates[:, 1:] - candidates[:, :1]], dim=1)
@@ -118,7 +131,7 @@ class CompactRefine(Refiner, nn.Module):
         return functional.pixel_shuffle(self.choice(features), FOLD)
 
 
-def offsets():
+def offsets() -> list[tuple[int, int]]:
     """(y, x) of the candidates in pixels of the estimate: the place itself, then ring by ring."""
     around = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
     return [(0, 0)] + [(ring * y, ring * x) for ring in RINGS for y, x in around]

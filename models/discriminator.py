@@ -3,6 +3,8 @@
 Names (`ConvBlock0`, `localD1`, `Dmain`, `extractor`) are those of the reference's state dicts.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -15,7 +17,15 @@ SLOPE = 0.2
 class ConvBlock(nn.Module):
     """4x4 convolution, batch normalisation unless `first`, LeakyReLU."""
 
-    def __init__(self, entering, leaving, stride=2, dilation=1, *, first=False):
+    def __init__(
+        self,
+        entering: int,
+        leaving: int,
+        stride: int = 2,
+        dilation: int = 1,
+        *,
+        first: bool = False,
+    ) -> None:
         """Make the block; `stride` and `dilation` are those of its convolution, px."""
         super().__init__()
         self.conv = nn.Sequential(
@@ -24,7 +34,7 @@ class ConvBlock(nn.Module):
             nn.LeakyReLU(SLOPE, inplace=True),
         )
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, entering, H, W) to (B, leaving, H', W'), about H/stride."""
         return self.conv(features)
 
@@ -32,16 +42,16 @@ class ConvBlock(nn.Module):
 class VGGBlock(nn.Module):
     """Two 3x3 convolutions with LeakyReLU (three if `large`), then average pooling by two."""
 
-    def __init__(self, entering, leaving, *, large=False):
+    def __init__(self, entering: int, leaving: int, *, large: bool = False) -> None:
         """Make the block from its channels."""
         super().__init__()
-        layers = []
+        layers: list[nn.Module] = []
         for channels in [entering, leaving, leaving][: 3 if large else 2]:
             layers.append(nn.Conv2d(channels, leaving, 3, padding=1))
             layers.append(nn.LeakyReLU(SLOPE, inplace=True))
         self.block = nn.Sequential(*layers, nn.AvgPool2d(2))
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, entering, H, W) to (B, leaving, H/2, W/2), rounded down."""
         return self.block(features)
 
@@ -61,11 +71,16 @@ class Discriminator(nn.Module):
         ValueError: not one dilation and one stride per block.
     """
 
-    def __init__(self, channels=None, dilations=None, strides=None):
+    def __init__(
+        self,
+        channels: Sequence[int] | None = None,
+        dilations: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> None:
         """Make the blocks and the head."""
         super().__init__()
         first = channels is None
-        channels = (3, 32, 64, 128, 256) if first else tuple(channels)
+        channels = (3, 32, 64, 128, 256) if channels is None else tuple(channels)
         blocks = len(channels) - 1
         dilations, strides = dilations or [1] * blocks, strides or [2] * blocks
         if not len(dilations) == len(strides) == blocks:
@@ -83,7 +98,7 @@ class Discriminator(nn.Module):
         )
         self.outConv = nn.Conv2d(channels[-1], 1, kernel_size=4, padding=1)
 
-    def forward(self, image):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the raw scores."""
         return self.outConv(self.net(image))
 
@@ -106,7 +121,7 @@ class MPDDiscriminator(Network, nn.Module):
     label = "a discriminator"
     pattern = r"^(outConv|Dmain|localD1)\."
 
-    def __init__(self, *, extractor=None):
+    def __init__(self, *, extractor: nn.Module | None = None) -> None:
         """Make the pyramid around an extractor, and its three heads."""
         super().__init__()
         self.extractor = extractor or VGG16Partial()
@@ -117,7 +132,7 @@ class MPDDiscriminator(Network, nn.Module):
         self.localD2 = Discriminator([512, 256, 256], [1, 1], [2, 1])
         self.Dmain = Discriminator([512, 256, 256, 256], [8, 4, 1], [1, 1, 1])
 
-    def forward(self, image, disparity):
+    def forward(self, image: torch.Tensor, disparity: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the scores after a sigmoid."""
         first, second, third = self.extractor(image)
         half = torch.cat([first, self.ConvBlock0(torch.cat([image, disparity], dim=1))], dim=1)
@@ -127,7 +142,7 @@ class MPDDiscriminator(Network, nn.Module):
         return tuple(torch.sigmoid(score) for score in scores)
 
 
-def add_spectral_norm(network):
+def add_spectral_norm(network: nn.Module) -> nn.Module:
     """Divide every trainable convolution's weight by its largest singular value, for training.
 
     The frozen feature extractor is left alone. One power iteration per training forward; the state

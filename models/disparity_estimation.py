@@ -1,6 +1,8 @@
 """Coarse disparity from one photograph: VGG-19 semantics and a grid network on top."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import nn
@@ -36,7 +38,7 @@ class Semantics(Network, nn.Module):
     label = "VGG-19 with batch normalisation"
     pattern = r"^(moduleVgg\.|features\.1\.running_mean)"
 
-    def __init__(self, *, channel_order="bgr"):
+    def __init__(self, *, channel_order: str = "bgr") -> None:
         """Make the network with random weights."""
         super().__init__()
         if channel_order not in ("rgb", "bgr"):
@@ -46,20 +48,20 @@ class Semantics(Network, nn.Module):
         self.eval()
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
         """Return the network for RGB, which everything of ours feeds."""
         return cls(channel_order="rgb")
 
-    def own_names(self, state):
+    def own_names(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Take torchvision's names too."""
         return from_torchvision(self, state)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Stay in eval mode whatever is asked: these running statistics are not ours to move."""
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, image):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the 512 feature channels at 1/16 of the size."""
         rgb = image if self.channel_order == "rgb" else image.flip(1)
         return self.moduleVgg(normalise_imagenet(rgb))
@@ -111,7 +113,9 @@ class Disparity(Estimator, GridNetwork):
     value_range = (0.0, 1.0)
     semantics_order = "rgb"
 
-    def __init__(self, widths=(32, 48, 64, 512, 512, 512), *, semantics_channels=512):
+    def __init__(
+        self, widths: Sequence[int] = (32, 48, 64, 512, 512, 512), *, semantics_channels: int = 512
+    ) -> None:
         """Make the network with random weights."""
         super().__init__()
         if len(widths) <= SEMANTICS_ROW:
@@ -124,27 +128,27 @@ class Disparity(Estimator, GridNetwork):
         self.moduleDisparity = Residual(widths[0], widths[0], 1, activate_first=False)
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
         """Take the widths off the grid's rows."""
         channels = size_in(shapes, "moduleSemantics.weight", 1, 512)
         return cls(grid_widths(shapes, "moduleMain.0.weight"), semantics_channels=channels)
 
     @classmethod
-    def fresh(cls, size):
+    def fresh(cls, size: str) -> Self:
         """Return a new network to be trained, as the published one began."""
         return initialise(cls(), 1.4)
 
-    def expect(self, convention):
+    def expect(self, convention: Convention) -> None:
         """Remember what the weights saw in training."""
         self.value_range = convention.value_range
         self.semantics_order = convention.semantics_order
 
-    def joined(self, companion):
+    def joined(self, companion: Semantics) -> "Estimation":
         """Return the Estimation of this network and its Semantics."""
         companion.channel_order = self.semantics_order
         return Estimation(companion, self)
 
-    def forward(self, image, semantics):
+    def forward(self, image: torch.Tensor, semantics: torch.Tensor) -> torch.Tensor:
         """Return disparity at half the size of the image."""
         wanted = tuple(math.ceil(size / 16) for size in image.shape[-2:])
         if tuple(semantics.shape[-2:]) != wanted:
@@ -172,16 +176,16 @@ class Estimation(Estimator, nn.Module):
         disparity: Disparity; both networks get images in its `value_range`.
     """
 
-    def __init__(self, semantics, disparity):
+    def __init__(self, semantics: Semantics, disparity: Disparity) -> None:
         """Join the two; neither is copied."""
         super().__init__()
         self.semantics, self.disparity = semantics, disparity
 
-    def working_size(self, size):
+    def working_size(self, size: Sequence[int]) -> tuple[int, int]:
         """Return (height, width) at which the grid looks at a photo of `size`."""
         return self.disparity.working_size(size)
 
-    def forward(self, image):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return disparity at half the size of the image."""
         low, high = self.disparity.value_range
         image = image * (high - low) + low

@@ -1,9 +1,20 @@
 """Refinement: a coarse disparity brought to the resolution, and the edges, of the photograph."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import nn
 
-from models.blocks import Down, Residual, Up, initialise, normalise, resize_like, size_in
+from models.blocks import (
+    Down,
+    Residual,
+    Statistics,
+    Up,
+    initialise,
+    normalise,
+    resize_like,
+    size_in,
+)
 from models.roles import Refiner
 
 
@@ -34,7 +45,7 @@ class Refine(Refiner, nn.Module):
     learning_rate = 1e-5
     shortcut = False
 
-    def __init__(self, widths=(24, 48, 96)):
+    def __init__(self, widths: Sequence[int] = (24, 48, 96)) -> None:
         """Make the network with random weights."""
         super().__init__()
         fine, half, quarter = self.widths = tuple(widths)
@@ -48,7 +59,7 @@ class Refine(Refiner, nn.Module):
         self.moduleRefine = self._entry(fine, fine, 1)
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> "Refine":
         """Take the width of each resolution off the last convolution of the way down."""
         steps = (
             "moduleImageOne.moduleMain.2",
@@ -63,14 +74,16 @@ class Refine(Refiner, nn.Module):
         )
 
     @classmethod
-    def fresh(cls, size):
+    def fresh(cls, size: str) -> "Refine":
         """Return a new network to be trained, as the published one began."""
         return initialise(cls(), 1.4)
 
     def _entry(self, entering, middle, leaving):
         return Residual(entering, middle, leaving, activate_first=False, shortcut=self.shortcut)
 
-    def forward(self, image, disparity, statistics=None):
+    def forward(
+        self, image: torch.Tensor, disparity: torch.Tensor, statistics: Statistics | None = None
+    ) -> torch.Tensor:
         """Return disparity at the size of the image."""
         image, disparity, statistics = normalise(image, disparity, statistics)
         full = self.moduleImageOne(image)

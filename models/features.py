@@ -1,10 +1,13 @@
 """Yardsticks for how alike two images look: VGG-16, or the encoder of a network that ships."""
 
+from collections.abc import Mapping, Sequence
+from typing import Self
+
 import torch
 from torch import nn
 from torch.nn import functional
 
-from models.compact_estimation import COARSEST
+from models.grid_estimation import COARSEST, Encoder
 from models.roles import Network
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1], as all torchvision weights expect
@@ -18,14 +21,14 @@ SLICES = (
 )
 
 
-def normalise_imagenet(image):
+def normalise_imagenet(image: torch.Tensor) -> torch.Tensor:
     """Bring (B, 3, H, W) RGB in [0, 1] to the range that torchvision's VGG weights expect."""
     mean = torch.tensor(IMAGENET_MEAN, dtype=image.dtype, device=image.device)
     std = torch.tensor(IMAGENET_STD, dtype=image.dtype, device=image.device)
     return (image - mean[:, None, None]) / std[:, None, None]
 
 
-def from_torchvision(network, state):
+def from_torchvision(network: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return a state dict in torchvision's names under those of a VGG network of ours.
 
     Torchvision's files hold more layers than we use, and older ones lack the batch counters, which
@@ -60,7 +63,7 @@ class VGG16Partial(Network, nn.Module):
     label = "VGG-16"
     pattern = r"^(slice1\.|features\.0\.weight)"
 
-    def __init__(self, *, normalise=False):
+    def __init__(self, *, normalise: bool = False) -> None:
         """Make the network with random weights."""
         super().__init__()
         self.normalise = normalise
@@ -68,15 +71,15 @@ class VGG16Partial(Network, nn.Module):
         self.requires_grad_(False)
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
         """Return the network for pretrained weights."""
         return cls(normalise=True)
 
-    def own_names(self, state):
+    def own_names(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Take torchvision's names too."""
         return from_torchvision(self, state)
 
-    def forward(self, image):
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the three feature maps, finest first."""
         first = self.slice1(normalise_imagenet(image) if self.normalise else image)
         second = self.slice2(first)
@@ -93,37 +96,30 @@ def _slice(layers):
 
 
 class EncoderFeatures(nn.Module):
-    """The first stages of a MobileNetV2 encoder, frozen, where VGG-16 is not at hand.
+    """The first stages of an estimation network's encoder, frozen, where VGG-16 is not at hand.
 
     forward(image) -> three feature maps
         image: (B, 3, H, W) RGB in [0, 1].
-        features: (B, 16, H/2, W/2), (B, 24, H/4, W/4), (B, 32, H/8, W/8), sizes of an image
-            padded to multiples of 32; each channel over its spread `SPREADS`, so that maps weigh
-            about the same.
+        features: (B, C, H/2, W/2), (B, C, H/4, W/4), (B, C, H/8, W/8) with the channels of the
+            encoder, sizes of an image padded to multiples of 32; each over the encoder's `spreads`,
+            so that maps weigh about the same.
 
     Args:
-        encoder: models.compact_estimation.MobileEncoder.
+        encoder: models.grid_estimation.Encoder; its weights are shared.
     """
 
-    STAGES = (2, 4, 7)  # one past the layers whose outputs are taken
-    SPREADS = (3.5, 5.0, 5.0)
-
-    def __init__(self, encoder):
-        """Take the layers; weights are shared with the encoder."""
+    def __init__(self, encoder: Encoder) -> None:
+        """Take the encoder and freeze it."""
         super().__init__()
-        ends = (0, *self.STAGES)
-        self.slices = nn.ModuleList(
-            encoder.features[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)
-        )
-        self.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.encoder = encoder
+        self.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, image):
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
         """Return the three feature maps, finest first."""
         height, width = image.shape[-2:]
         padding = (0, -width % COARSEST, 0, -height % COARSEST)
-        x, maps = functional.pad(2 * image - 1, padding, mode="replicate"), []
-        x = x.contiguous(memory_format=torch.channels_last)  # ten times faster on a CPU
-        for layers, spread in zip(self.slices, self.SPREADS, strict=True):
-            x = layers(x)
-            maps.append(x / spread)
-        return maps
+        image = functional.pad(image, padding, mode="replicate")
+        image = image.contiguous(memory_format=torch.channels_last)  # ten times faster on a CPU
+        spreads = self.encoder.spreads
+        maps = self.encoder(image, len(spreads))
+        return [x / spread for x, spread in zip(maps, spreads, strict=True)]

@@ -31,20 +31,22 @@ class PartialConv2d(nn.Conv2d):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        bias=True,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
         *,
-        multi_channel=False,
-    ):
+        multi_channel: bool = False,
+    ) -> None:
         """Make the layer with random weights."""
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
         self.multi_channel = multi_channel
 
-    def forward(self, features, mask=None):
+    def forward(
+        self, features: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the features of known pixels and where anything was known."""
         known = features.new_ones(1, 1, *features.shape[-2:]) if mask is None else mask
         # All output channels see the same window: sum over channels once, then over the window.
@@ -76,7 +78,15 @@ class Masked(NamedTuple):
 class PartialPair(nn.Module):
     """(PReLU,) partial conv, PReLU, partial conv: what residual, down and up have in common."""
 
-    def __init__(self, entering, middle, leaving, *, activate_first=True, stride=1):
+    def __init__(
+        self,
+        entering: int,
+        middle: int,
+        leaving: int,
+        *,
+        activate_first: bool = True,
+        stride: int = 1,
+    ) -> None:
         """Make the pair; `stride` is that of its first convolution, px."""
         super().__init__()
         if activate_first:
@@ -86,7 +96,7 @@ class PartialPair(nn.Module):
         self.p_relu_2 = nn.PReLU(middle)
         self.conv2 = PartialConv2d(middle, leaving, 3, padding=1)
 
-    def forward(self, node):
+    def forward(self, node: Masked) -> Masked:
         """Map a Masked node to the next one."""
         features, mask = node
         if self.activate_first:
@@ -100,13 +110,15 @@ class PartialPair(nn.Module):
 class PartialResidual(PartialPair):
     """The pair with its input added: unmasked, through a 1x1 convolution if widths differ."""
 
-    def __init__(self, entering, middle, leaving, *, activate_first=True):
+    def __init__(
+        self, entering: int, middle: int, leaving: int, *, activate_first: bool = True
+    ) -> None:
         """Make the block from its channels: entering, between its convolutions, leaving."""
         super().__init__(entering, middle, leaving, activate_first=activate_first)
         # Without mask or padding a partial convolution is an ordinary one.
         self.moduleShortcut = make_shortcut(entering, leaving)
 
-    def forward(self, node):
+    def forward(self, node: Masked) -> Masked:
         """Map a Masked node to the next one, at the same size."""
         changed = super().forward(node)
         return Masked(changed.features + self.moduleShortcut(node.features), changed.mask)
@@ -115,7 +127,7 @@ class PartialResidual(PartialPair):
 class PartialDown(PartialPair):
     """The pair with a stride of 2: half the resolution, odd sizes rounded up."""
 
-    def __init__(self, entering, middle, leaving):
+    def __init__(self, entering: int, middle: int, leaving: int) -> None:
         """Make the block from its channels: entering, between its convolutions, leaving."""
         super().__init__(entering, middle, leaving, stride=2)
 
@@ -123,7 +135,7 @@ class PartialDown(PartialPair):
 class PartialUp(PartialPair):
     """The pair after bilinear doubling; the doubled mask is known where it is above one half."""
 
-    def forward(self, node):
+    def forward(self, node: Masked) -> Masked:
         """Map a Masked node to the next one, at twice the size."""
         features, mask = (_double(tensor) for tensor in node)
         return super().forward(Masked(features, (mask > 0.5).to(mask.dtype)))
@@ -159,21 +171,23 @@ class PartialInpaint(Inpaint):
     mask_channels = 0
 
     @classmethod
-    def fresh(cls, size):
+    def fresh(cls, size: str) -> "PartialInpaint":
         """Return a new network to be trained: as the published one began, or half as wide."""
         if size == "paper":
             return super().fresh(size)
         return cls((16, 32, 64, 128), context_channels=16)
 
     @staticmethod
-    def merge(node, branch):
+    def merge(node: Masked, branch: Masked) -> Masked:
         """Add features, and call known what both sides know."""
         return Masked(
             node.features + crop_like(branch.features, node.features),
             torch.minimum(node.mask, crop_like(branch.mask, node.mask)),
         )
 
-    def paint(self, features, mask):
+    def paint(
+        self, features: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return image and disparity, both still normalised; arguments as in Inpaint."""
         finest = self.run_grid(self.moduleInput(Masked(features, mask)))
         everywhere = Masked(finest.features, None)

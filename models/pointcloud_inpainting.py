@@ -1,11 +1,20 @@
 """Inpainting: colour and disparity for what a moved camera uncovers, by one network at once."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from models.blocks import GridNetwork, conv3, grid_widths, initialise, normalise, size_in
+from models.blocks import (
+    GridNetwork,
+    Statistics,
+    conv3,
+    grid_widths,
+    initialise,
+    normalise,
+    size_in,
+)
 from models.roles import Inpainter
 
 
@@ -57,7 +66,9 @@ class Inpaint(Inpainter, GridNetwork):
     first_activation = "moduleMain.0.weight"  # of a lateral, which shows the width of its row
     mask_channels = 1  # the mask is an input of its own beside image, disparity and context
 
-    def __init__(self, widths=(32, 64, 128, 256), *, context_channels=64):
+    def __init__(
+        self, widths: Sequence[int] = (32, 64, 128, 256), *, context_channels: int = 64
+    ) -> None:
         """Make the network with random weights."""
         super().__init__()
         self.context_channels = context_channels
@@ -74,35 +85,52 @@ class Inpaint(Inpainter, GridNetwork):
         self.moduleDisparity = self.lateral(finest, finest, 1, activate_first=False)
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> "Inpaint":
         """Take the widths off the grid's rows."""
         channels = size_in(shapes, "moduleContext.0.weight", 0, 64)
         return cls(grid_widths(shapes, cls.first_activation), context_channels=channels)
 
     @classmethod
-    def fresh(cls, size):
+    def fresh(cls, size: str) -> "Inpaint":
         """Return a new network to be trained, as the published one began."""
         return initialise(cls(), 0.01)
 
-    def to_render(self, image, disparity):
+    def to_render(
+        self, image: torch.Tensor, disparity: torch.Tensor
+    ) -> tuple[torch.Tensor, Statistics]:
         """Image, disparity and their context, all normalised, and the Statistics."""
         image, disparity, statistics = self.normalise(image, disparity)
         context = self.context(image, disparity)
         return torch.cat([image, disparity, context], dim=1).float(), statistics
 
-    def arguments(self, view, mask, statistics, guess):
+    def arguments(
+        self,
+        view: torch.Tensor,
+        mask: torch.Tensor,
+        statistics: Statistics,
+        guess: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    ) -> tuple[object, ...]:
         """What was rendered, in its parts."""
         return view[:, :3], view[:, 3:4], mask, view[:, 4:], statistics
 
-    def normalise(self, image, disparity, statistics=None):
+    def normalise(
+        self, image: torch.Tensor, disparity: torch.Tensor, statistics: Statistics | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, Statistics]:
         """Return normalised image and disparity, and the Statistics that restore them."""
         return normalise(image, disparity, statistics)
 
-    def context(self, image, disparity):
+    def context(self, image: torch.Tensor, disparity: torch.Tensor) -> torch.Tensor:
         """Return (B, context_channels, H, W) features of normalised image and disparity."""
         return self.moduleContext(torch.cat([image, disparity], dim=1))
 
-    def forward(self, image, disparity, mask, context=None, statistics=None):
+    def forward(
+        self,
+        image: torch.Tensor,
+        disparity: torch.Tensor,
+        mask: torch.Tensor,
+        context: torch.Tensor | None = None,
+        statistics: Statistics | None = None,
+    ) -> Inpainting:
         """Return the filled image, the filled disparity and the mask that was given."""
         if context is None:
             image, disparity, statistics = self.normalise(image, disparity, statistics)
@@ -119,7 +147,9 @@ class Inpaint(Inpainter, GridNetwork):
             image if self.training else image.clamp(0, 1), disparity.clamp(min=0), mask
         )
 
-    def paint(self, features, mask):
+    def paint(
+        self, features: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return image and disparity, both still normalised.
 
         Args:

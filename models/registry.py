@@ -7,7 +7,8 @@ before torch is loaded.
 
 import importlib
 import re
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 HUB_FOLDER = "depth-anything"  # in models/trained/, as utils.weights.download calls it
 
@@ -69,7 +70,7 @@ class Entry(NamedTuple):
     sizes: tuple[str, ...] = ()  # what --network calls it; none: it is loaded, but not trained
     partial: bool = False  # whether it is the one of --partial-conv
 
-    def load(self):
+    def load(self) -> Any:
         """Return the class, a subclass of `models.roles.Network`."""
         module, name = self.place.split(":")
         return getattr(importlib.import_module(module), name)
@@ -92,7 +93,7 @@ NETWORKS = (
 )
 
 
-def sizes(role=None):
+def sizes(role: str | None = None) -> tuple[str, ...]:
     """What --network may say, of one role or of all: a tuple without repetitions."""
     return tuple(
         dict.fromkeys(
@@ -101,7 +102,7 @@ def sizes(role=None):
     )
 
 
-def find_network(role, size, partial=False):
+def find_network(role: str, size: str, partial: bool = False) -> Any:
     """Return the class that train.py trains.
 
     Args:
@@ -122,7 +123,7 @@ def find_network(role, size, partial=False):
     )
 
 
-def recognise(keys):
+def recognise(keys: Iterable[str]) -> Entry | None:
     """Return the Entry of the network whose state dict has these keys, or None."""
     keys = "\n".join(keys)
     return next(

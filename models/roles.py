@@ -4,9 +4,11 @@ A network is an nn.Module and one of Estimator, Refiner, Inpainter or plain Netw
 what differs from the defaults here. models/registry.py lists all of them, a line each.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import torch
+from torch import nn
 
 # The size at which networks look at the photo, px of its long side: what they were trained at.
 ESTIMATION_SIDE = 512
@@ -15,10 +17,11 @@ MIN_SIDE = 32  # px of the short side, or a wide panorama would lose its last ro
 UNIT_RANGE = (0.0, 1.0)
 
 
-def scaled_size(size, long_side, multiple=1):
+def scaled_size(size: Sequence[int], long_side: float, multiple: int = 1) -> tuple[int, int]:
     """Return (height, width) of the copy of a photo whose long side is `long_side`."""
     scale = long_side / max(size)
-    return tuple(max(MIN_SIDE, round(side * scale / multiple) * multiple) for side in size)
+    height, width = (max(MIN_SIDE, round(side * scale / multiple) * multiple) for side in size)
+    return height, width
 
 
 class Convention(NamedTuple):
@@ -43,14 +46,15 @@ class Network:
         loss_weights: {name: weight} where it wants others than the table of its training mode has.
     """
 
-    published_widths = None
+    label: str
+    published_widths: tuple[int, ...] | None = None
     colour_axes: tuple[tuple[str, int], ...] = ()
     foreign = Convention()
     learning_rate = 1e-4
-    loss_weights = {}
+    loss_weights: dict[str, float] = {}
 
     @classmethod
-    def from_shapes(cls, shapes):
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
         """Return the network whose state dict has these {key: shape}.
 
         A key may be missing or misshaped; what is wrong is reported by whoever loads the weights.
@@ -58,7 +62,7 @@ class Network:
         return cls()
 
     @classmethod
-    def fresh(cls, size):
+    def fresh(cls, size: str) -> Self:
         """Return a new network to be trained, with random weights.
 
         Args:
@@ -66,15 +70,15 @@ class Network:
         """
         return cls()
 
-    def is_published(self):
+    def is_published(self) -> bool:
         """Whether it has the size of weights that were published, and trained on BGR."""
         return self.published_widths is not None and self.published_widths == self.widths
 
-    def own_names(self, state):
+    def own_names(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return a state dict that others wrote under the names of this network."""
         return state
 
-    def reverse_colours(self, state):
+    def reverse_colours(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Turn weights for BGR into the same network for RGB: swap channels where colour passes.
 
         Raises:
@@ -90,7 +94,7 @@ class Network:
                 turned[key] = state[key].index_select(axis, order)
         return turned
 
-    def expect(self, convention):
+    def expect(self, convention: Convention) -> None:
         """Take notice of what the weights were trained on, once they are for RGB.
 
         Raises:
@@ -114,15 +118,15 @@ class Estimator(Network):
     companion = None
     depth_loss = "ssi"
 
-    def joined(self, companion):
+    def joined(self, companion: nn.Module) -> nn.Module:
         """Return this network and its companion as one that takes just a photo."""
         raise NotImplementedError
 
-    def working_size(self, size):
+    def working_size(self, size: Sequence[int]) -> tuple[int, int]:
         """Return (height, width) at which it looks at a photo of `size`."""
         return scaled_size(size, ESTIMATION_SIDE)
 
-    def predict(self, image):
+    def predict(self, image: torch.Tensor) -> torch.Tensor:
         """Estimate disparity of photos that have the working size, or any other that suits it.
 
         Args:
@@ -130,9 +134,9 @@ class Estimator(Network):
         Returns:
             (B, 1, h, w) float32; may be negative.
         """
-        return self(image).float()
+        return self.__call__(image).float()
 
-    def predict_mirrored_too(self, image):
+    def predict_mirrored_too(self, image: torch.Tensor) -> torch.Tensor:
         """Mean of the estimates of a photo and of its mirror image: steadier, at twice the cost."""
         plain, mirrored = self(torch.cat([image, image.flip(3)])).float().chunk(2)
         # On an odd width the two grids of half the size are a pixel of the photo apart: no matter.
@@ -150,7 +154,7 @@ class Refiner(Network):
 
     weighs_candidates = False
 
-    def working_size(self, size, estimate_size):
+    def working_size(self, size: Sequence[int], estimate_size: Sequence[int]) -> tuple[int, int]:
         """Return (height, width), multiples of 4, at which it refines.
 
         Args:
@@ -159,7 +163,7 @@ class Refiner(Network):
         """
         return scaled_size(size, min(REFINEMENT_SIDE, max(size)), multiple=4)
 
-    def refine(self, image, disparity):
+    def refine(self, image: torch.Tensor, disparity: torch.Tensor) -> torch.Tensor:
         """Refine at the working size.
 
         Args:
@@ -180,7 +184,7 @@ class Inpainter(Network):
 
     keeps_known = False
 
-    def to_render(self, image, disparity):
+    def to_render(self, image: torch.Tensor, disparity: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """Say what has to be rendered from the moved camera.
 
         Args:
@@ -192,7 +196,13 @@ class Inpainter(Network):
         """
         return torch.cat([image, disparity], dim=1), None
 
-    def arguments(self, view, mask, statistics, guess):
+    def arguments(
+        self,
+        view: torch.Tensor,
+        mask: torch.Tensor,
+        statistics: Any,
+        guess: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    ) -> tuple[Any, ...]:
         """Say what forward is called with, once the view is there.
 
         Args:

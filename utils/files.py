@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 # What systems put into people's folders, in lower case; and whatever begins with a dot.
 NO_DATA = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
@@ -31,7 +32,7 @@ ADVICE = {
 }
 
 
-def is_data(path, below=None):
+def is_data(path: Path, below: Path | None = None) -> bool:
     """Whether an entry that was met in a folder, a pattern or a list can be a file of data.
 
     Folders are none, whatever their names; nor are hidden files and those that systems leave
@@ -45,12 +46,12 @@ def is_data(path, below=None):
     return not any(map(is_hidden, parts)) and not path.is_dir()
 
 
-def is_hidden(name):
+def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is hidden, or a system's own."""
     return name.startswith(".") and name not in (".", "..") or name.lower() in NO_DATA
 
 
-def data_files(folder, suffixes, recursive=False):
+def data_files(folder: Path, suffixes: Collection[str], recursive: bool = False) -> list[Path]:
     """Return the data files of a folder that end in one of `suffixes`, sorted.
 
     Args:
@@ -101,7 +102,7 @@ def folder_complete_or_absent(path: str | Path | None | bool) -> Iterator[Path |
     if not path:
         yield None
         return
-    path = Path(path)
+    path = Path(str(path))
     temporary = _partial_beside(path)
     with _locked(temporary, temporary.mkdir):
         try:
@@ -166,7 +167,7 @@ def naming_write_errors(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = error.strerror or str(error)
-        advice = ADVICE.get(error.errno, "Make it writable")
+        advice = ADVICE.get(error.errno or 0, "Make it writable")
         named = OSError(f"{path}: cannot be written: {what}. {advice} or choose another --out.")
         named.errno = error.errno
         raise named from error

@@ -7,12 +7,15 @@ Of several checkpoints of one training the mean is packed: it knows other data b
 """
 
 import sys
+from pathlib import Path
+
+import torch
 
 from utils.weights.files import save_state_dict
 from utils.weights.loading import read_state_dict
 
 
-def pack_weights(target, *sources):
+def pack_weights(target: str | Path, *sources: str | Path) -> None:
     """Write the mean weights of checkpoints as float16; ValueError if one cannot be read.
 
     Args:
@@ -20,7 +23,9 @@ def pack_weights(target, *sources):
         sources: checkpoints of train.py, or any files that `read_state_dict` takes.
     """
     states = [read_state_dict(source) for source in sources]
-    mean = {key: sum(state[key] for state in states) / len(states) for key in states[0]}
+    mean = {
+        key: torch.stack([state[key].float() for state in states]).mean(dim=0) for key in states[0]
+    }
     save_state_dict(target, {key: value.half() for key, value in mean.items()})
 
 

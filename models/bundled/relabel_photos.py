@@ -10,13 +10,14 @@ teacher disagree, and stays low where the teacher was unsure.
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.roles import scaled_size
+from models.roles import Estimator, scaled_size
 from utils.depth.estimators import resize_image
 from utils.depth.sharpening import resize_disparity
 from utils.files import folder_complete_or_absent
@@ -31,7 +32,7 @@ PERCENTILES = (0.5, 99.5)  # of a label, which 0 and 255 stand for
 
 
 @torch.inference_mode()
-def steady_guess(network, image, size):
+def steady_guess(network: Estimator, image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Mean estimate of (1, 3, H, W) over SIDES, as (1, 1, *size)."""
     copies = (resize_image(image, scaled_size(image.shape[2:], side)) for side in SIDES)
     guesses = [resize_disparity(network.predict(copy), size) for copy in copies]
@@ -39,7 +40,9 @@ def steady_guess(network, image, size):
     return torch.stack([align(guess, guesses[1], ones) for guess in guesses]).mean(dim=0)
 
 
-def relabel(image, label, confidence, network):
+def relabel(
+    image: np.ndarray, label: np.ndarray, confidence: np.ndarray, network: Estimator
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the new label (h, w) and its confidence, both uint8, of one photo.
 
     Args:
@@ -62,7 +65,7 @@ def relabel(image, label, confidence, network):
     return (stretched * 255).round().astype(np.uint8), (trust[0, 0] * 255).byte().numpy()
 
 
-def main(source, target, weights):
+def main(source: str | Path, target: str | Path, weights: str | Path) -> None:
     """Relabel a folder; it appears when every photo has its new label.
 
     Raises:
@@ -78,6 +81,7 @@ def main(source, target, weights):
         }
     )
     with folder_complete_or_absent(target) as folder:
+        assert folder is not None
         for name in ("images", "disparity", "confidence"):
             (folder / name).mkdir()
         for item, (files,) in enumerate(tqdm(photos.items)):

@@ -10,11 +10,15 @@ features of the second's own encoder. That is worth hours of training.
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
+from models.compact_estimation import CompactDisparity
 from models.efficient_estimation import EfficientDisparity
 from utils.film import read_image
 from utils.weights.files import save_state_dict
@@ -26,7 +30,9 @@ RIDGE = 1e-3  # of the features' mean square
 
 
 @torch.inference_mode()
-def fit_laterals(new, old, images):
+def fit_laterals(
+    new: EfficientDisparity, old: CompactDisparity, images: Iterable[torch.Tensor]
+) -> list[float]:
     """Solve for the laterals of `new` that give the rows of `old`; both see the same images.
 
     Args:
@@ -36,7 +42,7 @@ def fit_laterals(new, old, images):
     Returns:
         the share of the rows' variance that is explained, a list.
     """
-    sums = [None] * len(new.laterals)
+    sums: list[Any] = [None] * len(new.laterals)
     for image in images:
         wanted = [
             lateral(tap) for lateral, tap in zip(old.laterals, old.encoder(image), strict=True)
@@ -53,6 +59,7 @@ def fit_laterals(new, old, images):
     for lateral, (xx, xy, yy, total, count) in zip(new.laterals, sums, strict=True):
         ridge = RIDGE * xx.diagonal().mean() * torch.eye(len(xx), dtype=xx.dtype)
         solved = torch.linalg.solve(xx + ridge, xy)
+        assert isinstance(lateral, nn.Conv2d) and lateral.bias is not None
         lateral.weight.copy_(solved[:-1].T[:, :, None, None])
         lateral.bias.copy_(solved[-1])
         left = yy - 2 * (solved * xy).sum(0) + (solved * (xx @ solved)).sum(0)
@@ -60,7 +67,7 @@ def fit_laterals(new, old, images):
     return explained
 
 
-def main(target, first, encoder, folder):
+def main(target: str | Path, first: str | Path, encoder: str | Path, folder: str | Path) -> None:
     """Write the weights to begin with."""
     old = load_estimator(first)
     new = EfficientDisparity(
@@ -76,7 +83,7 @@ def main(target, first, encoder, folder):
     save_state_dict(target, new.state_dict())
 
 
-def seen(path):
+def seen(path: str | Path) -> torch.Tensor:
     """A photo at SIZE, whatever its aspect."""
     pixels = torch.from_numpy(read_image(path).pixels).permute(2, 0, 1)[None].float() / 255
     return torch.nn.functional.interpolate(pixels, SIZE, mode="bilinear", antialias=True)

@@ -151,6 +151,44 @@ def test_a_network_fills_what_the_film_would_let_it_fill(tmp_path):
     assert math.isfinite(found["psnr_hole"]) and math.isfinite(found["disparity"])
 
 
+def _textures(height=96, width=128):
+    """Fine noise, more of the same kind, its blurred copy, and a hole in the middle."""
+    noise = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(3))
+    blurred = torch.nn.functional.avg_pool2d(noise[:1], 5, stride=1, padding=2)
+    holes = torch.zeros(1, 1, height, width)
+    holes[..., 20:70, 30:90] = 1
+    return noise[:1], noise[1:], blurred, holes
+
+
+def test_gradient_is_that_of_the_texture_inside_holes_alone():
+    truth, other, blurred, holes = _textures()
+    assert bench.gradient_ratio(truth, truth, holes) == 1
+    assert bench.gradient_ratio(other, truth, holes) == pytest.approx(1, abs=0.05)
+    assert bench.gradient_ratio(blurred, truth, holes) < 0.1
+    # A step at the seam of a flat hole is no texture.
+    assert bench.gradient_ratio(truth * (1 - holes), truth, holes) == 0
+    assert math.isnan(bench.gradient_ratio(truth, truth, torch.zeros_like(holes)))
+
+
+def test_gram_distance_knows_the_kind_of_texture_wherever_it_stands():
+    truth, other, blurred, holes = _textures()
+    assert bench.feature_distances(truth, truth, holes) == (0, 0)
+    same_kind, blur = (bench.feature_distances(x, truth, holes) for x in (other, blurred))
+    assert same_kind[0] < 0.3 * blur[0]  # Gram: more of the same noise is nearly right
+    assert same_kind[1] > 0.5 * blur[1]  # features: it stands elsewhere
+    outside = truth * (holes > 0)
+    assert bench.feature_distances(outside, truth, holes)[0] < 0.5 * blur[0]
+
+
+def test_the_edge_band_reaches_three_pixels_to_both_sides_and_ignores_the_unknown():
+    disparity = torch.full((1, 1, 20, 30), 2.0)
+    disparity[..., 14:] = 8
+    disparity[..., 3:6, 2:5] = 0  # unknown is no edge
+    band = bench.edge_band(disparity)[0, 0]
+    assert band[10].nonzero().flatten().tolist() == list(range(10, 18))
+    assert not bench.edge_band(torch.zeros(1, 1, 4, 4)).any()
+
+
 def test_the_program_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
     _shard(tmp_path / "s.h5")
     arguments = ["inpainting", "--scenes", str(tmp_path / "s.h5"), "--json", str(tmp_path / "r")]

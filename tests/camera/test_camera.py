@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.camera import (
-    CameraPath,
+    MOVES,
     CropWindow,
+    Focus,
+    Stage,
     WindowNumbers,
     aim,
     check_window,
@@ -21,6 +23,7 @@ from utils.camera import (
     find_zoom_window,
     nearest_depth,
     path_times,
+    published_path,
     unproject,
 )
 
@@ -52,10 +55,11 @@ def test_default_windows_are_aimed_at_the_centre_as_published(dolly):
 
 def test_windows_in_a_corner_are_looked_at():
     window = CropWindow(100, 384, 200, 150)
-    center = aim((768, 1024), window, window)
-    assert center == (110, 384)
-    path = CameraPath(window, window, (768, 1024), 512.0, 512.0, aim=center)
-    assert path.pose(0).shift == pytest.approx((10 * 512 / 512, 0, 0))
+    assert aim((768, 1024), window, window) == (110, 384)
+    focus = Focus(100, 384, 512.0)
+    pose = MOVES["windows"].plan(Stage((768, 1024), 512.0, focus, 512.0, window, window)).pose(0)
+    assert pose.lens == pytest.approx(((110 - 512) / 512, 0))
+    assert pose.shift == pytest.approx((10 * 512 / 512, 0, 0))
 
 
 def test_default_windows_of_a_narrow_film_move_as_far_for_their_size():
@@ -150,7 +154,7 @@ def test_default_windows_are_always_inside(height, width, dolly, aspect):
 
 def test_camera_paths_match_golden(golden):
     for path in json.loads((golden / "camera_paths.json").read_text())["paths"]:
-        ours = CameraPath(
+        ours = published_path(
             window_of(path["window_from"]),
             window_of(path["window_to"]),
             (path["height"], path["width"]),
@@ -169,8 +173,8 @@ def test_camera_paths_match_golden(golden):
 @pytest.mark.parametrize("t", [0, 1])
 def test_nearest_surface_is_seen_at_the_size_of_the_window(t):
     depth, windows = 300.0, (CropWindow(300, 200, 400, 300), CropWindow(350, 260, 240, 180))
-    path = CameraPath(*windows, (480, 640), depth, 512.0)
-    shift, focal_px = path.pose(t)
+    path = published_path(*windows, (480, 640), depth, 512.0)
+    shift, focal_px, _ = path.pose(t)
     magnification = focal_px / (depth + shift[2]) / (512 / depth)
     assert path.crop[1] / magnification == pytest.approx(windows[t].width)
     # Centred where the window is, drawn towards the middle by how much smaller it is.
@@ -180,20 +184,22 @@ def test_nearest_surface_is_seen_at_the_size_of_the_window(t):
 
 
 def test_dolly_keeps_focus_plane_size():
-    path = CameraPath(*complete_windows((480, 640), dolly=True)[:2], (480, 640), 512.0, 512.0, True)
+    path = published_path(
+        *complete_windows((480, 640), dolly=True)[:2], (480, 640), 512.0, 512.0, True
+    )
     sizes = [path.pose(t).focal_px * 100 / (512 + path.pose(t).shift[2]) for t in (0, 0.3, 1)]
     np.testing.assert_allclose(sizes, sizes[0], rtol=1e-9)
 
 
 def test_camera_never_moves_backwards_from_the_photo():
-    path = CameraPath(
+    path = published_path(
         CropWindow(320, 240, 200, 150), CropWindow(320, 240, 500, 375), (480, 640), 400.0, 320.0
     )
     assert all(path.pose(t).shift[2] <= 1e-9 for t in np.linspace(0, 1, 20))
 
 
 def test_view_focal_maps_the_crop_onto_the_film():
-    path = CameraPath(*complete_windows((768, 1024))[:2], (768, 1024), 512.0, 512.0)
+    path = published_path(*complete_windows((768, 1024))[:2], (768, 1024), 512.0, 512.0)
     focal = path.view_focal_px(path.pose(0.5), (1080, 1440))
     assert focal == pytest.approx(512 * 1440 / 921)
 
@@ -297,7 +303,7 @@ def test_automatic_zoom_moves_away_from_what_it_would_uncover():
 
 
 def test_inpainting_goes_a_little_beyond_both_ends():
-    path = CameraPath(
+    path = published_path(
         CropWindow(60, 40, 100, 66), CropWindow(70, 50, 50, 33), (100, 150), 75.0, 75.0
     )
     for t, pose in zip((0, 1), path.inpainting_poses(), strict=True):

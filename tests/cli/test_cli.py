@@ -66,6 +66,9 @@ def decoded(path):
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
+CLASSIC_DOLLY = ["--startW", "76", "--endW", "28"]  # as published, of a photo of 96x72
+
+
 def leftovers(folder):
     return [path.name for path in Path(folder).rglob("*") if path.name.startswith(".partial")]
 
@@ -95,7 +98,7 @@ def test_json_line_has_what_scripts_need(photo, depth, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["video"] == str(tmp_path / "o" / "3d_kbe.mp4")
     assert (result["frames"], result["width"], result["height"]) == (6, 96, 72)
-    assert set(result["seconds"]) == {"read", "depth", "inpainting", "film", "total"}
+    assert set(result["seconds"]) == {"read", "depth", "planning", "inpainting", "film", "total"}
     assert "inpainting" in result["weights"]
     assert 0 < result["invented"] < 0.1
 
@@ -162,7 +165,8 @@ def test_matte_is_white_where_the_film_is_invented(photo, depth, tmp_path, more,
 
 
 def test_path_that_leaves_the_photo_is_told(photo, depth, tmp_path, capsys):
-    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--dolly", "--json") == 0
+    words = ("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--dolly", "--json")
+    assert run(*words, *CLASSIC_DOLLY) == 0
     out = capsys.readouterr()
     assert json.loads(out.out)["invented"] > 0.15
     assert re.search(r"\d\d % of the picture at the end lies outside the photo", out.err)
@@ -210,14 +214,18 @@ def test_output_can_be_a_file_whose_suffix_chooses_the_codec(photo, depth, tmp_p
 @pytest.mark.parametrize(
     ("flags", "window"),
     [
-        ([], (46.6, 33.5, 36, 64)),
-        (["--dolly"], (48, 36, 32, 57)),
+        (["--move", "windows"], (46.6, 33.5, 36, 64)),
+        (["--dolly", "--startW", "32", "--endW", "12"], (48, 36, 32, 57)),
         (["--autozoom"], (48, 36, 39, 69)),
         (
-            ["--startU", "28", "--startV", "40", "--startW", "34", "--endU", "31", "--endW", "30"],
+            ["--startU", "28", "--startV", "40", "--startW", "34", "--endU", "31", "--endW", "30"]
+            + ["--focus", "48,36"],
             (28, 40, 34, 60),
         ),
-        (["--startU", "72", "--startW", "36", "--endU", "70"], (72, 33.5, 36, 64)),
+        (
+            ["--startU", "72", "--startW", "36", "--endU", "70", "--focus", "48,36"],
+            (72, 33.5, 36, 64),
+        ),
     ],
 )
 def test_portrait_film_shows_its_window_of_a_landscape_photo(
@@ -301,8 +309,8 @@ def test_every_way_to_move_gives_a_film(photo, depth, tmp_path, flags):
 @pytest.mark.parametrize(
     ("percent", "more"),
     [
-        (2.5, ["--dolly"]),
-        (2, ["--stereo", "sbs", "--dolly"]),
+        (2.5, ["--dolly", *CLASSIC_DOLLY]),
+        (2, ["--stereo", "sbs", "--dolly", *CLASSIC_DOLLY]),
         (2.5, ["--startU", "40", "--startV", "30", "--startW", "60"]),
     ],
 )
@@ -376,6 +384,58 @@ def test_dry_run_prints_windows_and_writes_nothing(photo, tmp_path, capsys):
     assert plan["end"] == {"center_u": 45, "center_v": 38.919, "width": 81, "height": 61}
     assert (plan["frames"], plan["worked_on"]) == (148, "96x72")
     assert not (tmp_path / "o").exists()
+
+
+def test_a_film_without_flags_says_what_shot_it_planned(photo, depth, tmp_path, capsys):
+    plan = dry_run(capsys, "--in", photo, "--out", tmp_path / "o", *depth)
+    later = "planned after the depth"
+    assert (plan["move"], plan["start"], plan["end"], plan["focus"]) == ("auto", *3 * [later])
+    results = []
+    for name in ("one", "two"):
+        assert run("--in", photo, "--out", tmp_path / name, *depth, *SHORT, "--json") == 0
+        out = capsys.readouterr()
+        results.append(json.loads(out.out))
+        assert "automatic shot: pu" in out.err
+    assert results[0]["shot"] == results[1]["shot"] and results[0]["invented"] <= 0.03
+    assert results[0]["shot"]["start"]["width"] != results[0]["shot"]["end"]["width"]
+    for one, two in zip(
+        *(decoded(tmp_path / n / "3d_kbe.mp4") for n in ("one", "two")), strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--move", "windows"], ["--endU", 50], ["--2d"], ["--dolly"], ["--autozoom"]]
+)
+def test_whoever_says_how_the_camera_moves_gets_no_planned_shot(
+    photo, depth, tmp_path, flags, capsys
+):
+    plan = dry_run(capsys, "--in", photo, "--out", tmp_path / "o", *flags)
+    assert plan["move"] != "auto" and plan["start"] != "planned after the depth"
+    more = [] if "--2d" in flags else depth
+    assert run("--in", photo, "--out", tmp_path / "o", *more, *SHORT, *flags, "--json") == 0
+    assert "shot" not in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("flag", [["--endU", "50"], ["--startW", "60"], ["--2d"], ["--dolly"]])
+def test_asking_for_a_planned_shot_and_for_another_move_is_refused(photo, tmp_path, flag, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", "--move", "auto", *flag) == 2
+    said = capsys.readouterr().err
+    assert "contradictory flags" in said and "--move auto" in said and flag[0] in said
+
+
+def test_focus_and_strength_shape_the_planned_shot(photo, depth, tmp_path, capsys):
+    shots = {}
+    for flags in ((), ("--focus", "10,10"), ("--strength", "0.5")):
+        out = tmp_path / "-".join(("o", *flags))
+        assert run("--in", photo, "--out", out, *depth, *SHORT, "--json", *flags) == 0
+        shots[flags[:1]] = json.loads(capsys.readouterr().out)["shot"]
+    assert shots["--focus",]["what"] != shots[()]["what"]
+    widths = [
+        [shots[key][end]["width"] for end in ("start", "end")] for key in ((), ("--strength",))
+    ]
+    zooms = [max(pair) / min(pair) for pair in widths]
+    assert 1.01 < zooms[1] < zooms[0]
 
 
 def test_windows_are_pixels_of_the_photo_even_if_it_is_scaled(photo, depth, tmp_path, capsys):

@@ -269,5 +269,6 @@ def test_every_result_that_is_not_a_look_is_left_on_purpose():
         "export",
         "matte",
         "focal_px",
-    }  # the focal length is taken over as a share of the photo
+        "focus",
+    }  # focal length and focus are taken over as shares of the photo
     assert {name for name, flag in FLAGS.items() if flag.effect == RESULT} == left

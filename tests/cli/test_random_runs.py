@@ -166,7 +166,7 @@ def draw_names(dice, folder, count):
 
 
 def draw_out(dice, photos, folder):
-    """Return --out: a folder, beside or among the inputs; for one photo also a film's name there."""
+    """Return --out: a folder beside or among the inputs, or for one photo a film in it."""
     among = [folder, photos[0].parent, folder / "maps"]
     out = dice.pick(among) if dice(0.6) else folder / "out"
     if len(photos) == 1 and dice(0.4):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.camera import CameraPath, CropWindow
+from utils.camera import CropWindow, published_path
 from utils.film import frames as film
 from utils.film.frames import film_frames, film_length, film_order
 
@@ -24,7 +24,7 @@ class CountingScene:
     def __init__(self, meeting=None):
         self.rendered, self.meeting = [], meeting
 
-    def render(self, shift, focal_px, size):
+    def render(self, shift, focal_px, size, lens):
         self.rendered.append(shift[2])
         if self.meeting:
             self.meeting.wait()
@@ -33,7 +33,7 @@ class CountingScene:
 
 def zoom_path():
     """Position k of 75 has shift -k."""
-    return CameraPath(WHOLE, CropWindow(4, 4, 8 * 26 / 100, 8 * 26 / 100), (8, 8), 100.0, 8.0)
+    return published_path(WHOLE, CropWindow(4, 4, 8 * 26 / 100, 8 * 26 / 100), (8, 8), 100.0, 8.0)
 
 
 def test_boomerang_doubles_no_frame_at_either_seam():
@@ -117,7 +117,7 @@ def test_closing_early_stops_rendering():
 
 def test_error_while_rendering_reaches_the_caller():
     class Broken(CountingScene):
-        def render(self, *_):
+        def render(self, **_):
             raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):

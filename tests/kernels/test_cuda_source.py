@@ -196,11 +196,13 @@ def test_frame_has_the_bytes_of_the_cpu_twin(serial, seed, grown, fill):
     points, colors, spacing = layers(seed, (28, 36))
     points[2, 5], points[:, 9] = float("inf"), float("nan")
     spacing = spacing if grown else None
-    for shift in [(2.0, -1.0, -12.0), (-3.0, 0.5, 6.0)]:
+    for shift, lens in [((2.0, -1.0, -12.0), (0.0, 0.0)), ((-3.0, 0.5, 6.0), (3.3, -2.6))]:
         camera = shift, (24, 40), 1.3 * FRAME_FOCAL, SCALE
         cloud = [None if a is None else torch.from_numpy(a) for a in (points, colors, spacing)]
-        frame, holes = serial.render_frame(*cloud[:2], *camera, cloud[2], fill)
-        expected, expected_holes = cpu_frame.render_frame(points, colors, *camera, spacing, fill)
+        frame, holes = serial.render_frame(*cloud[:2], *camera, cloud[2], fill, lens)
+        expected, expected_holes = cpu_frame.render_frame(
+            points, colors, *camera, spacing, fill, lens
+        )
         assert np.array_equal(frame.numpy(), expected) and expected.any()
         assert np.array_equal(holes.numpy(), expected_holes) and expected_holes.any()
 

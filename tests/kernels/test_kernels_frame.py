@@ -256,6 +256,15 @@ def test_many_points_on_one_pixel_do_not_overflow():
     assert frame[1, 1].tolist() == [255, 128, 7]
 
 
+def test_shifted_lens_shifts_the_picture():
+    points, colors, spacing = layers(2)
+    camera = (1.0, 2.0, -9.0), (48, 64), FOCAL, SCALE, spacing, False
+    frame, holes = kernels.render_frame(points, colors, *camera)
+    moved, uncovered = kernels.render_frame(points, colors, *camera, lens=(7, -4))
+    assert np.abs(moved[1:-5, 8:-1].astype(int) - frame[5:-1, 1:-8]).max() <= 1
+    assert (uncovered[1:-5, 8:-1] == holes[5:-1, 1:-8]).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "names"),
     [
@@ -266,6 +275,8 @@ def test_many_points_on_one_pixel_do_not_overflow():
         ({"spacing": np.zeros(3, np.float32)}, ["spacing", "N = 4", "(3,)"]),
         ({"shift": (1, 2)}, ["shift", "three"]),
         ({"shift": (1, 2, float("nan"))}, ["shift", "nan"]),
+        ({"lens": (1, 2, 3)}, ["lens", "two"]),
+        ({"lens": (1, float("inf"))}, ["lens", "inf"]),
         ({"size": (0, 4)}, ["size", "(0, 4)"]),
         ({"focal_px": -2.0}, ["focal_px", "-2.0"]),
         ({"disparity_scale": 0}, ["disparity_scale", "0"]),

@@ -7,14 +7,8 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from models.compact_estimation import (
-    TAP_CHANNELS,
-    CompactDisparity,
-    GlobalContext,
-    MobileEncoder,
-    SameConv,
-    UpColumn,
-)
+from models.compact_estimation import TAP_CHANNELS, CompactDisparity, MobileEncoder
+from models.grid_estimation import GlobalContext, SameConv, UpColumn
 from utils.weights import load_network
 
 BUNDLED = Path(__file__).resolve().parents[2] / "models" / "bundled"

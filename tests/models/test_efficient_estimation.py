@@ -6,13 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.compact_estimation import SameConv
-from models.efficient_estimation import (
-    TAP_CHANNELS,
-    Attention,
-    EfficientDisparity,
-    EfficientEncoder,
-)
+from models.efficient_estimation import TAP_CHANNELS, EfficientDisparity, EfficientEncoder
+from models.grid_estimation import Attention, SameConv
 from utils.depth.estimators import estimate_disparity
 from utils.weights.files import read_state_dict, save_state_dict
 from utils.weights.loading import load_estimator

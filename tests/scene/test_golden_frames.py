@@ -17,7 +17,7 @@ from golden_weights import golden_state
 
 import kernels
 from models.pointcloud_inpainting import Inpaint
-from utils.camera import CameraPath, CropWindow, unproject
+from utils.camera import CropWindow, published_path, unproject
 from utils.scene import Scene, cloud
 
 FOCAL, BASELINE = 512.0, 120.0
@@ -65,7 +65,7 @@ def film(golden, monkeypatch):
                 CropWindow(*json.loads(said[name]).values())
                 for name in ("window_from", "window_to")
             )
-            path = CameraPath(
+            path = published_path(
                 *windows, scene.size, group.attrs["depth_range_min"], FOCAL, bool(said["dolly"])
             )
             return scene, path, group[case]

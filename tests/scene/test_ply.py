@@ -41,17 +41,6 @@ def test_points_open_right_side_up_in_front_of_the_camera(tmp_path):
     assert "focal length 30 px" in " ".join(data.comments)
 
 
-def test_points_stay_where_they_are_wherever_the_film_looks(tmp_path):
-    plain, _ = make_scene()
-    aimed = Scene(plain.image, plain.disparity, 30.0, 120.0, aim=(12.0, 30.0))
-    positions = []
-    for name, scene in (("plain", plain), ("aimed", aimed)):
-        write_ply(tmp_path / name, scene)
-        vertex = plyfile.PlyData.read(str(tmp_path / name))["vertex"].data
-        positions.append(np.array([vertex[axis][: plain.photo_points] for axis in "xyz"]))
-    assert np.abs(positions[0] - positions[1]).max() < 1e-5
-
-
 def test_large_clouds_are_written_in_pieces(tmp_path, monkeypatch):
     scene, _ = make_scene()
     write_ply(tmp_path / "whole.ply", scene)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kornia.filters import gaussian_blur2d
 
 from models.pointcloud_inpainting import Inpaint, Inpainting
-from utils.camera import CameraPath, CropWindow, complete_windows, nearest_depth
+from utils.camera import CropWindow, complete_windows, nearest_depth, published_path
 from utils.scene import cloud
 from utils.scene.cloud import (
     DISPARITY_FLOOR,
@@ -331,7 +331,7 @@ def test_film_of_a_real_photo_has_no_black_and_keeps_its_colours():
     rows = torch.linspace(0.2, 1, 300).view(1, 1, -1, 1).expand(1, 1, 300, 448)
     scene = Scene(photo, scale_disparity(rows, 120.0), 224.0, 120.0)
     start, end, *_ = complete_windows((300, 448))
-    path = CameraPath(start, end, (300, 448), nearest_depth(scene.depth), 224.0)
+    path = published_path(start, end, (300, 448), nearest_depth(scene.depth), 224.0)
     pose = path.pose(1)
     frame, holes = scene.render(pose.shift, path.view_focal_px(pose, (300, 448)), (300, 448))
     assert holes.mean() < 0.001
@@ -343,7 +343,7 @@ def test_window_of_the_whole_photo_shows_the_whole_photo():
     image = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(2))
     scene = Scene(image, torch.full((1, 1, 40, 60), 100.0), 30.0, 120.0)
     whole = CropWindow(30, 20, 60, 40)
-    path = CameraPath(whole, whole, (40, 60), nearest_depth(scene.depth), 30.0)
+    path = published_path(whole, whole, (40, 60), nearest_depth(scene.depth), 30.0)
     frame, _ = scene.render(path.pose(0).shift, path.view_focal_px(path.pose(0), (40, 60)))
     assert np.abs(frame - (image[0].permute(1, 2, 0) * 255).round().numpy()).max() <= 1
 
@@ -365,44 +365,43 @@ def test_matte_is_white_just_where_the_photo_shows_nothing():
     assert frame[holes].any(), "the scene keeps its colours"
 
 
-# -- aim ----------------------------------------------------------------------------------------
+# -- lens ---------------------------------------------------------------------------------------
 
 
-def aimed_scene(aim):
+LENS = (-10 / 32, -4 / 32)  # 10 px to the left and 4 px up, in the photo of a pillar
+
+
+def test_shifted_lens_moves_the_picture_and_uncovers_nothing():
     scene = pillar_scene()
-    return Scene(scene.image, scene.disparity, scene.focal_px, 120.0, aim)
-
-
-def test_aim_moves_the_picture_like_a_lens_and_uncovers_nothing():
-    plain, aimed = pillar_scene(), aimed_scene((22.0, 20.0))
-    first, holes = plain.render((0, 0, 0), fill=False)
-    second, aside = aimed.render((0, 0, 0), fill=False)
+    first, holes = scene.render((0, 0, 0), fill=False)
+    second, aside = scene.render((0, 0, 0), fill=False, lens=LENS)
     assert np.abs(second[4:, 10:].astype(int) - first[:-4, :-10]).max() <= 1
     assert (aside[4:, 10:] == holes[:-4, :-10]).all()
 
 
-def test_aimed_scene_is_inpainted_where_it_is_uncovered():
-    aimed, shift = aimed_scene((22.0, 20.0)), (8.0, 0.0, -8.0)
-    before = aimed.render(shift, size=(24, 32), focal_px=32.0)[1].sum()
-    assert aimed.inpaint(None, shift) > 0
-    assert aimed.render(shift, size=(24, 32), focal_px=32.0)[1].sum() < 0.2 * before
+def test_scene_is_inpainted_where_a_shifted_lens_sees_it_uncovered():
+    scene, shift = pillar_scene(), (10.5, 1.0, -8.0)
+    view = {"shift": shift, "size": (24, 32), "focal_px": 32.0, "lens": LENS}
+    before = scene.render(**view)[1].sum()
+    assert scene.inpaint(None, shift, lens=LENS) > 0
+    assert scene.render(**view)[1].sum() < 0.2 * before
 
 
 # -- what is invented must not hide what is known -------------------------------------------------
 
 
-@pytest.mark.parametrize("aim", [None, (30.0, 22.0)])
-def test_inpainting_hides_nothing_that_the_photo_shows(aim):
+@pytest.mark.parametrize("lens", [(0.0, 0.0), (-34 / 64, -26 / 64)])
+def test_inpainting_hides_nothing_that_the_photo_shows(lens):
     """A near disc at the border: its colour is continued outside, which lies before the wall."""
     rows, columns = torch.meshgrid(torch.arange(96), torch.arange(128), indexing="ij")
     disc = ((rows - 16) ** 2 + (columns - 64) ** 2 < 24**2)[None, None]
     image = torch.where(
         disc, torch.tensor(RED).view(1, 3, 1, 1), torch.tensor(GREEN).view(1, 3, 1, 1)
     )
-    scene = Scene(image, torch.where(disc, 120.0, 30.0), 64.0, 120.0, aim)
+    scene = Scene(image, torch.where(disc, 120.0, 30.0), 64.0, 120.0)
     before, holes = scene.render((0, 0, 0), fill=False)
     # The end of a dolly zoom: nearer, with a wider lens, so that much outside the photo is seen.
-    assert scene.inpaint(None, (0, 0, -40.0), 24.0) > 1000
+    assert scene.inpaint(None, (0, 0, -40.0), 24.0, lens=lens) > 1000
     after, _ = scene.render((0, 0, 0), fill=False)
     changed = (np.abs(after.astype(int) - before).max(axis=2) > 40) & ~holes
     assert changed.mean() < 0.005

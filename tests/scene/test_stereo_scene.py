@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.camera import CameraPath, complete_windows, nearest_depth
+from utils.camera import complete_windows, nearest_depth, published_path
 from utils.scene.cloud import Scene
 from utils.scene.stereo import IN_FRONT, PARALLAX_SHARE, StereoScene, anaglyph
 
@@ -26,7 +26,7 @@ def bars(dolly=False, layout="sbs"):
         disparity[..., columns] = DEPTHS[name]
     scene = Scene(image, disparity, max(SIZE) / 2, 120.0)
     start, end, *_ = complete_windows(SIZE, dolly=dolly)
-    path = CameraPath(start, end, SIZE, nearest_depth(scene.depth), scene.focal_px, dolly)
+    path = published_path(start, end, SIZE, nearest_depth(scene.depth), scene.focal_px, dolly)
     return StereoScene(scene, path, layout), path
 
 
@@ -85,7 +85,7 @@ def test_what_either_eye_uncovers_is_inpainted(t):
 def test_flat_scene_lies_in_the_screen():
     scene = Scene(torch.rand(1, 3, *SIZE), torch.full((1, 1, *SIZE), 120.0), 200.0, 120.0)
     start, end, *_ = complete_windows(SIZE)
-    path = CameraPath(start, end, SIZE, nearest_depth(scene.depth), scene.focal_px)
+    path = published_path(start, end, SIZE, nearest_depth(scene.depth), scene.focal_px)
     pose = path.pose(0)
     frame, _ = StereoScene(scene, path, "sbs").render(
         pose.shift, path.view_focal_px(pose, SIZE), SIZE

@@ -961,6 +961,24 @@ def test_features_come_from_the_network_that_ships_where_vgg_is_missing(monkeypa
     assert not any(p.requires_grad for p in features.parameters())
 
 
+def test_features_come_from_whichever_network_ships(tmp_path, monkeypatch):
+    """What ships may change: its own class knows its encoder, the range it takes and its spread."""
+    from models.efficient_estimation import EfficientDisparity
+
+    network = EfficientDisparity((8, 8, 8, 8, 8), columns=1)
+    checkpoints.save_state_dict(tmp_path / "other.safetensors", network.state_dict())
+    monkeypatch.setattr(checkpoints, "VGG16_PATH", Path("nowhere"))
+    monkeypatch.setattr(inpainting_training, "ENCODER_PATH", tmp_path / "other.safetensors")
+    features = inpainting_training.perceptual_features("cpu")
+    image = torch.rand(2, 3, 64, 96).requires_grad_()
+    maps = features(image)
+    wanted = [x / s for x, s in zip(network.encoder(image)[:3], (5.5, 9.0, 8.0), strict=True)]
+    torch.testing.assert_close(maps, wanted, rtol=1e-3, atol=1e-3)  # the file holds float16
+    sum(x.square().mean() for x in maps).backward()
+    assert image.grad.abs().amax(dim=(0, 1)).min() > 0
+    assert not any(p.requires_grad for p in features.parameters())
+
+
 def test_compact_network_starts_near_the_rule(flags, batch):
     trainer = trainer_for([*flags, "--training-mode", "inpainting"])
     task = inpainting_training.make_task(trainer.parts["inpaint"].network, batch)

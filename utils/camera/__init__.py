@@ -1,4 +1,4 @@
-"""The virtual camera: crop windows, focus, the path between windows; search and shortening.
+"""The virtual camera: crop windows, focus, its path, moves by name; search and shortening.
 
 Convention: x right, y down, z forward. Pixel (0, 0) is centred at (0, 0), so a view of W x H pixels
 has its principal point at ((W-1)/2, (H-1)/2) and spans -0.5 .. W-0.5. Windows are given as people
@@ -12,10 +12,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "autozoom": ["AutoZoom", "find_zoom_window"],
-        "focus": ["aim", "nearest_depth"],
-        "path": ["CameraPath", "CameraPose", "path_times"],
+        "focus": ["Focus", "aim", "depth_range", "find_focus", "nearest_depth"],
+        "moves": ["MOVES", "Move", "Stage"],
+        "path": ["NO_LENS", "CameraPath", "CameraPose", "Stand", "published_path"],
+        "planning": ["BUDGET", "Shot", "plan_shot"],
         "projection": ["BASELINE", "default_focal_px", "unproject"],
-        "shortening": ["invented_shares", "shorten_path"],
+        "shortening": ["invented_shares", "kept_part", "shorten_path"],
+        "timing": ["path_times"],
         "windows": [
             "CropWindow",
             "WindowNumbers",

@@ -32,6 +32,15 @@ class CropWindow:
             self.height * scale_v,
         )
 
+    def towards(self, other: CropWindow, t: float) -> CropWindow:
+        """Return the window at t on the straight way from this one, 0, to another one, 1."""
+        return CropWindow(
+            *(
+                (1 - t) * here + t * there
+                for here, there in zip(vars(self).values(), vars(other).values(), strict=True)
+            )
+        )
+
     def span(self) -> tuple[float, float, float, float]:
         """Return its borders (left, top, right, bottom)."""
         return (

@@ -9,8 +9,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "batch": ["run_jobs"],
         "cluster": ["spread"],
         "jobs": ["Job", "is_made", "plan_run", "prepare_folder"],
-        "plan": ["describe_film", "describe_plan", "plan_path", "plan_photo"],
+        "plan": ["describe_film", "describe_plan", "plan_path", "shorten_path", "plan_photo"],
         "process": ["run_command"],
+        "slideshow": ["film_slideshow"],
         "reporting": ["Stopwatch", "hide_bar", "report_all", "tell_invention"],
     },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,15 +12,16 @@ from utils.cli.reporting import log, log_error
 
 def run_jobs(
     jobs: list, begin: Callable, finish: Callable, networks: Any, batch: bool
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Yield the result of each job, in order.
 
     Args:
         jobs: list of utils.cli.jobs.Job.
         begin: function of a job and the networks to use; returns a dict where that is the whole
             result, else what `finish` needs.
-        finish: function of a job, that, the networks to use, and a threading.Event that tells it
-            to give up; returns a dict.
+        finish: function of a job, that, and a threading.Event that tells it to give up; returns a
+            dict. Where the GPU's memory does not suffice, it is called again with what `begin`
+            then makes on the CPU.
         networks: utils.weights.Networks.
         batch: a photo that fails gives {"photo": ..., "error": ...}; otherwise it raises.
     """
@@ -39,7 +40,9 @@ def run_jobs(
     def finish_one(job, ready, stop):
         if isinstance(ready, dict):  # failed, skipped or a dry run
             return ready
-        return attempt(lambda on: finish(job, ready, on, stop), job)
+        return attempt(
+            lambda on: finish(job, ready if on is networks else begin(job, on), stop), job
+        )
 
     return overlap(jobs, begin_one, finish_one)
 
@@ -61,7 +64,7 @@ def _with_gpu_or_without(work, job, networks):
     return work(networks.on_cpu)
 
 
-def overlap(jobs: list, prepare: Callable, finish: Callable) -> Iterator:
+def overlap(jobs: list, prepare: Callable, finish: Callable) -> Generator[Any]:
     """Yield the result of each job, in order, while the next job is being prepared.
 
     Preparing stays in the calling thread, where Ctrl-C arrives; finishing runs in one other thread.

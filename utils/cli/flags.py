@@ -14,6 +14,7 @@ from typing import Any
 
 from models import TRAINED
 from utils import __version__
+from utils.camera.moves import MOVES
 from utils.cli.declare import (
     LOOK,
     RESULT,
@@ -39,6 +40,7 @@ examples:
   python kbe.py --in album/ --out films --json          every photo of a folder, one line each
   python kbe.py --in photo.jpg --out results --endU 700 --endV 300 --endW 400
   python kbe.py --in photo.jpg --out results --depth depth.png --size 1080x1920
+  python kbe.py --in album/ --slideshow film.mp4 --music song.mp3    one film of all photos
 
 exit status: 0 all done, 1 a photo failed, 2 wrong usage, 130 Ctrl-C, 143 terminated
 """
@@ -47,8 +49,9 @@ WINDOW_FLAGS = tuple(end + letter for end in ("start", "end") for letter in "UVW
 FILES = Group("input and output")
 CAMERA = Group(
     "camera path",
-    "The camera goes from one crop window of the photo to another, in "
-    "its pixels.\nWhat is not given takes the default.",
+    "The camera plans a shot of its own, or makes the move that is named. With window flags it "
+    "goes\nfrom one crop window of the photo to another, in its pixels; what is not given of them "
+    "takes\nthe default.",
 )
 DEPTH = Group("depth and networks")
 VIDEO = Group("video")
@@ -82,6 +85,18 @@ def read_size(text: str) -> tuple[int, int]:
     return size
 
 
+def read_point(text: str) -> tuple[float, float]:
+    """Parse U,V, a point of the photo."""
+    numbers = text.split(",")
+    try:
+        u, v = map(float, numbers)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be U,V, such as 640,360, got {text}.") from None
+    if not (math.isfinite(u) and math.isfinite(v)):
+        raise argparse.ArgumentTypeError(f"must be two finite numbers, got {text}.")
+    return u, v
+
+
 def read_ply_name(text: str) -> Path:
     """Parse the name of a point cloud."""
     if not text.lower().endswith(".ply"):
@@ -102,18 +117,33 @@ class Settings:
     """Everything that the command line says, checked and resolved."""
 
     inputs: tuple[str, ...] = FILES.flag(
-        "photos, folders, globs; or - for one path per line on stdin",
+        "photos, folders, globs; or - for one path per line on stdin; or a list.csv or list.jsonl "
+        "that says for each photo how it is filmed",
         "--in",
         required=True,
         nargs="+",
         metavar="PHOTO",
     )
     recursive: bool = FILES.flag("take the photos in a folder's sub-folders too", default=False)
-    out: Path = FILES.flag(
+    out: Path | None = FILES.flag(
         "folder for the results, made if missing; several photos get a folder each in it. For one "
         "photo also a video file's name",
-        required=True,
         metavar="DIR",
+    )
+    slideshow: Path | None = FILES.flag(
+        "in place of --out: one film of all photos, in order, each one way for --duration "
+        "(default: 4 s)",
+        metavar="FILM",
+    )
+    crossfade: float = FILES.flag(
+        "how long each photo of a slideshow fades into the next, 0 = cuts (default: %(default)s)",
+        default=1.0,
+        type=checked(float, "must be 0 or more", lambda x: 0 <= x < math.inf),
+        metavar="S",
+    )
+    music: Path | None = FILES.flag(
+        "music for a slideshow: repeated if it is too short, cut and faded out at the end",
+        metavar="FILE",
     )
     write_frames: bool = FILES.flag(
         "also write the frames of one way as PNG",
@@ -148,6 +178,28 @@ class Settings:
     )
     json: bool = FILES.flag("print one JSON object per photo", default=False)
 
+    move: str = CAMERA.flag(
+        "auto finds the subject and plans the shot; windows goes between the windows, as any "
+        "window flag does; orbit, "
+        "circle and swing repeat without a seam (default: %(default)s)",
+        default="auto",
+        effect=LOOK,
+        choices=("auto", *MOVES),
+    )
+    strength: float = CAMERA.flag(
+        "how far the camera goes, but for windows, 0.5..2 (default: %(default)s)",
+        default=1.0,
+        effect=LOOK,
+        type=checked(float, "must lie in 0.5..2", lambda x: 0.5 <= x <= 2),
+        metavar="X",
+    )
+    focus: tuple[float, float] | None = CAMERA.flag(  # (u, v) px of the photo
+        "point of the photo that the film is about, at whose depth windows are measured (default: "
+        "found by --move auto, else the centre of the end window)",
+        effect=RESULT,
+        type=read_point,
+        metavar="U,V",
+    )
     startU: float | None = CAMERA.flag(
         "centre of the start window, from the left", "--startU", type=finite, metavar="PX"
     )
@@ -165,7 +217,7 @@ class Settings:
     endW: float | None = CAMERA.flag("its width", "--endW", type=finite, metavar="PX")
     endH: float | None = CAMERA.flag("its height", "--endH", type=finite, metavar="PX")
     dolly: bool = CAMERA.flag(
-        "dolly zoom: the focal length undoes the motion", default=False, effect=LOOK
+        "dolly zoom, as --move dolly: the focus keeps its size", default=False, effect=LOOK
     )
     flat: bool = CAMERA.flag(
         "flat pan and zoom, without parallax", "--2d", default=False, effect=LOOK
@@ -174,7 +226,7 @@ class Settings:
         "search the end window that uncovers the least", default=False, effect=LOOK
     )
     max_holes: float | None = CAMERA.flag(
-        "shorten the path until at most this much of any frame is invented",
+        "move the camera less, until at most this much of any frame is invented",
         effect=LOOK,
         type=percent,
         metavar="PERCENT",
@@ -231,7 +283,8 @@ class Settings:
     )
 
     duration: float | None = VIDEO.flag(
-        "length of the film (default: 75 frames one way, 148 with boomerang)",
+        "length of the film, or of each photo in a slideshow (default: 75 frames one way, 148 "
+        "there and back or round)",
         effect=LOOK,
         type=positive,
         metavar="S",
@@ -310,6 +363,11 @@ class Settings:
     shares: dict[str, float] = field(default_factory=dict)
 
     @property
+    def planned(self) -> bool:
+        """Whether the camera plans its own shot: nothing else says how it moves."""
+        return self.move == "auto"
+
+    @property
     def windows(self) -> dict[str, float]:
         """The window numbers that were given, {"startU": px of the photo, ...}."""
         return {
@@ -323,13 +381,15 @@ class Settings:
             "fps": str(self.fps),
             "export": self.export and str(self.export),
             "size": self.size and list(self.size),
+            "focus": self.focus and list(self.focus),
         }
         return plain | {"windows": self.windows, "shares": self.shares}
 
 
 FLAGS = flags_of(Settings)
 
-# Pairs that choose the same thing, and why. Of two that disagree, --like's gives way.
+# Pairs that choose the same thing, and why; "move=orbit" is that flag with that value. Of two that
+# disagree, --like's gives way.
 CONFLICTS = (
     ("flat", "dolly", "a dolly zoom lives of depth"),
     ("flat", "depth", "a flat move uses no depth map"),
@@ -348,6 +408,28 @@ CONFLICTS = (
         )
     ),
     ("dolly", "autozoom", "each chooses the end window"),
+    ("flat", "move=auto", "a shot is planned by depth"),
+    *(("flat", f"move={name}", "it lives of depth") for name in MOVES if not MOVES[name].flat),
+    *(
+        ("dolly", f"move={name}", "each chooses the move")
+        for name in ("auto", *MOVES)
+        if name != "dolly"
+    ),
+    *(
+        ("autozoom", f"move={name}", "each chooses the windows")
+        for name in ("auto", *MOVES)
+        if name not in ("windows", "dolly")
+    ),
+    ("autozoom", "move=dolly", "each chooses the end window"),
+    *(
+        (window, f"move={name}", "that move chooses its windows")
+        for name in ("auto", *MOVES)
+        if name == "auto" or not MOVES[name].framed
+        for window in WINDOW_FLAGS
+    ),
+    ("strength", "move=windows", "the windows say how far to go"),
+    ("strength", "autozoom", "the windows say how far to go"),
+    *(("strength", name, "the windows say how far to go") for name in WINDOW_FLAGS),
     *(("autozoom", name, "each chooses the end window") for name in WINDOW_FLAGS[4:]),
     *(
         ("depth", name, "the depth comes from one")
@@ -355,10 +437,23 @@ CONFLICTS = (
     ),
     ("pretrained_estim", "estim_path", "each names the network"),
     ("pretrained_refine", "refine_path", "each names the network"),
+    ("slideshow", "out", "each says where the film goes"),
+    ("slideshow", "loop", "every photo of a slideshow is filmed one way"),
+    ("slideshow", "ray", "its photos go into one film, one after the other"),
+    *(
+        ("slideshow", name, "it makes the film alone")
+        for name in ("write_frames", "save_disparity", "preview", "export", "matte")
+    ),
     ("verbose", "quiet", "one says more, the other less"),
 )
 # Flags that mean nothing without another one.
-NEEDS = (("depth_kind", "depth"), ("ray_cpus", "ray"), ("ray_gpus", "ray"))
+NEEDS = (
+    ("depth_kind", "depth"),
+    ("ray_cpus", "ray"),
+    ("ray_gpus", "ray"),
+    ("crossfade", "slideshow"),
+    ("music", "slideshow"),
+)
 
 
 def build_parser() -> Parser:
@@ -412,7 +507,9 @@ def resolve(given: dict[str, Any]) -> Settings:
         preset, shares = read_preset(given["like"])
         preset, shares = _give_way(preset, shares, given)
     values = preset | given
-    values["codec"] = _codec(values["out"], values.get("codec"))
+    values["move"] = _move(values, shares)
+    values["dolly"] = values["move"] == "dolly"
+    values["codec"] = _codec(values)
     if preset.get("codec") != values["codec"] and "quality" not in given:
         values.pop("quality", None)  # each encoder has a scale of its own
     for role, name in (("estim", "network-disparity"), ("refine", "network-refinement")):
@@ -426,7 +523,7 @@ def check_together(values: dict[str, Any]) -> None:
     for one, other, why in CONFLICTS:
         if _is_on(values, one) and _is_on(values, other):
             raise ValueError(
-                f"contradictory flags: {FLAGS[one].name} and {FLAGS[other].name}: "
+                f"contradictory flags: {_spelled(one)} and {_spelled(other)}: "
                 f"{why}. Give one of them."
             )
 
@@ -434,6 +531,8 @@ def check_together(values: dict[str, Any]) -> None:
 def _check(given: dict[str, Any]) -> None:
     """Refuse flags that cannot both be meant, and those that lack another one."""
     check_together(given)
+    if "out" not in given and "slideshow" not in given:
+        raise ValueError("the following arguments are required: --out (or --slideshow)")
     for name, needed in NEEDS:
         if _is_on(given, name) and not _is_on(given, needed):
             raise ValueError(
@@ -444,33 +543,68 @@ def _check(given: dict[str, Any]) -> None:
 
 def _give_way(preset: dict[str, Any], shares: dict[str, float], given: dict[str, Any]) -> tuple:
     """Drop of a preset what the given flags say otherwise."""
-    kept = {
-        name: value
-        for name, value in preset.items()
-        if name not in given
-        and not any(
-            name in pair and any(_is_on(given, other) for other in pair if other != name)
-            for *pair, _ in CONFLICTS
-            if _is_on(preset, name)
-        )
+    beaten = {
+        mine.partition("=")[0]
+        for one, other, _ in CONFLICTS
+        for mine, theirs in ((one, other), (other, one))
+        if _is_on(preset, mine) and _is_on(given, theirs)
     }
-    fitting = CODECS_BY_SUFFIX.get(given["out"].suffix.lower(), tuple(CODECS))
+    kept = {
+        name: value for name, value in preset.items() if name not in given and name not in beaten
+    }
+    _, out = _film_name(given)
+    fitting = CODECS_BY_SUFFIX.get(out.suffix.lower(), tuple(CODECS))
     if "codec" in kept and kept["codec"] not in fitting:
         del kept["codec"]
     if _is_on(given, "autozoom"):
         shares = {name: share for name, share in shares.items() if not name.startswith("end")}
+    if given.get("move", "windows") not in ("windows", "dolly"):
+        shares = {name: shares[name] for name in shares if not name.startswith(("start", "end"))}
     if "focal_px" in given:
         shares = {name: share for name, share in shares.items() if name != "focal"}
+    if "focus" in given:
+        shares = {name: share for name, share in shares.items() if not name.startswith("focus")}
     return kept, shares
 
 
+def _move(values: dict[str, Any], shares: dict[str, float]) -> str:
+    """Which move is meant: the one that is named, or that of the windows, if anything says some."""
+    if _is_on(values, "dolly"):
+        return "dolly"
+    move = values.get("move", "auto")
+    framed = any(_is_on(values, name) for name in ("flat", "autozoom", *WINDOW_FLAGS))
+    framed = framed or any(name.startswith(("start", "end")) for name in shares)
+    return "windows" if move == "auto" and framed else move
+
+
 def _is_on(values: dict[str, Any], name: str) -> bool:
-    return values.get(name) not in (None, False)
+    """Whether a flag is given; of "name=value", whether it has that value."""
+    name, _, value = name.partition("=")
+    if value:
+        return values.get(name) == value
+    return values.get(name) is not None and values[name] is not False  # 0 is a number
 
 
-def _codec(out: Path, codec: str | None) -> str:
-    """Choose the codec by the flag or by the suffix of --out; they must agree."""
+def _spelled(name: str) -> str:
+    """A flag as it is typed; of "name=value", with the value."""
+    name, _, value = name.partition("=")
+    return f"{FLAGS[name].name} {value}".strip()
+
+
+def _film_name(values: dict[str, Any]) -> tuple[str, Path]:
+    """Return the flag that says where the film goes, and what it says."""
+    name = "slideshow" if "slideshow" in values else "out"
+    return FLAGS[name].name, values[name]
+
+
+def _codec(values: dict[str, Any]) -> str:
+    """Choose the codec by the flag or by the suffix of the film's name; they must agree."""
+    (flag, out), codec = _film_name(values), values.get("codec")
     fitting = CODECS_BY_SUFFIX.get(out.suffix.lower())
+    if fitting is None and "slideshow" in values:
+        raise ValueError(
+            f"{flag} {out}: must be a film's name.\n  End it in {', '.join(CODECS_BY_SUFFIX)}."
+        )
     if fitting is None:
         _check_folder_name(out)
         return codec or "h264"

@@ -8,6 +8,7 @@ from pathlib import Path
 from utils import UsageError
 from utils.cli.flags import FLAGS, Settings
 from utils.cli.jobs import Job
+from utils.cli.lists import is_list
 from utils.files import real_path
 
 FRAME_NAME = re.compile(r"\d{5,}\.png")  # of a frame that we wrote
@@ -24,13 +25,14 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
     """
     inputs = {real_path(path): said for path, said in _inputs(jobs, settings)}
     taken: dict[Path, Job] = {}
-    for job in jobs:
+    flag = "--slideshow" if settings.slideshow else "--out"
+    for job in jobs[:1] if settings.slideshow else jobs:  # whose results are one film
         for result in job.files(settings):
             place = real_path(result)
             if place in inputs:
                 raise UsageError(
                     f"{result} would be overwritten by a result, and it is "
-                    f"{inputs[place]}.\n  Choose another --out."
+                    f"{inputs[place]}.\n  Choose another {flag}."
                 )
             if place in taken:
                 raise UsageError(
@@ -46,7 +48,17 @@ def _inputs(jobs: list[Job], settings: Settings) -> Iterator[tuple[Path, str]]:
     """Yield what the run reads, and what it is."""
     for job in jobs:
         yield job.photo, "a photo of --in"
-    for name in ("depth", "like", "estim_path", "refine_path", "inpaint_path", "inpaint_depth"):
+    for text in filter(is_list, settings.inputs):
+        yield Path(text).expanduser(), "a list of --in"
+    for name in (
+        "depth",
+        "like",
+        "music",
+        "estim_path",
+        "refine_path",
+        "inpaint_path",
+        "inpaint_depth",
+    ):
         path = getattr(settings, name)
         if path is None:
             continue

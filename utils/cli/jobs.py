@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import tempfile
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,6 +55,11 @@ class Job(NamedTuple):
     folder: Path  # made when the first result is written
     video: Path
     prefix: str  # of the other results' names: "" or "<name>_" beside a video named by the user
+    choice: dict[str, Any] = {}  # settings of its own, from a list or a slideshow
+
+    def chosen(self, settings: Settings) -> Settings:
+        """Return the settings of a run as they are for this photo."""
+        return replace(settings, **self.choice)
 
     def result(self, name: str) -> Path:
         """Return the path of another result, such as preview.png."""
@@ -98,13 +105,23 @@ def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
         UsageError: a flag that is for one photo, and there are several.
     """
     from utils.cli.guard import check_results
+    from utils.cli.lists import settle
     from utils.cli.plan import check_film
 
     check_film(settings, settings.size or ANY_SIZE)
-    photos, batch = find_photos(settings.inputs, stdin, settings.recursive)
-    # Players take a film for side by side by the end of its name.
-    suffix = ("_sbs" if settings.stereo == "sbs" else "") + CODECS[settings.codec].suffixes[0]
-    jobs = plan_jobs(photos, batch, settings.out, suffix)
+    shots, batch = find_shots(settings.inputs, stdin, settings.recursive)
+    photos = [photo for photo, _ in shots]
+    if settings.slideshow:
+        film = settings.slideshow
+        jobs = [Job(photo, film.parent, film, "") for photo in photos]
+    else:
+        # Players take a film for side by side by the end of its name.
+        suffix = ("_sbs" if settings.stereo == "sbs" else "") + CODECS[settings.codec].suffixes[0]
+        jobs = plan_jobs(photos, batch, settings.out, suffix)
+    jobs = [
+        job._replace(choice=settle(choice, settings, job.photo))
+        for job, (_, choice) in zip(jobs, shots, strict=True)
+    ]
     if batch and settings.depth and settings.depth.is_file():
         raise UsageError(
             f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
@@ -116,7 +133,34 @@ def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
             "photos.\n  Give a name, such as scene.ply: each photo's folder gets one."
         )
     check_results(jobs, settings)
+    if settings.slideshow:
+        from utils.cli.slideshow import plan_slideshow
+
+        jobs = plan_slideshow(jobs, settings)
     return Run(jobs, batch)
+
+
+def find_shots(
+    inputs: Sequence[str], stdin: TextIO | None = None, recursive: bool = False
+) -> tuple[list[tuple[Path, dict[str, Any]]], bool]:
+    """Resolve --in, lists of photos included; see `find_photos` and utils.cli.lists.
+
+    Returns:
+        list of (photo, {setting: value of its own}); a list may name a photo more than once; and
+        whether they are a batch, as every list is.
+    """
+    from utils.cli.lists import is_list, read_list
+
+    shots, batch = [], False
+    for listed, group in groupby(inputs, is_list):
+        words = list(group)
+        if listed:
+            shots += [shot for word in words for shot in read_list(Path(word).expanduser())]
+        else:
+            photos, several = find_photos(words, stdin, recursive)
+            shots += [(photo, {}) for photo in photos]
+        batch = batch or listed or several or len(words) < len(inputs)
+    return shots, batch
 
 
 def find_photos(

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from utils import UsageError
+from utils import UsageError, camera
 from utils.camera import (
+    BUDGET,
+    MOVES,
     CameraPath,
     CropWindow,
+    Stage,
     WindowNumbers,
-    aim,
     aspect_box,
     complete_windows,
     default_focal_px,
+    depth_range,
+    find_focus,
+    invented_shares,
+    kept_part,
     nearest_depth,
+    plan_shot,
 )
 from utils.cli.jobs import fingerprint
 from utils.cli.presets import place_windows, window_shares
 from utils.depth.maps import find_map
 from utils.film import CODECS, VideoWriter, film_length, in_fours, read_image, resize
-from utils.scene import find_scene_zoom
+from utils.scene import find_scene_zoom, small_scene
 
 if TYPE_CHECKING:
     from typing import Any
@@ -36,8 +44,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kbe")
 
+# What lies in a border of this share leaves the picture before it has grown to twice its size: only
+# the nearest surface in the middle stops the camera.
+PASSED_SHARE = 0.25
+# Moves that choose their windows are measured on a copy of the scene of this long side, px.
+MEASURED_SIDE = 480
 # The start window of --autozoom, as a share of the photo, as published.
 AUTOZOOM_START = 0.97
+# Parts of a planned camera's way that are tried in turn, until its budget holds at the film's size.
+WAY_KEPT = (1.0, 0.85, 0.7, 0.5)
 
 
 class Plan(NamedTuple):
@@ -47,13 +62,14 @@ class Plan(NamedTuple):
     photo_size: tuple[int, int]  # (height, width) px, as a person sees it
     start: CropWindow  # px of the photo
     end: CropWindow
-    aim: tuple[float, float]  # (u, v) px of `image` that the camera looks at, see utils.camera.aim
     view_size: tuple[int, int]  # (height, width) px of one eye's picture
     film_size: tuple[int, int]  # of a frame of the film
     frames: int  # of the film
     focal_px: float  # of `image`
     depth_file: Path | None  # its depth map, where one is given
+    focus: tuple[float, float] | None = None  # (u, v) px of the photo, where one is chosen
     orientation: int = 1  # by which the photo was turned (EXIF)
+    shot: str | None = None  # what the camera planned by itself, in words
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -64,7 +80,16 @@ class Plan(NamedTuple):
     def facts(self, settings: Settings) -> dict[str, Any]:
         """Return what every result says of its film."""
         height, width = self.film_size
-        return {"frames": self.frames, "width": width, "height": height, "fps": float(settings.fps)}
+        facts = {
+            "frames": self.frames,
+            "width": width,
+            "height": height,
+            "fps": float(settings.fps),
+        }
+        if self.shot is None:
+            return facts
+        ends = {"start": _rounded(self.start), "end": _rounded(self.end)}
+        return facts | {"shot": {"what": self.shot} | ends}
 
     def to_photo(self, disparity: torch.Tensor) -> np.ndarray:
         """Bring disparity (1, 1, H, W) of `image` to the photo: (height, width) float32."""
@@ -88,8 +113,7 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     for note in photo.notes:
         log.info("%s: %s", path, note)
     height, width = in_fours(photo.pixels.shape[:2])
-    scale = min(1.0, (settings.max_size or 10**9) / max(height, width))
-    size = tuple(max(16, round(side * scale / 4) * 4) for side in (height, width))
+    size = working_size((height, width), settings.max_size)
     pixels = resize(photo.pixels[:height, :width], size)
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
 
@@ -113,30 +137,62 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
         raise UsageError(f"{path}: {error}") from error
     for note in notes:
         log.info("%s: %s", path, note)
-    view_size = settings.size or tuple(
-        max(2, round(side / 2) * 2) for side in aspect_box(size, aspect)
-    )
+    own = abs(aspect * height / width - 1) < 1e-6  # the photo's shape
+    box = size if own else aspect_box(size, aspect)
+    view_height, view_width = (max(2, round(side / 2) * 2) for side in box)
+    view_size = settings.size or (view_height, view_width)
     focal_px = settings.focal_px or default_focal_px((height, width))
     if "focal" in settings.shares:
         focal_px = settings.shares["focal"] * max(height, width)
-    film_size = (view_size[0], view_size[1] * (2 if settings.stereo == "sbs" else 1))
+    film_size = whole_frame(view_size, settings.stereo)
     _, frames = check_film(settings, film_size)
     photo_size = photo.pixels.shape[:2]
-    first, last = (window.scaled(size[1] / width, size[0] / height) for window in (start, end))
-    at = aim(size, first, first if settings.autozoom else last)
     return Plan(
         image,
         photo_size,
         start,
         end,
-        at,
         view_size,
         film_size,
         frames,
         focal_px * size[1] / width,
         depth_file,
+        _focus(settings, (height, width), path),
         photo.orientation,
     )
+
+
+def _focus(settings, size, photo):
+    """The (u, v) of a photo of (height, width) px that --focus or --like's film chose, or None."""
+    height, width = size
+    if "focusU" in settings.shares:
+        return settings.shares["focusU"] * width, settings.shares["focusV"] * height
+    if settings.focus is None:
+        return None
+    u, v = settings.focus
+    if not (0 <= u <= width and 0 <= v <= height):
+        raise UsageError(
+            f"{photo}: the focus ({u:g}, {v:g}) lies outside the image of {width}x{height}.\n"
+            f"  Give --focus a point in 0..{width},0..{height}."
+        )
+    return u, v
+
+
+def _closed(settings):
+    return settings.move in MOVES and MOVES[settings.move].closed
+
+
+def working_size(photo_size: tuple[int, int], max_size: int) -> tuple[int, int]:
+    """Return the (height, width) px at which a photo is worked on; --max-size, 0 = its own."""
+    cut = in_fours(photo_size)
+    scale = min(1.0, (max_size or 10**9) / max(cut))
+    height, width = (max(16, round(side * scale / 4) * 4) for side in cut)
+    return height, width
+
+
+def whole_frame(view_size: tuple[int, int], stereo: str | None) -> tuple[int, int]:
+    """Return the (height, width) px of a film's frame for one eye's picture of that size."""
+    return view_size[0], view_size[1] * (2 if stereo == "sbs" else 1)
 
 
 def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:
@@ -146,7 +202,7 @@ def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:
         UsageError: no such film can be written as asked.
     """
     try:
-        length = film_length(settings.duration, settings.fps, settings.loop)
+        length = film_length(settings.duration, settings.fps, settings.loop, _closed(settings))
         VideoWriter(
             f"film{CODECS[settings.codec].suffixes[0]}",
             size,
@@ -168,33 +224,129 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
     Returns:
         the Plan with the windows that were chosen; CameraPath in the scene's pixels.
     """
-    start, end = plan.start.scaled(*plan.scale), plan.end.scaled(*plan.scale)
+    if settings.planned:
+        return _plan_shot(scene, plan, settings)
+    across, down = plan.scale
+    start, end = plan.start.scaled(across, down), plan.end.scaled(across, down)
     if settings.autozoom:
         end = find_scene_zoom(scene, start).window
-        across, down = plan.scale
         plan = plan._replace(end=end.scaled(1 / across, 1 / down))
         log.info(
             "automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f", *vars(plan.end).values()
         )
-    path = CameraPath(
-        start, end, scene.size, nearest_depth(scene.depth), plan.focal_px, settings.dolly, plan.aim
+    u, v = plan.focus or (plan.end.center_u, plan.end.center_v)
+    stage = Stage(
+        scene.size,
+        plan.focal_px,
+        find_focus(scene.depth, u * across, v * down),
+        nearest_depth(scene.depth, PASSED_SHARE),
+        start,
+        end,
+        depth_range(scene.depth),
+        aspect_box(scene.size, plan.view_size[1] / plan.view_size[0]),
+        settings.strength,
+        _sized(settings),
     )
-    return plan, path
+    move = MOVES[settings.move]
+    path = replace(move.plan(stage), name=settings.move)
+    if move.framed and stage.sized:
+        return plan, path
+    small = small_scene(scene, MEASURED_SIDE)
+    path = path.scaled(kept_part(small, path, _small(plan.view_size), move.most_invented))
+    first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
+    return plan._replace(start=first, end=last), path
+
+
+def _plan_shot(scene, plan, settings):
+    """Let the camera plan its own shot; return what `plan_path` does."""
+    across, down = plan.scale
+    width, height = (settings.size or (0, 0))[::-1]
+    shot = plan_shot(
+        (plan.image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
+        scene.disparity[0, 0].cpu().numpy(),
+        scene.focal_px,
+        scene.baseline,
+        scene.surface[0, 0].cpu().numpy(),
+        width / height if height else settings.shares.get("aspect"),
+        plan.focus and (plan.focus[0] * across, plan.focus[1] * down),
+        settings.strength,
+    )
+    widest = max(shot.start.window, shot.end.window, key=lambda window: window.width)
+    crop = (widest.height, widest.width)
+    whole = CameraPath(shot.stand, scene.size, scene.focal_px, shot.focus, crop, name="auto")
+    for part in WAY_KEPT:
+        path = whole.scaled(part)
+        if max(invented_shares(scene, path, plan.view_size)) <= BUDGET:
+            break
+    first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
+    log.info("automatic shot: %s", shot.reason)
+    return plan._replace(start=first, end=last, shot=shot.reason), path
+
+
+def shorten_path(
+    photo: Path, view: Any, path: CameraPath, plan: Plan, settings: Settings
+) -> tuple[CameraPath, float]:
+    """Let the camera go as much of its way as --max-holes allows, and say how much that is.
+
+    Args:
+        photo: its path.
+        view: Scene or StereoScene, not inpainted yet.
+        path: CameraPath in it.
+        plan: Plan.   settings: utils.cli.flags.Settings.
+    Returns:
+        CameraPath, and the part of the way, 1 for all of it.
+    Raises:
+        ValueError: hardly any motion asks as little as that.
+    """
+    path, kept = camera.shorten_path(view, path, plan.view_size, (settings.max_holes or 100) / 100)
+    log.info("%s: %.0f %% of the path kept", photo, 100 * kept)
+    return path, round(kept, 3)
+
+
+def _sized(settings):
+    """Whether the windows are given, and not only where they are; those of `windows` always are."""
+    if settings.move != "dolly":
+        return settings.move == "windows"
+    given = settings.windows.keys() | settings.shares.keys()
+    return any(end + letter in given for end in ("start", "end") for letter in "WH")
+
+
+def _small(size):
+    scale = min(1.0, MEASURED_SIDE / max(size))
+    return tuple(max(2, round(side * scale)) for side in size)
 
 
 def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:
     """Return what --dry-run prints."""
+    framed = not settings.planned and MOVES[settings.move].framed and _sized(settings)
     windows = {
-        name: "to be searched"
+        name: "planned after the depth"
+        if settings.planned
+        else "chosen by the depth"
+        if not framed
+        else "to be searched"
         if name == "end" and settings.autozoom
-        else {key: round(value, 3) for key, value in vars(window).items()}
+        else _rounded(window)
         for name, window in (("start", plan.start), ("end", plan.end))
     }
     return windows | {
+        "move": settings.move,
+        "strength": settings.strength,
+        "focus": [round(value, 3) for value in plan.focus]
+        if plan.focus
+        else _default_focus(settings),
         "worked_on": "{3}x{2}".format(*plan.image.shape),
         **plan.facts(settings),
         "focal_px": round(plan.focal_px, 3),
     }
+
+
+def _default_focus(settings):
+    return "planned after the depth" if settings.planned else "the end window"
+
+
+def _rounded(window):
+    return {key: round(value, 3) for key, value in vars(window).items()}
 
 
 def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) -> dict[str, Any]:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from utils.cli.plan import Plan
 
 # Range of each share: centres of the photo's sides, widths of the largest window of the film's
-# shape, that shape (width / height), the focal length of the photo's long side.
+# shape, that shape (width / height), the focal length of the photo's long side, the focus.
 SHARES = {end + letter: (0.0, 1.0) for end in ("start", "end") for letter in "UVW"}
-SHARES |= {"aspect": (0.01, 100.0), "focal": (0.01, 100.0)}
+SHARES |= {"aspect": (0.01, 100.0), "focal": (0.01, 100.0), "focusU": (0, 1), "focusV": (0, 1)}
 
 
 def window_shares(plan: Plan, settings: Settings) -> dict[str, float]:
-    """Return the windows that were asked for, and a focal length, as shares of the photo.
+    """Return the windows that were asked for, focal length and focus, as shares of the photo.
 
     Args:
         plan: utils.cli.plan.Plan.   settings: utils.cli.flags.Settings.
@@ -53,6 +53,8 @@ def window_shares(plan: Plan, settings: Settings) -> dict[str, float]:
         shares["aspect"] = aspect
     if settings.focal_px or "focal" in settings.shares:
         shares["focal"] = plan.focal_px / max(plan.image.shape[2:])
+    if plan.focus:
+        shares |= {"focusU": plan.focus[0] / width, "focusV": plan.focus[1] / height}
     return {name: round(value, 6) for name, value in shares.items()}
 
 
@@ -98,6 +100,9 @@ def read_preset(path: str | Path) -> tuple[dict[str, Any], dict[str, float]]:
         ValueError: no film, none of ours, or settings that this version does not know or allow.
     """
     said, shares = _read_look(path)
+    said = {"move": "dolly" if said.get("dolly") else "windows"} | said  # of an older film
+    if said["move"] == "windows":
+        said.pop("strength", None)  # it means nothing to them
     said = {
         name: value
         for name, value in said.items()

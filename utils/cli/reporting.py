@@ -54,19 +54,24 @@ def log_error(error: BaseException, photo: Any = None) -> str:
     return said
 
 
-def tell_invention(photo: Any, shares: tuple[float, ...]) -> float:
+def tell_invention(photo: Any, view: Any, path: Any, size: tuple[int, int]) -> float:
     """Warn if the camera's path asks for much that no photo shows.
 
     Args:
         photo: its path.
-        shares: of the first and of the last frame, in 0..1.
+        view: Scene or StereoScene, not inpainted yet.
+        path: utils.camera.CameraPath in it.
+        size: (height, width) px of one eye's picture.
     Returns:
-        float: the larger one.
+        float: the largest share of a frame that is invented, 0..1.
     """
-    share, end = max(zip(shares, ("start", "end"), strict=True))
+    from utils.camera import invented_shares
+
+    share, t = max(zip(invented_shares(view, path, size), path.inpaint_at, strict=True))
+    end = {0: "at the start", 1: "at the end"}.get(t, "on the way")
     if share > MUCH_INVENTED:
         log.warning(
-            "%s: %.0f %% of the picture at the %s lies outside the photo or behind "
+            "%s: %.0f %% of the picture %s lies outside the photo or behind "
             "something, and is invented.\n  Windows more alike in size and place ask less: "
             "--preview shows them.",
             photo,
@@ -112,13 +117,15 @@ def _sentence(result: dict[str, Any]) -> str:
         return f"{result['photo']}: failed: {result['error'].splitlines()[0]}"
     if "dry_run" in result:
         return "\n".join(
-            [f"{result['photo']}:"]
+            [f"{result.get('photo', result['video'])}:"]
             + [
                 f"  {name}: {value}"
                 for name, value in result.items()
                 if name not in ("photo", "dry_run")
             ]
         )
+    if "start" in result:
+        return f"{result['photo']}: {result['start']:g} to {result['end']:g} s of {result['video']}"
     if result.get("skipped"):
         return f"{result['video']}: skipped, made of the same photo, settings and weights"
     return (

@@ -4,7 +4,9 @@ Each returns relative disparity, larger = nearer, of scale (and for most network
 `utils.scene.cloud.scale_disparity` makes it the scene's.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +30,7 @@ QUARTER_BLUR = 0.85
 LARGEST = 1e37  # of a disparity, so that differences stay finite in single precision
 
 
-def resize_image(image, size):
+def resize_image(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Resize (1, 3, H, W), averaging where it shrinks so that fine texture does not alias."""
     if tuple(size) == tuple(image.shape[2:]):
         return image
@@ -42,7 +44,7 @@ def resize_image(image, size):
 
 
 @torch.inference_mode()
-def estimate_disparity(network, image):
+def estimate_disparity(network: Any, image: torch.Tensor) -> torch.Tensor:
     """Estimate coarse disparity with one of our networks.
 
     Args:
@@ -56,7 +58,7 @@ def estimate_disparity(network, image):
 
 
 @torch.inference_mode()
-def refine_disparity(network, image, disparity):
+def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor) -> torch.Tensor:
     """Bring coarse disparity to the size and the edges of the photo.
 
     Networks take it at a quarter of their size. An estimate with finer edges than that keeps them:
@@ -98,7 +100,7 @@ class HuggingFaceEstimator:
         ValueError: transformers is not installed, or the checkpoint cannot be loaded.
     """
 
-    def __init__(self, name, device="cpu"):
+    def __init__(self, name: str, device: str | torch.device = "cpu") -> None:
         """Load processor and network; code that a checkpoint brings along is never run."""
         try:
             from transformers import AutoImageProcessor, AutoModelForDepthEstimation
@@ -124,7 +126,7 @@ class HuggingFaceEstimator:
         self.device, self.gives_depth = device, predicts_depth(self.network.config)
 
     @torch.inference_mode()
-    def __call__(self, image):
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """Return (1, 1, h, w) relative disparity of (1, 3, H, W) RGB in [0, 1]."""
         pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
         inputs = self.processor(images=pixels, return_tensors="pt").to(self.device)
@@ -133,7 +135,7 @@ class HuggingFaceEstimator:
         return 1 / predicted.clamp(min=1e-3) if self.gives_depth else predicted
 
 
-def predicts_depth(config):
+def predicts_depth(config: Any) -> bool:
     """Say whether a depth-estimation checkpoint's `predicted_depth` is depth, not disparity.
 
     Relative models are trained on disparity, and so is Depth Pro (it inverts only afterwards);
@@ -150,12 +152,14 @@ def predicts_depth(config):
     return False
 
 
-def is_hugging_face(path):
+def is_hugging_face(path: str | Path) -> bool:
     """Whether --estim-path names a Hugging Face checkpoint: hf:org/name or a folder."""
     return str(path).startswith("hf:") or Path(path).is_dir()
 
 
-def read_disparity(path, kind=None, fit=None):
+def read_disparity(
+    path: Path, kind: str | None = None, fit: Callable[..., Any] | None = None
+) -> tuple[np.ndarray, str]:
     """Read a depth-map file as relative disparity.
 
     Args:
@@ -199,7 +203,7 @@ def _fill_unknown(disparity, unknown):
     return value_of[labels]
 
 
-def fit_disparity(disparity, image):
+def fit_disparity(disparity: np.ndarray, image: torch.Tensor) -> torch.Tensor:
     """Bring a given disparity map to the size of the photo.
 
     A map at least as large keeps its own edges; a smaller one is enlarged along the photo's.

@@ -35,7 +35,7 @@ READ_HEADER = {
 INNER_NAMES = ("disparity", "disp", "inverse_depth", "depth", "depths", "z", "y", "v", "rgb")
 
 
-def read_depth(path, key=None):
+def read_depth(path: str | Path, key: str | None = None) -> np.ndarray:
     """Read a depth or disparity map as it is stored.
 
     NPY, NPZ, PFM, OpenEXR, HDF5, MATLAB v7.3, and pictures (PNG and TIFF of 8 or 16 bits or
@@ -59,7 +59,7 @@ def read_depth(path, key=None):
     return values
 
 
-def read_numbers(path, key=None):
+def read_numbers(path: str | Path, key: str | None = None) -> np.ndarray:
     """Read a map of any meaning (instances, confidence) in the type in which it is stored.
 
     Args, kinds of file and errors: as of `read_depth`; a map of which nothing is finite is none
@@ -71,7 +71,7 @@ def read_numbers(path, key=None):
     return _one_channel(path, _reader(path)(path, key))
 
 
-def write_disparity(folder, disparity, prefix=""):
+def write_disparity(folder: Path, disparity: np.ndarray, prefix: str = "") -> tuple[Path, Path]:
     """Write disparity.npy (float32, exact) and disparity.png (16 bit, to look at and to share).
 
     The PNG stores 65535 * disparity / maximum: zero stays zero, so depth ratios survive; unknown
@@ -102,7 +102,7 @@ def write_disparity(folder, disparity, prefix=""):
     return array_path, picture_path
 
 
-def inner_name(path, key=None):
+def inner_name(path: Path, key: str | None = None) -> str:
     """Name of the array that read_depth takes from a file that names its arrays, else "".
 
     Args:

@@ -53,7 +53,7 @@ def guess_kind(path: str | Path, values: np.ndarray, key: str | None = None) -> 
     return _custom(path, values)
 
 
-def known_depth(values):
+def known_depth(values: np.ndarray) -> np.ndarray:
     """Depth without the numbers that say that nothing was measured: NaN there.
 
     That is 65535 among whole numbers (millimetres), unless others come near it, as in a picture

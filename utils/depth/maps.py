@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from utils.depth.estimators import fit_disparity, read_disparity, refine_disparity
@@ -70,7 +71,9 @@ def _belongs(stem, photo):
     return stem == photo or stem.startswith(photo) and bool(ADDED.fullmatch(stem[len(photo) :]))
 
 
-def fit_shape(values, photo_size, orientation):
+def fit_shape(
+    values: np.ndarray, photo_size: tuple[int, int], orientation: int
+) -> tuple[np.ndarray, str]:
     """Bring a map of the whole photo into its orientation, or refuse one of another shape.
 
     Args:

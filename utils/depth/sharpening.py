@@ -1,6 +1,7 @@
 """From a coarse disparity map to one that is as large as the photo, with sharp, aligned edges."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import cv2
@@ -28,12 +29,12 @@ MAX_RADIUS = 10
 BLUR_WINDOW = 7
 
 
-def resize_disparity(disparity, size):
+def resize_disparity(disparity: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Resize (1, 1, h, w) bilinearly to (height, width); values stay as they are."""
     return F.interpolate(disparity, tuple(size), mode="bilinear", align_corners=False)
 
 
-def upsample_disparity(disparity, image):
+def upsample_disparity(disparity: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
     """Enlarge a disparity map to its photo and snap its edges to those of the photo.
 
     Args:
@@ -55,19 +56,19 @@ def upsample_disparity(disparity, image):
     return disparity
 
 
-def sharpen_disparity(disparity, image, radius):
+def sharpen_disparity(disparity: torch.Tensor, image: torch.Tensor, radius: int) -> torch.Tensor:
     """Resize (1, 1, h, w) disparity to an image (1, 3, H, W) and snap its edges; on the CPU."""
     pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
     resized = resize_disparity(disparity.float().cpu(), image.shape[2:])[0, 0].numpy()
     return torch.from_numpy(sharpen_edges(resized, pixels, radius))[None, None]
 
 
-def edge_radius(scale):
+def edge_radius(scale: float) -> int:
     """Return how far, in px, the edges of a map enlarged by `scale` may be blurred or off."""
     return int(min(MAX_RADIUS, max(2, round(1.5 * scale) + 1)))
 
 
-def blur_px(disparity):
+def blur_px(disparity: torch.Tensor) -> float:
     """Measure how blurred the edges of a disparity map are.
 
     For a step blurred by a Gaussian of deviation s, height times slope sums up to 2 s sqrt(pi)
@@ -90,7 +91,7 @@ def blur_px(disparity):
     return float((height * np.sqrt(squared)).sum() / squared.sum() / (2 * math.sqrt(math.pi)))
 
 
-def sharpen_edges(disparity, pixels, radius):
+def sharpen_edges(disparity: np.ndarray, pixels: np.ndarray, radius: int) -> np.ndarray:
     """Turn the ramps of depth edges into steps that follow the colours of the photo.
 
     A pixel with a depth edge in its window takes the weighted median of that window. Pixels of its

@@ -8,8 +8,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "codecs": ["CODECS", "CODECS_BY_SUFFIX"],
         "frames": ["film_frames", "film_length", "film_order", "write_film"],
-        "photos": ["in_fours", "read_image", "resize", "write_image"],
+        "music": ["check_music"],
+        "photos": ["in_fours", "read_image", "read_size", "resize", "write_image"],
         "preview": ["Preview"],
+        "slideshow": ["CrossFader"],
         "video": ["VideoWriter", "holds_frames", "probe", "read_metadata"],
     },
 )

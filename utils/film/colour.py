@@ -50,8 +50,15 @@ class Space(NamedTuple):
 
 
 def colour_space(
-    *, cicp=None, icc=None, nclx=None, srgb=False, gamma=None, chromaticity=None, adobe_rgb=False
-):
+    *,
+    cicp: tuple[int, int] | None = None,
+    icc: bytes | None = None,
+    nclx: tuple[int, int] | None = None,
+    srgb: bool = False,
+    gamma: float | None = None,
+    chromaticity: tuple[float, ...] | None = None,
+    adobe_rgb: bool = False,
+) -> Space | None:
     """Decide which space a picture's numbers are in, from all that its file says of it.
 
     The first that is there decides: PNG's cICP; an ICC profile; HEIF's and AVIF's nclx; PNG's sRGB;
@@ -131,7 +138,7 @@ def _profile_name(icc):
         return "its colour profile"
 
 
-def to_srgb(values, kind, space, notes):
+def to_srgb(values: np.ndarray, kind: str, space: Space | None, notes: list[str]) -> np.ndarray:
     """Convert colours to 8-bit sRGB.
 
     Args:
@@ -163,7 +170,7 @@ def to_srgb(values, kind, space, notes):
     )
 
 
-def reduce(values):
+def reduce(values: np.ndarray) -> np.ndarray:
     """Return uint8 or uint16 over its whole range as uint8."""
     return values if values.dtype == np.uint8 else cv2.convertScaleAbs(values, alpha=255 / 65535)
 

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from kernels.threads import render_threads
-from utils.camera.path import path_times
+from utils.camera.timing import path_times
 from utils.files import folder_complete_or_absent
 from utils.film.photos import write_image
 from utils.film.video import VideoWriter
@@ -26,22 +26,28 @@ if TYPE_CHECKING:
 CACHE_BYTES = 256 * 2**20
 
 
-def film_length(duration_s: float | None, fps: float | Fraction, loop: str) -> tuple[int, int]:
+def film_length(
+    duration_s: float | None, fps: float | Fraction, loop: str, closed: bool = False
+) -> tuple[int, int]:
     """Return (positions on the path, frames of the film) for a duration.
 
     A boomerang goes there and back without doubling a frame at either seam: n positions make
-    2n - 2 frames, so an odd number of frames is rounded down.
+    2n - 2 frames, so an odd number of frames is rounded down. A path that is closed needs no way
+    back, whatever the loop.
 
     Args:
         duration_s: of the whole film; None takes the classic 75 positions.
         fps: frames per second.
         loop: "boomerang" or "none".
+        closed: see `utils.camera.CameraPath`.
     Raises:
         ValueError: the film would have fewer than two positions.
     """
     frames = None if duration_s is None else round(duration_s * fps)
+    if closed:
+        loop = "none"
     if frames is None:
-        count = 75
+        count = 148 if closed else 75
     else:
         count = frames // 2 + 1 if loop == "boomerang" else frames
     if count < 2:
@@ -79,12 +85,12 @@ def film_frames(
     Yields:
         frame (H, W, 3) uint8, holes (H, W) bool: where nothing was known before the last filling.
     """
-    times = path_times(count, easing)
+    times = path_times(count, easing, path.closed)
+    loop = "none" if path.closed else loop
     workers = workers or render_threads(scene.device)
 
     def render(position):
-        pose = path.pose(times[position])
-        return scene.render(pose.shift, path.view_focal_px(pose, size), size)
+        return scene.render(**path.view(times[position], size))
 
     order = film_order(count, loop)
     cache = OrderedDict()  # what was rendered last is what the way back needs first
@@ -134,7 +140,7 @@ def write_film(
     """
     from tqdm import tqdm
 
-    count, frames = film_length(settings.duration, settings.fps, settings.loop)
+    count, frames = film_length(settings.duration, settings.fps, settings.loop, path.closed)
     rendered = film_frames(view, path, count, plan.view_size, settings.loop, settings.easing)
     with (
         VideoWriter(

@@ -36,8 +36,10 @@ class Palette:
     def __init__(self, colours: int) -> None:
         """Take the number of colours, 2 to 256."""
         self.colours = colours
-        self.palette = None
-        self.error = self.dither = self.table = None
+        self.error = 0.0
+        self.palette: Any = None
+        self.dither: np.ndarray | None = None
+        self.table = np.zeros((256, 4), np.uint8)
 
     def __call__(self, pixels: np.ndarray) -> Any:
         """Return the frame for these pixels."""

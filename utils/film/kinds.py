@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 USE = "Convert it to JPEG, PNG, WebP, TIFF, HEIC or AVIF."
@@ -52,12 +53,12 @@ class UnreadableFile(ValueError):
     """A file that cannot be used; the message names it and says what was found."""
 
 
-def unsupported(path, what):
+def unsupported(path: str | Path, what: str) -> UnreadableFile:
     """Return the error for a sound file of a kind that is not read: `what`, as "an AVI film"."""
     return UnreadableFile(f"{path}: is {what}, which cannot be read. {USE}")
 
 
-def read_head(path, length=64):
+def read_head(path: Path, length: int = 64) -> bytes:
     """Return a file's first bytes, having checked that it is a file with something in it.
 
     Args:
@@ -83,7 +84,7 @@ def read_head(path, length=64):
     return head
 
 
-def describe(head):
+def describe(head: bytes) -> str:
     """Say in a few words what a file seems to be, from its first bytes (`head`)."""
     lower = head.lstrip().lower()
     for name, starts in SEEMS.items():
@@ -106,7 +107,7 @@ def _is_text(head):
     return all(letter in "\t\n\r\f" or letter.isprintable() for letter in text)
 
 
-def unread_picture(path, head):
+def unread_picture(path: Path, head: bytes) -> UnreadableFile:
     """Return the error for a file whose header no reader took, from its first bytes."""
     riff = head.startswith(b"RIFF") and head[8:12] != b"WEBP"
     kind = next((name for start, name in PICTURES.items() if head.startswith(start)), None)
@@ -121,7 +122,7 @@ def unread_picture(path, head):
     )
 
 
-def rare_jpeg(path):
+def rare_jpeg(path: Path) -> str | None:
     """Say what kind of JPEG a file is, if it is one that is not read; else None."""
     for marker, content in _jpeg_segments(path.read_bytes()):
         if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
@@ -133,7 +134,7 @@ def rare_jpeg(path):
 
 
 @contextlib.contextmanager
-def naming_the_file(path):
+def naming_the_file(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises into an UnreadableFile that names the file.
 
     Decoders fed with damaged data raise OSError, SyntaxError, struct.error, IndexError and more:
@@ -157,7 +158,7 @@ def _reason(error):
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def check_end(path, kind):
+def check_end(path: Path, kind: str) -> None:
     """Refuse a JPEG or PNG whose end was never written (zeros): decoders take it for a picture.
 
     What lies behind the picture's own end marker (padding, a motion photo's film, a telephone's
@@ -199,7 +200,7 @@ def _jpeg_has_end(data):
     return any(marker == 0xD9 for marker, _ in _jpeg_segments(data))
 
 
-def png_chunks(data):
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield (kind, start, end) of a PNG file's complete chunks; start is that of the length.
 
     Args:

@@ -47,6 +47,7 @@ __all__ = [
     "open_picture",
     "read_head",
     "read_image",
+    "read_size",
     "read_stored",
     "resize",
     "upright",
@@ -104,7 +105,7 @@ class Stored(NamedTuple):
     turned: int = 0  # orientation by which the decoder has turned it already
 
 
-def read_image(path):
+def read_image(path: str | Path) -> Photo:
     """Read a photograph as a person sees it: upright, opaque, in sRGB.
 
     EXIF orientation is applied, transparency is composited over white, CMYK, colour profiles and
@@ -118,7 +119,7 @@ def read_image(path):
     Raises:
         ValueError: the file is missing, empty, damaged, no supported image, too small or too large.
     """
-    path, notes = Path(path), []
+    path, notes = Path(path), list[str]()
     head = read_head(path)
     with naming_the_file(path):
         if head.startswith(TIFF_HEADS):
@@ -137,7 +138,29 @@ def read_image(path):
         return Photo(pixels, tuple(notes), stored.focal_px, stored.turned or stored.orientation)
 
 
-def write_image(path, pixels):
+def read_size(path: str | Path) -> tuple[int, int]:
+    """Return the (height, width) px of a photograph as a person sees it, without decoding it.
+
+    Args:
+        path: image file.
+    Raises:
+        ValueError: as of `read_image`, as far as that is known without decoding.
+    """
+    path = Path(path)
+    head = read_head(path)
+    with naming_the_file(path):
+        if head.startswith(TIFF_HEADS):
+            with tiff.open_page(path) as page:
+                (width, height), orientation = page.size, _exif(*_tiff_exif(page))[0]
+        else:
+            with open_picture(path) as image:
+                (width, height), orientation = image.size, 1
+                if image.format != "PNG" or "exif" in image.info:  # else a PNG would be decoded
+                    orientation = _exif(image.getexif, image.size)[0]
+    return (width, height) if UPRIGHT.get(orientation, (False,))[0] else (height, width)
+
+
+def write_image(path: str | Path, pixels: np.ndarray) -> None:
     """Write a PNG that appears complete or not at all.
 
     Args:
@@ -160,10 +183,10 @@ def write_image(path, pixels):
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     encoded = cv2.imencode(".png", bgr)[1]
     with naming_write_errors(path), complete_or_absent(path) as temporary:
-        temporary.write_bytes(encoded)
+        temporary.write_bytes(encoded.tobytes())
 
 
-def resize(pixels, size):
+def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize a picture: area average where a side shrinks, bicubic where it only grows.
 
     Args:
@@ -180,7 +203,7 @@ def resize(pixels, size):
     return cv2.resize(pixels, (width, height), interpolation=how)
 
 
-def in_fours(size):
+def in_fours(size: tuple[int, int]) -> tuple[int, int]:
     """Return (height, width) without what a multiple of four leaves over.
 
     Networks halve the photo several times; the few last rows and columns are dropped.
@@ -189,7 +212,7 @@ def in_fours(size):
     return height // 4 * 4, width // 4 * 4
 
 
-def upright(pixels, orientation):
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Turn a picture as its EXIF orientation asks.
 
     Args:
@@ -204,7 +227,7 @@ def upright(pixels, orientation):
     return pixels if flip is None else cv2.flip(pixels, flip)
 
 
-def read_stored(path):
+def read_stored(path: Path) -> np.ndarray:
     """Read a picture's numbers as they are stored, upright: for maps, not for looking at.
 
     Args:
@@ -244,7 +267,7 @@ def _stored_by_pillow(path, image):
     return np.asarray(image)
 
 
-def open_picture(path):
+def open_picture(path: Path) -> Image.Image:
     """Open an image file with Pillow after every check that needs no decoding.
 
     Args:
@@ -268,14 +291,15 @@ def open_picture(path):
     return image
 
 
-def decode(image):
+def decode(image: Image.Image) -> None:
     """Decode a picture from open_picture in place, without warnings about odd tags."""
     with _quietly():
         try:
             image.load()
         except Exception:
-            if image.format == "JPEG" and (what := rare_jpeg(Path(image.filename))):
-                raise unsupported(image.filename, what) from None
+            name = getattr(image, "filename", "")
+            if image.format == "JPEG" and (what := rare_jpeg(Path(name))):
+                raise unsupported(name, what) from None
             raise
 
 
@@ -510,7 +534,7 @@ def _read_tiff(path, notes):
         orientation, focal_px, adobe_rgb = _exif(*_tiff_exif(page))
         samples = tiff.read_samples(path, page)
         icc, tall = tiff.profile(page), tiff.pixel_shape(page)
-    if page.count > 1:
+    if page.pages > 1:
         which = "largest" if page.number else "first"
         notes.append(f"took the {which} of several pictures in the file")
     values, colours = samples.values, samples.colours

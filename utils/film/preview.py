@@ -1,4 +1,4 @@
-"""One picture that tells what a film will be: windows, depth, frames, and what was invented."""
+"""One picture that tells what a film will be: windows, way, depth, frames, what was invented."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from utils.film.photos import resize, write_image
+from utils.film.top_view import FOCUS_COLOR, draw_way
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from utils.camera.path import CameraPath
 
-CELL_WIDTH, CELL_HEIGHT = 640, 960  # px that each of the six pictures fits into
+CELL_WIDTH, CELL_HEIGHT = 640, 960  # px that each of the eight pictures fits into
+WAY_HEIGHT = 360  # px that the camera's way is drawn at least
 GAP = 12
 CAPTION = 34
 BACKGROUND = (24, 24, 27)
@@ -38,13 +40,16 @@ class Preview:
         """Find which pixels of three frames the photo does not show."""
         self.scene, self.path = scene, path
         self.size = _cell(film_size)
-        self.invented = [self._render(t, fill=False)[1] for t in (0, 0.5, 1)]
+        # A path that closes ends as it begins.
+        self.moments = (
+            {"start": 0, "first quarter": 0.25, "middle": 0.5}
+            if path.closed
+            else {"start": 0, "middle": 0.5, "end": 1}
+        )
+        self.invented = [self._render(t, fill=False)[1] for t in self.moments.values()]
 
     def _render(self, t, fill=True):
-        pose = self.path.pose(t)
-        return self.scene.render(
-            pose.shift, self.path.view_focal_px(pose, self.size), self.size, fill
-        )
+        return self.scene.render(**self.path.view(t, self.size), fill=fill)
 
     def write(self, path: str | Path) -> None:
         """Write the picture as PNG.
@@ -56,19 +61,25 @@ class Preview:
 
     def draw(self) -> np.ndarray:
         """Return the picture, (H, W, 3) uint8."""
-        frames = [self._render(t)[0] for t in (0, 0.5, 1)]
+        frames = [self._render(t)[0] for t in self.moments.values()]
+        names = list(self.moments)
         worst = max((0, 1, 2), key=lambda index: self.invented[index].mean())
         share = self.invented[worst].mean()
         upper = [
-            (self._photo_with_windows(), "photo, start and end window"),
+            (self._way(0), "the camera's way from above"),
+            (self._photo_with_windows(), f"{self.path.name}: start and end window, focus"),
             (self._disparity(), "disparity, bright = near"),
             (
                 mark(frames[worst], self.invented[worst]),
-                f"invented at the {('start', 'middle', 'end')[worst]}: {share:.1%}",
+                f"invented at the {names[worst]}: {share:.1%}",
             ),
         ]
-        names = ("first frame", "middle frame", "last frame")
-        return _stack([_row(upper), _row(list(zip(frames, names, strict=True)))])
+        lower = [(frame, f"frame at the {name}") for frame, name in zip(frames, names, strict=True)]
+        return _stack([_row(upper), _row([(self._way(1), "from the left"), *lower])])
+
+    def _way(self, axis):
+        size = (min(max(self.size[0], WAY_HEIGHT), CELL_WIDTH), CELL_WIDTH)
+        return draw_way(self.scene, self.path, size, (START_COLOR, END_COLOR), axis)
 
     def _photo_with_windows(self):
         pixels = (self.scene.image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
@@ -90,6 +101,9 @@ class Preview:
                 stroke_width=2,
                 stroke_fill=(0, 0, 0),
             )
+        u, v = self.path.focus.u * scale, self.path.focus.v * scale
+        draw.line((u - 9, v, u + 9, v), fill=FOCUS_COLOR, width=3)
+        draw.line((u, v - 9, u, v + 9), fill=FOCUS_COLOR, width=3)
         return np.asarray(picture)
 
     def _disparity(self):

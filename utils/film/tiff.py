@@ -6,7 +6,9 @@ inverted; OpenCV shares most of this, and has no Lab, no CMYK of 16 bits and no 
 """
 
 import contextlib
-from typing import NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,12 +32,12 @@ PROFILE_TAG, MAX_SAMPLE_TAG = 34675, 281
 class Page(NamedTuple):
     """One picture of a TIFF file, not yet decoded."""
 
-    tiff: object  # tifffile.TiffPage
+    tiff: Any  # tifffile.TiffPage
     number: int
-    count: int  # pages in the file
+    pages: int  # in the file
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """(width, height), px."""
         return self.tiff.imagewidth, self.tiff.imagelength
 
@@ -51,7 +53,7 @@ class Samples(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_page(path):
+def open_page(path: Path) -> Iterator[Page]:
     """Open the largest page of a TIFF that is no thumbnail and no mask.
 
     Args:
@@ -74,7 +76,7 @@ def open_page(path):
         yield Page(best[1], best[2], count)
 
 
-def read_samples(path, page):
+def read_samples(path: Path, page: Page) -> Samples:
     """Decode a page whose size was checked.
 
     Args:
@@ -169,13 +171,13 @@ def _alpha(tiff, kind):
     return {1: "premultiplied", 2: "straight"}.get(int(extra[0]), "")
 
 
-def profile(page):
+def profile(page: Page) -> bytes | None:
     """The ICC profile of a page, or b""."""
     tag = page.tiff.tags.get(PROFILE_TAG)
     return tag.value if tag is not None and isinstance(tag.value, bytes) else b""
 
 
-def pixel_shape(page):
+def pixel_shape(page: Page) -> float:
     """Height of a page's pixels over their width, from its resolutions; 1 where they tell none."""
     across, down = (page.tiff.tags.get(tag) for tag in (282, 283))
     try:

@@ -2,7 +2,8 @@
 
 `VideoWriter` takes frames and returns at once: a thread converts and encodes them (PyAV releases
 the interpreter meanwhile), and a short queue bounds the memory. The file appears under its name
-only when it is complete. Settings travel in the file itself, as JSON in its comment.
+only when it is complete. Settings travel in the file itself, as JSON in its comment. Music may be
+played to it, and chapters name its parts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from utils.files import complete_or_absent, naming_write_errors
 from utils.film.codecs import CODECS
 from utils.film.gif import Palette, append_comment
+from utils.film.music import Music, SoundTrack, check_music
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -65,6 +67,10 @@ class VideoWriter:
         quality: the encoder's own number: CRF for h264, h265, vp9 and av1 (smaller is better),
             profile 0 to 3 for prores, colours 2 to 256 for gif; default: by codec.
         metadata: dict of anything that JSON can hold; `read_metadata` returns it.
+        music: file whose sound is heard, repeated or cut to the film's length and faded out.
+    Attributes:
+        chapters: list of (number of its first frame, title), to be filled inside the block; each
+            ends where the next one begins. A GIF has none.
     Raises:
         ValueError: an argument does not fit, or the encoder refuses the size.
         OSError: the file cannot be written (by `with`, `write` or at the end of the block).
@@ -78,6 +84,7 @@ class VideoWriter:
         codec: str = "h264",
         quality: int | None = None,
         metadata: dict[str, Any] | None = None,
+        music: str | Path | None = None,
     ) -> None:
         """See the class."""
         self.path = Path(path)
@@ -86,6 +93,10 @@ class VideoWriter:
         self.size = _checked_size(codec, size)
         self.quality = _checked_quality(codec, quality)
         self.comment = json.dumps(metadata, ensure_ascii=False) if metadata is not None else ""
+        self.music = music and Path(music)
+        if self.music:
+            check_music(self.music, self.path.suffix)
+        self.chapters: list[tuple[int, str]] = []
         self._queue = queue.Queue(QUEUE_FRAMES)
         self._thread = threading.Thread(target=self._run, name="video encoder", daemon=True)
         self._done = threading.Event()  # Thread.join() forgets the thread if Ctrl-C interrupts it
@@ -167,7 +178,7 @@ class _Encoder:
         codec, height, width = settings.codec, *settings.size
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr whatever it likes: errors
         self.path, self.comment, self.fps = path, settings.comment, settings.fps
-        self.frames = 0
+        self.frames, self.chapters = 0, settings.chapters
         mp4 = path.suffix in (".mp4", ".mov")
         muxing = {"fflags": "+bitexact"}  # no dates and no random numbers
         if mp4:
@@ -191,12 +202,16 @@ class _Encoder:
             context.codec_tag = "hvc1"  # the name under which Apple's players know it
         context.open()
         self.stream = stream
+        music = settings.music and Music(settings.music)
+        self.sound = music and SoundTrack(self.container, path.suffix, music)
 
     def encode(self, pixels):
         frame = self.convert(pixels)
         frame.pts, frame.time_base = self.frames, 1 / self.fps
         self.frames += 1
         self.container.mux(self.stream.encode(frame))
+        if self.sound:
+            self.sound.follow(self.frames / self.fps)
 
     def finish(self):
         packets = self.stream.encode(None)
@@ -204,14 +219,36 @@ class _Encoder:
             for number, packet in enumerate(packets):  # x265 leaves the times of these to chance
                 packet.pts = packet.dts = number
         self.container.mux(packets)
+        if self.sound:
+            self.sound.finish(self.frames / self.fps)
+        if self.chapters and self.path.suffix != ".gif":
+            self.container.set_chapters(self._chapters())
         self.container.close()
         if self.path.suffix == ".gif" and self.comment:
             append_comment(self.path, self.comment)
+
+    def _chapters(self):
+        ends = [first for first, _ in self.chapters[1:]] + [self.frames]
+        return [
+            {
+                "id": number,
+                "start": first,
+                "end": end,
+                "time_base": 1 / self.fps,
+                # A file's name may hold bytes that are no text.
+                "metadata": {"title": title.encode("utf-8", "replace").decode()},
+            }
+            for number, ((first, title), end) in enumerate(
+                zip(self.chapters, ends, strict=True), start=1
+            )
+        ]
 
     def close(self):
         """Let go of the file; nothing to do after finish()."""
         with contextlib.suppress(Exception):  # it is about to be removed
             self.container.close()
+        if self.sound:
+            self.sound.music.close()
 
 
 class _ToBT709:

@@ -6,7 +6,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "cloud": ["Scene", "find_scene_zoom", "lift", "scale_disparity"],
+        "cloud": ["Scene", "find_scene_zoom", "grow", "lift", "scale_disparity", "small_scene"],
         "edges": ["surface_mask"],
         "filling": ["far_guesses", "fill_from_far"],
         "matte": ["Matte"],

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 import kernels
 from models.pointcloud_inpainting import Inpainting
-from utils.camera import BASELINE, AutoZoom, CropWindow, find_zoom_window, unproject
+from utils.camera import BASELINE, NO_LENS, AutoZoom, CropWindow, find_zoom_window, unproject
 from utils.filters import binary_median
 from utils.scene.edges import surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     import numpy as np
+
+    from utils.camera.path import CameraPath
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
 # nothing moves by a pixel, and single precision would place points badly (docs/method.md, What we
@@ -56,20 +58,15 @@ def lift(plan: Any, disparity: torch.Tensor, device: torch.device) -> Scene:
     """Lift a photo to a point cloud.
 
     Args:
-        plan: utils.cli.plan.Plan: the image, its focal length, and where the camera looks.
+        plan: utils.cli.plan.Plan: the image and its focal length.
         disparity: (1, 1, H, W) relative, larger = nearer.
         device: of the networks; the scene lives there if that is a CUDA device.
     Returns:
         Scene whose nearest point has disparity BASELINE.
     """
     on = device if device.type == "cuda" else "cpu"
-    return Scene(
-        plan.image.to(on),
-        scale_disparity(disparity.to(on), BASELINE),
-        plan.focal_px,
-        BASELINE,
-        plan.aim,
-    )
+    disparity = scale_disparity(disparity.to(on), BASELINE)
+    return Scene(plan.image.to(on), disparity, plan.focal_px, BASELINE)
 
 
 class Scene:
@@ -82,20 +79,12 @@ class Scene:
         disparity: (1, 1, H, W) px, larger = nearer, positive (see `scale_disparity`).
         focal_px: focal length of the photo, px.
         baseline: depth = focal_px * baseline / disparity.
-        aim: (u, v) px of the photo that the middle of a view shows before the camera moves; the
-            photo's centre by default. Points are sheared for it: their x and y, and every `shift`,
-            are relative to the line from the camera through that pixel.
     Raises:
         ValueError: shapes do not fit together, or disparity is not finite and positive.
     """
 
     def __init__(
-        self,
-        image: torch.Tensor,
-        disparity: torch.Tensor,
-        focal_px: float,
-        baseline: float,
-        aim: tuple[float, float] | None = None,
+        self, image: torch.Tensor, disparity: torch.Tensor, focal_px: float, baseline: float
     ) -> None:
         """Lift every pixel that lies on a surface."""
         if image.ndim != 4 or image.shape[:2] != (1, 3):
@@ -111,18 +100,12 @@ class Scene:
         self.image = image.to(self.device, torch.float32)
         self.disparity = disparity.to(self.device, torch.float32)
         self.focal_px, self.baseline = float(focal_px), float(baseline)
-        across, down = aim or (image.shape[3] / 2, image.shape[2] / 2)
-        self.shear = (
-            (across - image.shape[3] / 2) / self.focal_px,
-            (down - image.shape[2] / 2) / self.focal_px,
-            0.0,
-        )  # of x, y and z by z
         self._points, self._colors, self._spacing = [], [], []
         self._cloud = None
         points = unproject(self.depth, self.focal_px)
-        self._append(
-            points, self.image, self.depth / self.focal_px, surface_mask(self.disparity, self.image)
-        )
+        # (1, 1, H, W) bool: which pixels make a point.
+        self.surface = surface_mask(self.disparity, self.image)
+        self._append(points, self.image, self.depth / self.focal_px, self.surface)
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
 
     @property
@@ -158,10 +141,7 @@ class Scene:
     def _append(self, points, image, spacing, keep):
         """Add the pixels where `keep` (1, 1, H, W) is true to the cloud."""
         index = keep.view(-1).nonzero().view(-1)
-        points = points[0, :, index]
-        if any(self.shear):
-            points = points - points.new_tensor(self.shear).view(3, 1) * points[2]
-        self._points.append(points)
+        self._points.append(points[0, :, index])
         self._colors.append((image[0].flatten(1)[:, index].T * 255).round().clamp(0, 255).byte())
         self._spacing.append(spacing.view(-1)[index])
         self._cloud = None
@@ -173,6 +153,7 @@ class Scene:
         size: tuple[int, int] | None = None,
         fill: bool = True,
         colors: Any = None,
+        lens: tuple[float, float] = NO_LENS,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Render the view of a moved camera.
 
@@ -182,6 +163,7 @@ class Scene:
             size: (height, width) of the view, px; the photo's by default.
             fill: fill the holes that are left from the farther side.
             colors: of the points instead of their own, as `cloud` has them.
+            lens: how the lens is shifted, see `utils.camera.CameraPose`.
         Returns:
             frame (H, W, 3) uint8; holes (H, W) bool, where no point landed before filling.
         """
@@ -190,7 +172,15 @@ class Scene:
         points, own, spacing = self.cloud()
         colors = own if colors is None else colors
         frame, holes = kernels.render_frame(
-            points, colors, shift, size, focal_px, self.focal_px * self.baseline, spacing, fill
+            points,
+            colors,
+            shift,
+            size,
+            focal_px,
+            self.focal_px * self.baseline,
+            spacing,
+            fill,
+            [-focal_px * slope for slope in lens],
         )
         if self.device.type == "cuda":
             frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
@@ -198,7 +188,12 @@ class Scene:
 
     @torch.inference_mode()
     def inpaint(
-        self, network: Any, shift: Any, focal_px: float | None = None, disparity_network: Any = None
+        self,
+        network: Any,
+        shift: Any,
+        focal_px: float | None = None,
+        disparity_network: Any = None,
+        lens: tuple[float, float] = NO_LENS,
     ) -> int:
         """Add what the camera at `shift` uncovers to the cloud.
 
@@ -208,16 +203,22 @@ class Scene:
             shift: (3,) added to every point.
             focal_px: focal length of that view, px of the photo; the photo's by default.
             disparity_network: takes the disparity from a second network.
+            lens: how the lens is shifted, see `utils.camera.CameraPose`.
         Returns:
             int: how many points were added.
         """
         focal_px = focal_px or self.focal_px
-        shift = [value + slope * shift[2] for value, slope in zip(shift, self.shear, strict=True)]
         image, disparity = self._working_copy()
         scale = image.shape[3] / self.size[1]
         # Disparity stays that of the whole photo, and so must depth, as focal lengths shrink.
         view = _View(
-            image, disparity, shift, self.focal_px * scale, focal_px * scale, self.baseline / scale
+            image,
+            disparity,
+            shift,
+            lens,
+            self.focal_px * scale,
+            focal_px * scale,
+            self.baseline / scale,
         )
         filled = view.fill_by_rule() if network is None else view.inpaint(network)
         if disparity_network is not None:
@@ -244,7 +245,8 @@ class Scene:
         # Disparity is carried from the photo's camera; the moved camera stands nearer by shift z.
         depth = view.photo_focal_px * view.baseline / disparity + view.shift[2]
         keep = (filled.mask == 0) & surface_mask(disparity) & (depth > 0)
-        points = unproject(depth, view.focal_px) - depth.new_tensor(view.shift).view(1, 3, 1)
+        points = unproject(depth, view.focal_px)
+        points = points + points[:, 2:] * view.lens - depth.new_tensor(view.shift).view(1, 3, 1)
         keep &= ~self._hides_photo(points[0]).view(keep.shape)
         self._append(points, filled.image, depth / view.focal_px, keep)
         return int(keep.sum())
@@ -267,12 +269,14 @@ class Scene:
 class _View:
     """A photo's cloud seen by a moved camera, with holes, at the working size of inpainting."""
 
-    def __init__(self, image, disparity, shift, photo_focal_px, focal_px, baseline):
+    def __init__(self, image, disparity, shift, lens, photo_focal_px, focal_px, baseline):
         self.image, self.disparity = image, disparity
         self.shift = tuple(float(value) for value in shift)
         self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
         depth = photo_focal_px * baseline / disparity
+        self.lens = depth.new_tensor([*lens, 0.0]).view(1, 3, 1)
         points = unproject(depth, photo_focal_px) + depth.new_tensor(self.shift).view(1, 3, 1)
+        points = points - points[:, 2:] * self.lens  # so that the axis is what the lens looks along
         self.keep = surface_mask(disparity, image).view(-1).nonzero().view(-1)
         self.points = points[:, :, self.keep].contiguous()
 
@@ -301,6 +305,32 @@ class _View:
         view, known = view.to(device), known.to(device)
         filled = network(*network.arguments(view, known, statistics, far_guesses))
         return type(filled)(*(part.to(self.points.device) for part in filled))
+
+
+def grow(view: Any, path: CameraPath, networks: Any) -> None:
+    """Inpaint what the camera uncovers where its path is at its extremes.
+
+    Args:
+        view: Scene or StereoScene.
+        path: CameraPath in it.
+        networks: utils.weights.chosen.Networks.
+    """
+    for pose in path.inpainting_poses():
+        view.inpaint(
+            networks.inpainter, pose.shift, pose.focal_px, networks.depth_inpainter, pose.lens
+        )
+
+
+def small_scene(scene: Scene, long_side: int = 480) -> Scene:
+    """Return a copy of the photo's scene, of this long side, in which the same poses hold."""
+    scale = min(1.0, long_side / max(scene.size))
+    size = [max(1, round(side * scale)) for side in scene.size]
+    return Scene(
+        F.interpolate(scene.image, size, mode="area"),
+        F.interpolate(scene.disparity, size, mode="nearest-exact"),
+        scene.focal_px * size[1] / scene.size[1],
+        scene.baseline * scene.size[1] / size[1],  # depth stays
+    )
 
 
 def find_scene_zoom(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from utils.camera import NO_LENS
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -33,10 +35,15 @@ class Matte:
         self.colors[scene.photo_points :] = 255
 
     def render(
-        self, shift: Any, focal_px: float | None, size: tuple[int, int], fill: bool = True
+        self,
+        shift: Any,
+        focal_px: float | None,
+        size: tuple[int, int],
+        fill: bool = True,
+        lens: tuple[float, float] = NO_LENS,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the matte (H, W, 3) uint8 of a view and its holes; see `Scene.render`."""
         colors = self.colors if self.device.type == "cuda" else self.colors.numpy()
-        frame, holes = self.scene.render(shift, focal_px, size, fill=False, colors=colors)
+        frame, holes = self.scene.render(shift, focal_px, size, False, colors, lens)
         frame[holes] = 255
         return frame, holes

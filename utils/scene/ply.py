@@ -56,8 +56,7 @@ def write_ply(path: Path, scene: Scene) -> int:
             for begin in range(0, count, CHUNK):
                 part = slice(begin, begin + CHUNK)
                 vertices = np.empty(points[0, part].shape, VERTEX)
-                straight = points[:, part] + np.outer(scene.shear, points[2, part])
-                vertices["position"] = straight.T * (1 / unit, -1 / unit, -1 / unit)
+                vertices["position"] = points[:, part].T * (1 / unit, -1 / unit, -1 / unit)
                 vertices["color"] = colors[part]
                 file.write(vertices.tobytes())
     return count

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 import torch
 
+from utils.camera import NO_LENS, nearest_depth
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -64,8 +66,8 @@ class StereoScene:
         inverse = inverse[:: max(1, len(inverse) // 1_000_000)]  # quantile() takes 16 million
         ends = torch.tensor([NEAREST, FARTHEST], device=inverse.device)
         near, far = (1 / inverse.quantile(ends)).tolist()
-        moved = min(path.pose(t).shift[2] for t in (0, 1))
-        near = max(near, path.nearest_depth)  # what is nearer than the path's subject passes by
+        moved = min(path.pose(t).shift[2] for t in path.inpaint_at)
+        near = max(near, nearest_depth(scene.depth))  # what is nearer, at the border, passes by
         near, far = 1 / (near + moved), 1 / (max(near, far) + moved)
         plane = near - IN_FRONT * (near - far)
         self.plane_depth = 1 / plane - moved  # from the photo's camera, unit of the baseline
@@ -73,23 +75,22 @@ class StereoScene:
         self.crop_width = path.crop[1]
 
     def render(
-        self, shift: Any, focal_px: float | None, size: tuple[int, int], fill: bool = True
+        self,
+        shift: Any,
+        focal_px: float,
+        size: tuple[int, int],
+        fill: bool = True,
+        lens: tuple[float, float] = NO_LENS,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Render both eyes of (height, width) `size`; see `Scene.render`.
 
         Returns:
             frame (H, W or 2W, 3) uint8; holes of that size, bool.
         """
-        height, width = size
-        pixels = max(1, int(self.shift_share * width))
-        half = pixels * (self.plane_depth + shift[2]) / focal_px
-        eyes = []
-        for side in (-1, 1):
-            moved = (shift[0] - side * half, *shift[1:])
-            eye = self.scene.render(moved, focal_px, (height, width + 2 * pixels), fill)
-            first = pixels - side * pixels  # the right eye's picture moves right
-            eyes.append([part[:, first : first + width] for part in eye])
-        (left, left_holes), (right, right_holes) = eyes
+        (left, left_holes), (right, right_holes) = (
+            self.scene.render(moved, focal_px, size, fill=fill, lens=look)
+            for moved, look in self._eyes(shift, lens, size[1] / focal_px)
+        )
         holes = (np.hstack if self.merge is side_by_side else np.logical_or.reduce)(
             (left_holes, right_holes)
         )
@@ -104,14 +105,30 @@ class StereoScene:
         return matte
 
     def inpaint(
-        self, network: Any, shift: Any, focal_px: float | None, disparity_network: Any = None
+        self,
+        network: Any,
+        shift: Any,
+        focal_px: float,
+        disparity_network: Any = None,
+        lens: tuple[float, float] = NO_LENS,
     ) -> int:
         """Add what either eye uncovers; see `Scene.inpaint`."""
-        half = self.shift_share * self.crop_width * (self.plane_depth + shift[2]) / focal_px
         return sum(
-            self.scene.inpaint(network, (shift[0] + eye, *shift[1:]), focal_px, disparity_network)
-            for eye in (half, -half)
+            self.scene.inpaint(network, moved, focal_px, disparity_network, look)
+            for moved, look in self._eyes(shift, lens, self.crop_width / focal_px)
         )
+
+    def _eyes(self, shift, lens, width):
+        """Shift and lens of the left and the right eye; width: of the frame over its focal length.
+
+        Each eye's lens is shifted towards the other one, so that what lies in the plane stays.
+        """
+        slope = self.shift_share * width
+        step = slope * (self.plane_depth + shift[2])
+        return [
+            ((shift[0] + side * step, *shift[1:]), (lens[0] + side * slope, lens[1]))
+            for side in (1, -1)
+        ]
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:

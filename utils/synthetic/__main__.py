@@ -5,6 +5,8 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from utils.synthetic import generate_scene, write_shards
 
 
-def contact_sheet(scenes, columns=6):
+def contact_sheet(scenes: Sequence[dict[str, Any]], columns: int = 6) -> np.ndarray:
     """Pictures of scenes, each above its disparity; neighbours beside it if there are several.
 
     Args:
@@ -63,7 +65,7 @@ def _parser():
     return parser
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)

@@ -1,8 +1,10 @@
 """People and animals that look along -y, standing on z = 0 in the builder's frame."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from utils.synthetic.mesh import (
+    Builder,
     box,
     bumpy,
     cushion,
@@ -35,7 +37,7 @@ _HAIRS = (
 )
 
 
-def person(b, height=1.7, pose="stand"):
+def person(b: Builder, height: float = 1.7, pose: str = "stand") -> None:
     """A clothed person looking along -y: standing, walking or sitting on a seat at 0.45 m."""
     rng, h = b.rng, height
     skin = b.material("peel", np.array(_SKINS[rng.integers(5)]), 0.3, contrast=0.4)
@@ -67,7 +69,7 @@ def person(b, height=1.7, pose="stand"):
     _arms(b, h, neck, lean, wide, pose, shirt, skin)
 
 
-def head(b, h, centre, skin):
+def head(b: Builder, h: float, centre: ArrayLike, skin: int) -> None:
     """Head with face, hair, and now and then a hat, for a body of height h."""
     rng = b.rng
     turn = rng.normal(0, 0.4)
@@ -75,7 +77,7 @@ def head(b, h, centre, skin):
     b.add(shifted(skull, centre), skin)
     dark, lip = b.material(None, (0.03, 0.02, 0.02)), b.material(None, (0.4, 0.16, 0.13))
     white = b.material(None, (0.6, 0.58, 0.55), gloss=0.04)
-    features = [
+    features: list[tuple[tuple[float, ...], tuple[float, ...], int]] = [
         ((0.018, 0.024, 0.034), (0, -0.052, -0.008), skin),
         ((0.034, 0.01, 0.01), (0, -0.047, -0.037), lip),
     ]
@@ -87,7 +89,7 @@ def head(b, h, centre, skin):
             ((0.012, 0.024, 0.034), (side * 2.4, 0.004, -0.002), skin),
         ]
     for size, spot, stuff in features:
-        part = shifted(ellipsoid(*(np.array(size) * h), 8), np.array(spot) * h)
+        part = shifted(ellipsoid(*(np.array(size) * h), 8), np.array(spot) * h)  # type: ignore[call-arg]
         b.add(shifted(turned(part, turn), centre), stuff)
     hair = b.material("fur", np.array(_HAIRS[rng.integers(6)]) * 1.4, 0.2)
     if rng.random() < 0.85:
@@ -190,7 +192,7 @@ _BUILDS = {
 """Kind -> length of legs, neck, half thickness of the body, length of ears, all over its length."""
 
 
-def animal(b, length, kind=None):
+def animal(b: Builder, length: float, kind: str | None = None) -> None:
     """An animal of _BUILDS looking along -y, standing, its head up or down."""
     rng = b.rng
     kind = kind or str(rng.choice(list(_BUILDS)))
@@ -304,7 +306,7 @@ def _face(b, size, long, ear, coat, dark):
         )
 
 
-def bird(b, size):
+def bird(b: Builder, size: float) -> None:
     """A perching bird looking along -y."""
     rng = b.rng
     coat = b.material("fur", paint(rng, 0.6, 0.5), size, contrast=0.6)

@@ -5,6 +5,7 @@ import numpy as np
 from utils.synthetic import beings, furniture, outdoors, plants, tableware, things
 from utils.synthetic.furnishing import furnish_wall
 from utils.synthetic.mesh import (
+    Builder,
     box,
     bumpy,
     cylinder,
@@ -24,13 +25,13 @@ _CUTOUTS = ("leaves", "needles", "tuft", "flowers", "lattice", "blinds")
 """Kinds of texture that are no surface."""
 
 
-def closeup(b, width):
+def closeup(b: Builder, width: float) -> Setup:
     """One of several kinds of picture in which near is not simply below far."""
     kinds = (portrait, heap, wall_at_side, hanging, upwards, from_above, jumble)
     return kinds[b.rng.choice(7, p=(0.32, 0.18, 0.11, 0.1, 0.09, 0.08, 0.12))](b, width)
 
 
-def portrait(b, width):
+def portrait(b: Builder, width: float) -> Setup:
     """A person, an animal, a bird or flowers close up before a blurred background."""
     rng = b.rng
     land = Terrain(b)
@@ -72,7 +73,7 @@ def portrait(b, width):
     return Setup(camera, light, width * rng.uniform(0.005, 0.03) * near, near)
 
 
-def heap(b, width):
+def heap(b: Builder, width: float) -> Setup:
     """Things of one or two kinds, side by side and on top of each other, that fill the frame."""
     rng = b.rng
     b.background()
@@ -109,7 +110,7 @@ def heap(b, width):
     return Setup(camera, light, aperture, away * rng.uniform(0.8, 1.1))
 
 
-def wall_at_side(b, width):
+def wall_at_side(b: Builder, width: float) -> Setup:
     """A wall or hedge that comes near on one side and leads away, things leaning on it."""
     rng = b.rng
     b.background()
@@ -153,10 +154,10 @@ def wall_at_side(b, width):
     return Setup(camera, light)
 
 
-def hanging(b, width):
+def hanging(b: Builder, width: float) -> Setup:
     """Things that hang from above, near the camera, in a room seen partly from below."""
     rng = b.rng
-    place = Room(b, *rng.uniform(3.5, 7.0, 2), rng.uniform(2.4, 3.6))
+    place = Room(b, *rng.uniform(3.5, 7.0, 2), rng.uniform(2.4, 3.6))  # type: ignore[call-arg]
     for index in (0, 1, 3):
         furnish_wall(place, index)
     for _ in range(int(rng.integers(3, 12))):
@@ -178,7 +179,7 @@ def hanging(b, width):
     return Setup(camera, light)
 
 
-def upwards(b, width):
+def upwards(b: Builder, width: float) -> Setup:
     """Trees or house fronts seen from their feet."""
     rng = b.rng
     b.background()
@@ -200,7 +201,7 @@ def upwards(b, width):
     return Setup(camera, light)
 
 
-def from_above(b, width):
+def from_above(b: Builder, width: float) -> Setup:
     """The floor of a room or a yard, people and things on it, seen steeply from above."""
     rng = b.rng
     b.background()
@@ -216,7 +217,7 @@ def from_above(b, width):
         if choice < 0.3:
             beings.person(b, rng.uniform(1.2, 1.9), str(rng.choice(["stand", "walk"])))
         elif choice < 0.45:
-            furniture.table(b, *rng.uniform(0.7, 1.4, 2), 0.75)
+            furniture.table(b, *rng.uniform(0.7, 1.4, 2), 0.75)  # type: ignore[call-arg]
         elif choice < 0.6:
             furniture.chair(b)
         elif choice < 0.7:
@@ -238,7 +239,7 @@ def from_above(b, width):
     return Setup(camera, light)
 
 
-def jumble(b, width):
+def jumble(b: Builder, width: float) -> Setup:
     """Shapes of any size and texture afloat before a slanted wall: no habit of the world holds."""
     rng = b.rng
     kinds = [kind for kind in b.textures.kinds if kind not in _CUTOUTS]
@@ -266,7 +267,7 @@ def jumble(b, width):
         if shape == 0:
             mesh = box(*(size * rng.uniform(0.1, 1.2, 3)))
         elif shape == 1:
-            mesh = ellipsoid(*(size * rng.uniform(0.4, 1.2, 3)), 22, rng.uniform(0.3, 1.0))
+            mesh = ellipsoid(*(size * rng.uniform(0.4, 1.2, 3)), 22, rng.uniform(0.3, 1.0))  # type: ignore[call-arg]
         elif shape == 2:
             mesh = cylinder(size * rng.uniform(0.1, 0.5), size, 20, size * rng.uniform(0, 0.5))
         elif shape == 3:

@@ -1,10 +1,13 @@
 """From a built scene to photographs: lights, cameras, and what a lens and a sensor do to light."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Self
 
 import cv2
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
 from utils.synthetic.mesh import rotation
 from utils.synthetic.raster import NEAR, project, rasterize
@@ -21,6 +24,7 @@ from utils.synthetic.shading import (
     shade,
 )
 from utils.synthetic.skin import measure_faces
+from utils.synthetic.textures import Textures
 
 SKY_DEPTH = 1000.0
 """Depth of the sky, metres; nothing lies farther."""
@@ -40,7 +44,7 @@ class Camera:
     roll: float
     focal_px: float
 
-    def rotation(self):
+    def rotation(self) -> np.ndarray:
         """(3, 3) from the world (z up) to the camera frame (x right, y down, z forward)."""
         axes = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
         turn = rotation(self.yaw) @ rotation(pitch=self.pitch) @ rotation(roll=self.roll)
@@ -80,10 +84,17 @@ class Lighting:
     haze_colour: np.ndarray = dataclasses.field(default_factory=lambda: np.full(3, 0.6))
     ambient_focus: tuple = ((0, 0, 0), 6.0)
     tilt: tuple = (0.0, 0.0, 0.0)
-    ambient_colour: np.ndarray = None
+    ambient_colour: np.ndarray | None = None
 
 
-def sky_table(ground, horizon, zenith, sun=(0, 0, 1), sun_colour=(0, 0, 0), clouds=(0, 0, 1, 0)):
+def sky_table(
+    ground: ArrayLike,
+    horizon: ArrayLike,
+    zenith: ArrayLike,
+    sun: ArrayLike = (0, 0, 1),
+    sun_colour: ArrayLike = (0, 0, 0),
+    clouds: ArrayLike = (0, 0, 1, 0),
+) -> np.ndarray:
     """The row that `shading` calls a sky; clouds: amount, texture, scale, shift."""
     table = np.zeros(SKY_COLUMNS)
     table[GROUND : GROUND + 3] = ground
@@ -219,7 +230,9 @@ def _lamp_lights(scene, atlas, lighting):
 class Studio:
     """A lit scene, ready to be photographed from anywhere."""
 
-    def __init__(self, scene, textures, lighting):
+    def __init__(
+        self, scene: Mapping[str, np.ndarray], textures: Textures, lighting: Lighting
+    ) -> None:
         """Render the shadow maps of `scene` (arrays of Builder.finish) under `lighting`."""
         self.scene, self.atlas, self.lighting = scene, textures.atlas, lighting
         self._ambient = _ambient_lights(scene, self.atlas, lighting)
@@ -228,7 +241,9 @@ class Studio:
         self._meshes = (scene["points"], scene["normals"], scene["uvs"], scene["faces"], density)
         self._seen = np.ones(len(scene["faces"]), bool)
 
-    def photograph(self, camera, size, shift=(0.0, 0.0, 0.0)):
+    def photograph(
+        self, camera: Camera, size: tuple[int, int], shift: ArrayLike = (0.0, 0.0, 0.0)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Render one view.
 
         One ray goes through the centre of a pixel; where something changes, four more through its
@@ -303,7 +318,7 @@ class Development:
     focus: float
 
     @classmethod
-    def draw(cls, rng, aperture=0.0, focus=1.0):
+    def draw(cls, rng: np.random.Generator, aperture: float = 0.0, focus: float = 1.0) -> Self:
         """Draw one at random; aperture in metres * px as in `defocus`, focus in metres."""
         warm = rng.normal(0, 0.05)
         balance = np.array([1 + warm, 1 + rng.normal(0, 0.012), 1 - warm])
@@ -322,13 +337,15 @@ class Development:
             focus,
         )
 
-    def expose(self, image):
+    def expose(self, image: np.ndarray) -> float:
         """Scale for this linear picture: its bright middle tones come to the wished exposure."""
         grey = image.mean(axis=2) + 1e-3
         typical = 0.65 * np.exp(np.log(grey).mean()) + 0.2 * np.quantile(grey, 0.8)
         return self.exposure / typical
 
-    def develop(self, image, depth, gain, rng):
+    def develop(
+        self, image: np.ndarray, depth: np.ndarray, gain: float, rng: np.random.Generator
+    ) -> np.ndarray:
         """Bytes (H, W, 3) of a linear picture."""
         if self.aperture > 0:
             image = defocus(image, depth, self.aperture, self.focus)
@@ -393,7 +410,7 @@ def _gather(image, depth, radius, disc, out):
             out[y, x, 0], out[y, x, 1], out[y, x, 2] = r / weight, g / weight, b / weight
 
 
-def defocus(image, depth, aperture, focus):
+def defocus(image: np.ndarray, depth: np.ndarray, aperture: float, focus: float) -> np.ndarray:
     """Blur with radius aperture * |1 / depth - 1 / focus| px, at most 6.
 
     Args:

@@ -4,7 +4,8 @@ import numpy as np
 
 from utils.synthetic import furniture, things
 from utils.synthetic.beings import animal, person
-from utils.synthetic.mesh import quad
+from utils.synthetic.mesh import Builder, quad
+from utils.synthetic.room import Room
 
 _SHARES = {
     "shelf": 0.18,
@@ -21,7 +22,7 @@ _SHARES = {
 """What stands along walls, and how often."""
 
 
-def clutter(b, width, depth, height, count):
+def clutter(b: Builder, width: float, depth: float, height: float, count: int) -> None:
     """Small things spread over a top of this size in the current frame."""
     rng = b.rng
     for _ in range(count):
@@ -30,7 +31,7 @@ def clutter(b, width, depth, height, count):
             things.small_thing(b, rng.uniform(0.08, 0.32))
 
 
-def furnish_wall(room, index):
+def furnish_wall(room: Room, index: int) -> None:
     """Fill one wall with furniture from left to right."""
     b, rng = room.b, room.rng
     _, _, length = room.wall(index)
@@ -127,7 +128,7 @@ _STANDING = {
 }
 
 
-def furnish_middle(room):
+def furnish_middle(room: Room) -> None:
     """A rug, a table with chairs, people, pets and things on the floor."""
     b, rng = room.b, room.rng
     x, y = rng.uniform(-0.2, 0.2, 2) * [room.width, room.depth]
@@ -138,7 +139,7 @@ def furnish_middle(room):
         _table(b, x, y, width, depth)
     for _ in range(int(rng.integers(2, 16))):
         spot = rng.uniform(-0.45, 0.45, 2) * [room.width, room.depth]
-        if room.free(*spot, 0.2, 0.2):
+        if room.free(*spot, 0.2, 0.2):  # type: ignore[call-arg]
             b.at((*spot, 0), rng.uniform(0, 6.3))
             b.instance()
             _on_floor(b)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from utils.synthetic.mesh import (
+    Builder,
     box,
     bumpy,
     cushion,
@@ -19,7 +20,7 @@ from utils.synthetic.stuff import cloth, paint, steel, timber
 from utils.synthetic.things import small_thing
 
 
-def table(b, width, depth, height):
+def table(b: Builder, width: float, depth: float, height: float) -> float:
     """A table with four legs, two sides or one foot; returns the height of its top."""
     rng, wood = b.rng, timber(b)
     thick = rng.uniform(0.02, 0.06)
@@ -61,7 +62,7 @@ def table(b, width, depth, height):
     return height
 
 
-def chair(b):
+def chair(b: Builder) -> float:
     """A chair with slats, a solid back or upholstery; it looks along -y."""
     rng = b.rng
     wood = timber(b) if rng.random() < 0.75 else steel(b)
@@ -107,14 +108,14 @@ def chair(b):
     return back
 
 
-def sofa(b, width):
+def sofa(b: Builder, width: float) -> float:
     """An armchair or a sofa that looks along -y, with cushions."""
     rng, stuff = b.rng, cloth(b)
     depth, seat, back = rng.uniform(0.8, 1.0), rng.uniform(0.36, 0.45), rng.uniform(0.7, 0.95)
     arm, power = rng.uniform(0.12, 0.24), rng.uniform(0.2, 0.45)
     b.add(cushion(width, depth, seat - 0.1, 0.2, 12), stuff)
     b.add(shifted(cushion(width, 0.26, back - 0.1, power), (0, depth / 2 - 0.12, 0.1)), stuff)
-    for x in (-1, 1):
+    for x in (-1.0, 1.0):
         b.add(
             shifted(
                 cushion(arm, depth, rng.uniform(0.5, 0.62), power),
@@ -134,25 +135,25 @@ def sofa(b, width):
     return back
 
 
-def bed(b, width):
+def bed(b: Builder, width: float) -> float:
     """A bed with its head at +y: mattress, pillows, blanket."""
     rng, frame = b.rng, timber(b)
     b.add(shifted(box(width, 2.05, 0.12), (0, 0, 0.18)), frame)
     b.add(shifted(box(width + 0.06, 0.05, rng.uniform(0.7, 1.2)), (0, 1.04, 0)), frame)
-    for x in (-1, 1):
+    for x in (-1.0, 1.0):
         for y in (-0.95, 0.95):
             b.add(shifted(box(0.06, 0.06, 0.2), (x * (width / 2 - 0.05), y, 0)), frame)
     sheet = b.material("fabric", np.full(3, rng.uniform(0.6, 0.85)), 0.6)
     b.add(shifted(cushion(width, 2.0, 0.26, 0.15), (0, 0, 0.28)), sheet)
     cover = bumpy(cushion(width + 0.08, rng.uniform(1.1, 1.5), 0.28, 0.16, 26), rng, 0.02, 0.5)
     b.add(shifted(cover, (0, -0.35, 0.29)), cloth(b, 0.8))
-    for x in (0,) if width < 1.2 else (-width / 4, width / 4):
+    for x in (0.0,) if width < 1.2 else (-width / 4, width / 4):
         pillow = turned(cushion(width / 2 - 0.1 if x else 0.7, 0.45, 0.18, 0.55), 0, 0.3)
         b.add(shifted(pillow, (x, 0.72, 0.52)), sheet if rng.random() < 0.5 else cloth(b))
     return 0.55
 
 
-def book_row(b, start, end, depth, height):
+def book_row(b: Builder, start: float, end: float, depth: float, height: float) -> None:
     """Books from x = start to end standing at z = 0, some leaning, some missing."""
     rng, x = b.rng, start + 0.01
     while x < end - 0.06:
@@ -171,7 +172,7 @@ def book_row(b, start, end, depth, height):
         x += thick + 0.001
 
 
-def shelf(b, width, height, depth):
+def shelf(b: Builder, width: float, height: float, depth: float) -> None:
     """A bookcase, open to -y, filled with books and things."""
     rng, wood = b.rng, timber(b)
     back = wood if rng.random() < 0.6 else b.material("plaster", paint(rng, 0.2, 0.6))
@@ -203,7 +204,7 @@ def _fill_board(b, width, depth, high):
         start = stop
 
 
-def cabinet(b, width, height, depth):
+def cabinet(b: Builder, width: float, height: float, depth: float) -> float:
     """A chest, kitchen unit or wardrobe with doors or drawers to -y."""
     rng, wood = b.rng, timber(b)
     b.add(box(width, depth, height), wood)
@@ -235,7 +236,7 @@ def cabinet(b, width, height, depth):
     return height
 
 
-def kitchen(b, width, depth):
+def kitchen(b: Builder, width: float, depth: float) -> float:
     """A counter with doors, a sink or a hob, cupboards above; returns the height of its top."""
     rng = b.rng
     top = cabinet(b, width, 0.88, depth)
@@ -264,7 +265,7 @@ def kitchen(b, width, depth):
     return top + 0.036
 
 
-def picture(b, width, height):
+def picture(b: Builder, width: float, height: float) -> None:
     """A framed picture facing -y, centred at the origin."""
     rng, frame = b.rng, timber(b)
     b.add(shifted(box(width, 0.03, height), (0, 0, -height / 2)), frame)
@@ -284,7 +285,7 @@ def picture(b, width, height):
     )
 
 
-def pendant(b, drop):
+def pendant(b: Builder, drop: float) -> None:
     """A lamp on a cable below the origin, which is a point of the ceiling."""
     rng, size = b.rng, b.rng.uniform(0.12, 0.35)
     b.add(stick((0, 0, 0), (0, 0, -drop), 0.006, 5), b.material(None, (0.03, 0.03, 0.03)))

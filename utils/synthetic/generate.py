@@ -1,5 +1,8 @@
 """One scene: drawn, photographed from its places, developed."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from utils.synthetic.film import Development, Studio
@@ -10,7 +13,13 @@ from utils.synthetic.textures import load_textures
 _RETRIES = 8
 
 
-def generate_scene(seed, index, size=(192, 256), views=3, photos=None):
+def generate_scene(
+    seed: int,
+    index: int,
+    size: tuple[int, int] = (192, 256),
+    views: int = 3,
+    photos: str | Path | None = None,
+) -> dict[str, Any]:
     """Make one scene.
 
     Args:

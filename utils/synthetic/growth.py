@@ -6,13 +6,13 @@ import numpy as np
 from utils.synthetic.noise import GRID, SIZE, cells, fractal, grey, hue, ramp
 
 
-def cloud(rng):
+def cloud(rng: np.random.Generator) -> np.ndarray:
     """Soft, billowing noise."""
     base = fractal(rng, 2.6)
     return grey(0.75 * base + 0.25 * (1 - np.abs(2 * fractal(rng, 2.0) - 1)))
 
 
-def marble(rng):
+def marble(rng: np.random.Generator) -> np.ndarray:
     """Veins through stone."""
     bend = fractal(rng, 2.2)
     veins = np.abs(np.sin((bend * rng.uniform(3, 7) + GRID[..., 0]) * np.pi)) ** 0.35
@@ -28,13 +28,13 @@ _GREENS = (
 )
 
 
-def grass(rng):
+def grass(rng: np.random.Generator) -> np.ndarray:
     """Lawn or meadow seen from above."""
     blades = 0.5 * fractal(rng, 0.4, (1.0, 0.5)) + 0.5 * fractal(rng, 1.9)
     return ramp(np.clip(blades * 1.5 - 0.25, 0, 1), *_GREENS[rng.integers(3)])
 
 
-def foliage(rng):
+def foliage(rng: np.random.Generator) -> np.ndarray:
     """A dense mass of leaves, for far crowns and hedges."""
     first, second, index = cells(rng, 420)
     shade = rng.uniform(0.1, 0.9, 420)[index] + 0.4 * (fractal(rng, 1.8) - 0.5)
@@ -42,7 +42,7 @@ def foliage(rng):
     return ramp(np.clip(shade * (0.3 + 0.7 * dark), 0, 1), *_GREENS[rng.integers(len(_GREENS))])
 
 
-def soil(rng):
+def soil(rng: np.random.Generator) -> np.ndarray:
     """Earth, sand, gravel or dry leaves."""
     tone = [
         ((0.25, 0.17, 0.1), (0.55, 0.42, 0.3)),
@@ -52,7 +52,7 @@ def soil(rng):
     return ramp(np.clip(0.5 * fractal(rng, 2.0) + 0.5 * fractal(rng, 0.5), 0, 1), *tone)
 
 
-def rock(rng):
+def rock(rng: np.random.Generator) -> np.ndarray:
     """Weathered, layered stone."""
     layers = fractal(rng, 2.0, (0.5, rng.uniform(1, 3)))
     cracks = np.abs(fractal(rng, 1.9) - 0.5)
@@ -65,35 +65,35 @@ def rock(rng):
     )
 
 
-def bark(rng):
+def bark(rng: np.random.Generator) -> np.ndarray:
     """Ridges along v."""
     ridge = fractal(rng, 1.2, (1.0, 6.0))
     return ramp(np.clip(ridge * 1.6 - 0.3, 0, 1), (0.14, 0.1, 0.07), (0.58, 0.5, 0.4))
 
 
-def fur(rng):
+def fur(rng: np.random.Generator) -> np.ndarray:
     """Short hairs along v with patches."""
     hair = fractal(rng, 0.6, (1.0, 7.0))
     return grey(np.clip(0.25 + 0.5 * hair + 0.9 * (fractal(rng, 2.4) - 0.4), 0.05, 1))
 
 
-def patches(rng):
+def patches(rng: np.random.Generator) -> np.ndarray:
     """The coat of a cow or a cat: two tones with soft borders."""
     mask = np.clip((fractal(rng, 2.6) - 0.5) * 12 + 0.5, 0, 1)
     return grey(0.12 + 0.8 * mask + 0.2 * (fractal(rng, 0.6, (1.0, 5.0)) - 0.5))
 
 
-def water(rng):
+def water(rng: np.random.Generator) -> np.ndarray:
     """Ripples, grey."""
     return grey(0.5 + 0.8 * (fractal(rng, 1.8, (0.6, 2.5)) - 0.5))
 
 
-def snow(rng):
+def snow(rng: np.random.Generator) -> np.ndarray:
     """Nearly white."""
     return grey(0.93 + 0.12 * (fractal(rng, 2.2) - 0.5)) * np.array([0.97, 0.985, 1.0])
 
 
-def peel(rng):
+def peel(rng: np.random.Generator) -> np.ndarray:
     """The skin of fruit or the crust of bread, grey: blotches and pores."""
     pores = np.clip((fractal(rng, 0.1) - 0.7) * 2, 0, 1)
     return grey(0.85 + 0.4 * (fractal(rng, 2.4) - 0.5) - 0.35 * pores)
@@ -135,14 +135,14 @@ def _sprig(rng, palette, count, length, width, spread):
     return out
 
 
-def leaves(rng):
+def leaves(rng: np.random.Generator) -> np.ndarray:
     """Cut-out bunch of broad leaves."""
     palette = _GREENS[rng.integers(len(_GREENS))]
     length = rng.uniform(26, 52)
     return _sprig(rng, palette, int(3200 / length), length, length * rng.uniform(0.15, 0.3), 0.3)
 
 
-def needles(rng):
+def needles(rng: np.random.Generator) -> np.ndarray:
     """Cut-out twigs of a conifer, along u from the left."""
     out = np.zeros((SIZE, SIZE, 4), np.float32)
     palette = _GREENS[2]
@@ -157,7 +157,7 @@ def needles(rng):
     return out
 
 
-def tuft(rng):
+def tuft(rng: np.random.Generator) -> np.ndarray:
     """Cut-out grass blades growing from the lower edge."""
     out = np.zeros((SIZE, SIZE, 4), np.float32)
     palette = _GREENS[rng.integers(len(_GREENS))]
@@ -172,7 +172,7 @@ def tuft(rng):
     return out
 
 
-def flowers(rng):
+def flowers(rng: np.random.Generator) -> np.ndarray:
     """Cut-out flowers among leaves."""
     out = _sprig(rng, _GREENS[rng.integers(3)], 50, 50, 8, 0.28)
     petal = hue(rng, 0.7, 0.95)

@@ -4,13 +4,13 @@ import numpy as np
 
 from utils.synthetic import things
 from utils.synthetic.furnishing import furnish_middle, furnish_wall
-from utils.synthetic.mesh import box, cylinder, shifted
+from utils.synthetic.mesh import Builder, box, cylinder, shifted
 from utils.synthetic.room import Room, room_light
 from utils.synthetic.setting import Setup, field_of_view, looking
 from utils.synthetic.stuff import paint, timber
 
 
-def room(b, width):
+def room(b: Builder, width: float) -> Setup:
     """A living room, kitchen, bedroom, office or corridor."""
     rng = b.rng
     size = rng.uniform(2.6, 7.0), rng.uniform(3.0, 8.0), rng.uniform(2.3, 3.2)
@@ -34,10 +34,10 @@ def room(b, width):
     return Setup(camera, light)
 
 
-def tabletop(b, width):
+def tabletop(b: Builder, width: float) -> Setup:
     """A still life: things on a table, a desk or the floor, seen from near."""
     rng = b.rng
-    place = Room(b, *rng.uniform(2.5, 5.0, 2), 2.6)
+    place = Room(b, *rng.uniform(2.5, 5.0, 2), 2.6)  # type: ignore[call-arg]
     top_size = rng.uniform(0.9, 1.6, 2)
     y = rng.uniform(0.0, place.depth / 2 - top_size[1] / 2 - 0.05)
     on_floor = rng.random() < 0.15
@@ -49,7 +49,7 @@ def tabletop(b, width):
         level = 0.0
     else:
         level = rng.uniform(0.65, 0.8)
-        b.add(shifted(box(*top_size, 0.04), (0, 0, level - 0.04)), _tabletop_cover(b))
+        b.add(shifted(box(*top_size, 0.04), (0, 0, level - 0.04)), _tabletop_cover(b))  # type: ignore[call-arg]
         for sx in (-0.45, 0.45):
             for sy in (-0.45, 0.45):
                 b.add(

@@ -8,8 +8,10 @@ holds. Shapes stand on z = 0 around the origin unless they say otherwise.
 import contextlib
 import functools
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from utils.synthetic.shading import (
     BLUE,
@@ -27,6 +29,7 @@ from utils.synthetic.shading import (
     THROUGH,
 )
 from utils.synthetic.skin import globe, placed, rings, skin, smooth_normals, sweep
+from utils.synthetic.textures import Textures
 
 MOST_INSTANCES = 255
 _ROUGH = {
@@ -50,6 +53,7 @@ _ROUGH = {
 }
 """How strongly the brightness of a kind of texture also bends its normals."""
 _QUAD_FACES = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+Mesh = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @functools.cache
@@ -81,7 +85,7 @@ def _unit_box():
     return points, normals, np.array(across), np.array(along), faces.astype(np.int32)
 
 
-def box(width, depth, height):
+def box(width: float, depth: float, height: float) -> Mesh:
     """A box standing on z = 0."""
     unit, normals, across, along, faces = _unit_box()
     points = unit * np.array([width, depth, height], np.float32)
@@ -91,7 +95,7 @@ def box(width, depth, height):
     return points, normals, uvs, faces
 
 
-def quad(corner, across, along, tiled=True):
+def quad(corner: ArrayLike, across: ArrayLike, along: ArrayLike, tiled: bool = True) -> Mesh:
     """A parallelogram; its texture runs in metres, or spans it exactly once if not tiled."""
     corner, across, along = (np.asarray(v, float) for v in (corner, across, along))
     points = np.array([corner, corner + across, corner + across + along, corner + along])
@@ -106,7 +110,7 @@ def quad(corner, across, along, tiled=True):
     return points, normals, uvs, _QUAD_FACES
 
 
-def grid(points, uvs=None, wrap=False):
+def grid(points: np.ndarray, uvs: np.ndarray | None = None, wrap: bool = False) -> Mesh:
     """A smooth surface through a lattice of points (rows, columns, 3).
 
     uvs: (rows, columns, 2), by default arc lengths of the middle row and column. wrap: the last
@@ -118,7 +122,7 @@ def grid(points, uvs=None, wrap=False):
     return out, normals, lengths if uvs is None else uvs.reshape(-1, 2), faces
 
 
-def loft(sections, segments=14):
+def loft(sections: ArrayLike, segments: int = 14) -> Mesh:
     """A closed skin over elliptic rings.
 
     sections: (K, 5) rows of (x, y, z of the centre, half width in x, half width in y).
@@ -126,14 +130,14 @@ def loft(sections, segments=14):
     return grid(rings(np.asarray(sections, float), segments), wrap=True)
 
 
-def lathe(profile, segments=24):
+def lathe(profile: ArrayLike, segments: int = 24) -> Mesh:
     """A vase: profile (K, 2) of (radius, z), turned around the z axis. Close it with radius 0."""
     radius, z = np.asarray(profile, float).T
     zero = np.zeros(len(z))
     return loft(np.array([zero, zero, z, radius, radius]).T, segments)
 
 
-def cylinder(radius, height, segments=14, top=None):
+def cylinder(radius: float, height: float, segments: int = 14, top: float | None = None) -> Mesh:
     """A closed cylinder, or a truncated cone if `top` names another radius."""
     top = radius if top is None else top
     e = 1e-3
@@ -142,30 +146,36 @@ def cylinder(radius, height, segments=14, top=None):
     )
 
 
-def ellipsoid(width, depth, height, segments=14, power=1.0):
+def ellipsoid(
+    width: float, depth: float, height: float, segments: int = 14, power: float = 1.0
+) -> Mesh:
     """An ellipsoid centred at the origin; power < 1 makes it a rounded box, > 1 an octahedron."""
     half = np.array([width, depth, height]) / 2
     return grid(globe(half, segments, power), wrap=True)
 
 
-def cushion(width, depth, height, power=0.35, segments=16):
+def cushion(
+    width: float, depth: float, height: float, power: float = 0.35, segments: int = 16
+) -> Mesh:
     """A rounded box standing on z = 0."""
     return shifted(ellipsoid(width, depth, height, segments, power), (0, 0, height / 2))
 
 
-def tube(path, radii, segments=8):
+def tube(path: ArrayLike, radii: ArrayLike, segments: int = 8) -> Mesh:
     """A bent tube with round ends through a path (K, 3) with one or K radii."""
     path = np.asarray(path, float)
     radii = np.full(len(path), radii) if np.isscalar(radii) else np.asarray(radii, float)
     return grid(sweep(path, radii, segments), wrap=True)
 
 
-def stick(start, end, radius, segments=7, top=None):
+def stick(
+    start: ArrayLike, end: ArrayLike, radius: float, segments: int = 7, top: float | None = None
+) -> Mesh:
     """A straight tube between two points."""
-    return tube([start, end], [radius, radius if top is None else top], segments)
+    return tube(np.stack([start, end]), [radius, radius if top is None else top], segments)
 
 
-def prism(outline, depth):
+def prism(outline: ArrayLike, depth: float) -> Mesh:
     """An outline (K, 2) in x and z that is star-shaped about its mean, extruded along y."""
     outline = np.asarray(outline, float)
     closed = np.concatenate([outline, outline[:1]])
@@ -182,7 +192,13 @@ def prism(outline, depth):
     return joined(parts)
 
 
-def cards(centres, sizes, across, along, normals):
+def cards(
+    centres: np.ndarray,
+    sizes: np.ndarray,
+    across: np.ndarray,
+    along: np.ndarray,
+    normals: np.ndarray,
+) -> Mesh:
     """Many square cut-outs: centres, normals (K, 3), unit directions across and along (K, 3).
 
     Every card shows its texture once; its vertices take the given normal, which is usually that
@@ -199,7 +215,9 @@ def cards(centres, sizes, across, along, normals):
     return points, np.repeat(normals, 4, axis=0), uvs, faces
 
 
-def leaf_cards(rng, centres, normals, size):
+def leaf_cards(
+    rng: np.random.Generator, centres: np.ndarray, normals: np.ndarray, size: float
+) -> Mesh:
     """Cut-out cards in random directions, lit as the body whose normals are given."""
     count = len(centres)
     across = rng.normal(0, 1, (count, 3))
@@ -209,7 +227,7 @@ def leaf_cards(rng, centres, normals, size):
     return cards(centres, size * rng.uniform(0.7, 1.3, count), across, along, normals)
 
 
-def bumpy(mesh, rng, strength, scale):
+def bumpy(mesh: Mesh, rng: np.random.Generator, strength: float, scale: float) -> Mesh:
     """A mesh displaced along its normals by smooth waves of about `scale` metres."""
     points, normals, uvs, faces = mesh
     waves = rng.normal(0, 1, (6, 3)) * 2 * np.pi / scale * rng.uniform(0.3, 1.0, (6, 1))
@@ -218,18 +236,18 @@ def bumpy(mesh, rng, strength, scale):
     return moved, smooth_normals(moved, faces), uvs, faces
 
 
-def shifted(mesh, offset):
+def shifted(mesh: Mesh, offset: ArrayLike) -> Mesh:
     """A mesh moved by an offset (3,)."""
     return (mesh[0] + np.asarray(offset, np.float32), *mesh[1:])
 
 
-def turned(mesh, yaw=0.0, pitch=0.0, roll=0.0):
+def turned(mesh: Mesh, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Mesh:
     """A mesh rotated about x (pitch), then y (roll), then z (yaw), radians."""
     matrix = rotation(yaw, pitch, roll).T.astype(np.float32)
     return (mesh[0] @ matrix, mesh[1] @ matrix, *mesh[2:])
 
 
-def rotation(yaw=0.0, pitch=0.0, roll=0.0):
+def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
     """Rotation matrix Rz(yaw) Ry(roll) Rx(pitch)."""
     ca, sa, cb, sb, cc, sc = (
         math.cos(pitch),
@@ -248,16 +266,17 @@ def rotation(yaw=0.0, pitch=0.0, roll=0.0):
     )
 
 
-def scaled(mesh, factor):
+def scaled(mesh: Mesh, factor: float) -> Mesh:
     """A mesh enlarged evenly about the origin."""
     return (mesh[0] * np.float32(factor), mesh[1], mesh[2] * factor, mesh[3])
 
 
-def joined(meshes):
+def joined(meshes: Sequence[Mesh]) -> Mesh:
     """One mesh of many."""
     starts = np.cumsum([0] + [len(mesh[0]) for mesh in meshes[:-1]])
     faces = [mesh[3] + start for mesh, start in zip(meshes, starts, strict=True)]
-    return (*(np.concatenate([m[i] for m in meshes]) for i in range(3)), np.concatenate(faces))
+    points, normals, uvs = (np.concatenate([mesh[i] for mesh in meshes]) for i in range(3))
+    return points, normals, uvs, np.concatenate(faces)
 
 
 class Builder:
@@ -268,16 +287,24 @@ class Builder:
         textures: the texture library.
     """
 
-    def __init__(self, rng, textures):
+    def __init__(self, rng: np.random.Generator, textures: Textures) -> None:
         """Start an empty scene."""
         self.rng = rng
         self.textures = textures
-        self._meshes, self._materials, self._face_rows = [], [], []
+        self._meshes: list[Mesh] = []
+        self._materials: list[np.ndarray] = []
+        self._face_rows: list[tuple[int, int, int, bool, bool]] = []
         self._instance, self._last_instance = 0, 0
         self._frame = (np.eye(3), np.zeros(3))
         self._shadows = (True, True)
 
-    def material(self, kind=None, tint=(1.0, 1.0, 1.0), tile=1.0, **extra):
+    def material(
+        self,
+        kind: str | None = None,
+        tint: ArrayLike = (1.0, 1.0, 1.0),
+        tile: float = 1.0,
+        **extra: float,
+    ) -> int:
         """Add a material and return its number.
 
         Args:
@@ -289,7 +316,7 @@ class Builder:
         """
         row = np.zeros(MATERIAL_COLUMNS + 1, np.float32)
         texture = self.textures.pick(self.rng, kind or "noise")
-        row[[TEXTURE, RED, GREEN, BLUE]] = (texture, *tint)
+        row[TEXTURE], row[[RED, GREEN, BLUE]] = texture, tint
         row[POWER], row[CONTRAST], row[-1] = 20.0, 0.0 if kind is None else 1.0, 1.0 / tile
         columns = dict(
             cutout=CUTOUT,
@@ -308,30 +335,30 @@ class Builder:
         self._materials.append(row)
         return len(self._materials) - 1
 
-    def instance(self):
+    def instance(self) -> int:
         """Begin a new object; what is added from now on carries its number (1..255)."""
         self._last_instance = min(self._last_instance + 1, MOST_INSTANCES)
         self._instance = self._last_instance
         return self._instance
 
-    def background(self):
+    def background(self) -> None:
         """What is added from now on belongs to no object."""
         self._instance = 0
 
-    def resume(self, instance):
+    def resume(self, instance: int) -> None:
         """Continue an earlier object."""
         self._instance = instance
 
-    def shadows(self, hard=True, soft=True):
+    def shadows(self, hard: bool = True, soft: bool = True) -> None:
         """Whether what is added from now on casts shadows of lamps (hard) and of the sky (soft)."""
         self._shadows = (hard, soft)
 
-    def at(self, position=(0, 0, 0), yaw=0.0):
+    def at(self, position: ArrayLike = (0, 0, 0), yaw: float = 0.0) -> None:
         """Place what is added from now on; coordinates of meshes are relative to this frame."""
         self._frame = (rotation(yaw), np.asarray(position, float))
 
     @contextlib.contextmanager
-    def inside(self, offset=(0, 0, 0), yaw=0.0):
+    def inside(self, offset: ArrayLike = (0, 0, 0), yaw: float = 0.0) -> Iterator[None]:
         """Within the block the frame is moved and turned relative to the present one."""
         turn, origin = self._frame
         self._frame = (turn @ rotation(yaw), origin + turn @ np.asarray(offset, float))
@@ -340,14 +367,14 @@ class Builder:
         finally:
             self._frame = (turn, origin)
 
-    def add(self, mesh, material):
+    def add(self, mesh: Mesh, material: int) -> None:
         """Add a mesh in the current frame as part of the current object."""
         points, normals, uvs, faces = mesh
         factor = self._materials[material][-1]
         self._meshes.append((*placed(points, normals, uvs, *self._frame, factor), faces))
         self._face_rows.append((len(faces), material, self._instance, *self._shadows))
 
-    def finish(self):
+    def finish(self) -> dict[str, np.ndarray]:
         """The scene as a dict of arrays.
 
         points, normals, uvs (N, .), faces (M, 3); of each face: material, instance, cutout (the

@@ -1,10 +1,12 @@
 """Synthetic landscapes: hills, woods, water, people and animals in them."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from utils.synthetic import beings, outdoors, plants
 from utils.synthetic.film import Lighting
 from utils.synthetic.mesh import (
+    Builder,
     grid,
     leaf_cards,
     quad,
@@ -14,7 +16,14 @@ from utils.synthetic.setting import Relief, Setup, daylight, field_of_view, look
 from utils.synthetic.shading import HORIZON, SUN, SUN_COLOUR
 
 
-def outdoor_light(b, centre, radius, ground=(0.2, 0.22, 0.12), sunny=0.7, haze=(-3.8, -2.3)):
+def outdoor_light(
+    b: Builder,
+    centre: ArrayLike,
+    radius: float,
+    ground: ArrayLike = (0.2, 0.22, 0.12),
+    sunny: float = 0.7,
+    haze: tuple[float, float] = (-3.8, -2.3),
+) -> Lighting:
     """Daylight over soft ground."""
     rng = b.rng
     sky, sun, haze_colour = daylight(b, sunny)
@@ -37,7 +46,7 @@ def outdoor_light(b, centre, radius, ground=(0.2, 0.22, 0.12), sunny=0.7, haze=(
 class Terrain:
     """Hills that rise to mountains far away; flat near the camera at the origin."""
 
-    def __init__(self, b):
+    def __init__(self, b: Builder) -> None:
         """Draw the ground and perhaps water."""
         rng = b.rng
         self._hills, self._far = Relief(rng, rng.uniform(14, 50), 4), Relief(rng, 320, 6, 0.55)
@@ -73,7 +82,7 @@ class Terrain:
                 b.material("water", tint, 6.0, gloss=0.1, power=100),
             )
 
-    def height(self, x, y):
+    def height(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Ground level at x, y."""
         distance = np.hypot(x, y)
         level = (
@@ -86,7 +95,14 @@ class Terrain:
         far = (self._far(x, y) * 0.6 + 0.75) * ridge * self._rise
         return level + far + self._slope[0] * x * 0.4 + self._slope[1] * y * 0.3
 
-    def spots(self, rng, count, nearest, farthest, spread=0.6):
+    def spots(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        nearest: float,
+        farthest: float,
+        spread: float = 0.6,
+    ) -> np.ndarray:
         """Random places on the ground (count, 3), denser near the camera."""
         if count == 0:
             return np.empty((0, 3))
@@ -95,11 +111,11 @@ class Terrain:
         return np.stack([x, y, self.height(x, y).ravel()], 1)
 
 
-def grow(b, land):
+def grow(b: Builder, land: Terrain) -> None:
     """Trees near and far, bushes, rocks, tufts of grass."""
     rng = b.rng
     wooded = rng.choice([0, 6, 18, 34], p=[0.15, 0.35, 0.3, 0.2])
-    style = rng.choice([plants.broadleaf, plants.conifer, None])
+    style = rng.choice([plants.broadleaf, plants.conifer, None])  # type: ignore[arg-type]
     for place in land.spots(rng, wooded, 7, 160):
         if land.water is not None and place[2] < land.water:
             continue
@@ -179,7 +195,7 @@ def _near_branch(b, eye):
     )
 
 
-def landscape(b, width):
+def landscape(b: Builder, width: float) -> Setup:
     """Meadows, woods, shores and mountains."""
     rng = b.rng
     land = Terrain(b)

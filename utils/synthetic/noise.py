@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
 SIZE = 256
 GRID = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), axis=-1).astype(np.float32) / SIZE
@@ -14,7 +15,12 @@ _FREQUENCY_Y = (np.fft.fftfreq(SIZE)[:, None] * SIZE).astype(np.float32)
 _FREQUENCY_X = (np.fft.rfftfreq(SIZE)[None] * SIZE).astype(np.float32)
 
 
-def fractal(rng, beta=1.8, stretch=(1.0, 1.0), lowest=1.0):
+def fractal(
+    rng: np.random.Generator,
+    beta: float = 1.8,
+    stretch: tuple[float, float] = (1.0, 1.0),
+    lowest: float = 1.0,
+) -> np.ndarray:
     """Tileable noise with spectrum 1/f^beta, (SIZE, SIZE) with mean 0.5, spread about 0..1."""
     frequency = np.hypot(_FREQUENCY_X * stretch[0], _FREQUENCY_Y * stretch[1])
     amplitude = np.maximum(frequency, 1e-3) ** (-beta / 2 - 0.5)
@@ -45,29 +51,29 @@ def _nearest(seeds, size):
     return np.sqrt(first), np.sqrt(second), index
 
 
-def cells(rng, count):
+def cells(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Random tileable Voronoi diagram of the picture's size, computed at half of it."""
     first, second, index = _nearest(rng.uniform(0, 1, (count, 2)), SIZE // 2)
     first, second = (cv2.resize(x, (SIZE, SIZE)) for x in (first, second))
     return first, second, index.repeat(2, 0).repeat(2, 1)
 
 
-def ramp(value, *colours):
+def ramp(value: np.ndarray, *colours: ArrayLike) -> np.ndarray:
     """Map values in [0, 1] through evenly spaced colours."""
-    colours = np.asarray(colours, np.float32)
-    stops = np.linspace(0, 1, len(colours))
+    table = np.asarray(colours, np.float32)
+    stops = np.linspace(0, 1, len(table))
     out = np.empty((*np.shape(value), 3), np.float32)
     for k in range(3):
-        out[..., k] = np.interp(value, stops, colours[:, k])
+        out[..., k] = np.interp(value, stops, table[:, k])
     return out
 
 
-def grey(value):
+def grey(value: np.ndarray) -> np.ndarray:
     """A grey picture from one plane."""
     return np.repeat(np.clip(value, 0, 1)[..., None], 3, axis=2)
 
 
-def hue(rng, saturation=0.5, value=0.7):
+def hue(rng: np.random.Generator, saturation: float = 0.5, value: float = 0.7) -> np.ndarray:
     """A random colour of about this saturation and value."""
     s = np.clip(saturation * rng.uniform(0.5, 1.4), 0, 1)
     v = np.clip(value * rng.uniform(0.7, 1.25), 0, 1)
@@ -76,7 +82,7 @@ def hue(rng, saturation=0.5, value=0.7):
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
 
 
-def palette(rng, count, saturation=0.5):
+def palette(rng: np.random.Generator, count: int, saturation: float = 0.5) -> list[np.ndarray]:
     """Colours that go together: shades of one or two hues and neutral tones."""
     hues = rng.choice([28.0, 45.0, 95.0, 205.0, 220.0, 355.0, rng.uniform(0, 360)], 2)
     out = []

@@ -1,8 +1,10 @@
 """Cars, houses and what stands in streets and gardens, on z = 0 in the builder's frame."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from utils.synthetic.mesh import (
+    Builder,
     box,
     cushion,
     cylinder,
@@ -27,7 +29,7 @@ def _hull(stations, power):
     return grid(points, wrap=True)
 
 
-def car(b):
+def car(b: Builder) -> None:
     """A car, van or bus with its bonnet to -x."""
     rng = b.rng
     length, high, half = rng.uniform(3.7, 4.7), rng.uniform(1.4, 1.6), rng.uniform(0.84, 0.94)
@@ -96,7 +98,7 @@ def car(b):
         b.add(shifted(box(0.02, 0.5, 0.12), (x * length, 0, 0.45)), plate)
 
 
-def street_lamp(b, height):
+def street_lamp(b: Builder, height: float) -> None:
     """A pole with an arm or a globe."""
     rng, metal = b.rng, steel(b)
     b.add(stick((0, 0, 0), (0, 0, height), 0.07, 8, 0.045), metal)
@@ -115,7 +117,7 @@ def street_lamp(b, height):
         )
 
 
-def sign(b, height):
+def sign(b: Builder, height: float) -> None:
     """A traffic sign, a shop sign or a board on a post."""
     rng = b.rng
     b.add(stick((0, 0, 0), (0, 0, height), 0.035, 7), steel(b))
@@ -132,7 +134,7 @@ def sign(b, height):
         b.add(shifted(box(wide, 0.02, high), (0, -0.05, height - high)), face)
 
 
-def bench(b, width):
+def bench(b: Builder, width: float) -> None:
     """A bench with slats and a back, looking along -y."""
     wood, metal = timber(b), steel(b)
     for x in (-width / 2 + 0.15, width / 2 - 0.15):
@@ -147,7 +149,7 @@ def bench(b, width):
         b.add(shifted(box(width, 0.03, 0.09), (0, 0.2 + (z - 0.4) * 0.28, z)), wood)
 
 
-def fence(b, length, height):
+def fence(b: Builder, length: float, height: float) -> None:
     """Posts with rails, pickets or a net, along x."""
     rng, style = b.rng, b.rng.integers(3)
     wood = timber(b) if rng.random() < 0.7 else steel(b)
@@ -166,7 +168,7 @@ def fence(b, length, height):
             b.add(shifted(box(0.08, 0.02, height * 1.05), (x, -0.08, 0.05)), wood)
 
 
-def wires(b, start, end, count):
+def wires(b: Builder, start: ArrayLike, end: ArrayLike, count: int) -> None:
     """Sagging wires between two points, side by side."""
     start, end = np.asarray(start, float), np.asarray(end, float)
     dark = b.material(None, np.full(3, 0.03))
@@ -177,7 +179,7 @@ def wires(b, start, end, count):
         b.add(tube(path + [0, 0, -0.3 * i], 0.015, 4), dark)
 
 
-def house(b, width, depth, height):
+def house(b: Builder, width: float, depth: float, height: float) -> None:
     """A building with a textured front, a roof, a door and ledges."""
     rng = b.rng
     storey = rng.uniform(2.8, 3.4)

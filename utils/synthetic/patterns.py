@@ -6,17 +6,17 @@ import numpy as np
 from utils.synthetic.noise import GRID, SIZE, cells, fractal, grey, hue, palette, ramp
 
 
-def noise(rng):
+def noise(rng: np.random.Generator) -> np.ndarray:
     """Fractal noise, grey; the first one is the dirt of every material."""
     return grey(fractal(rng, 2.0))
 
 
-def plaster(rng):
+def plaster(rng: np.random.Generator) -> np.ndarray:
     """Nearly even wall paint."""
     return grey(0.93 + 0.06 * (fractal(rng, 2.2) - 0.5) + 0.06 * (fractal(rng, 0.3) - 0.5))
 
 
-def wallpaper(rng):
+def wallpaper(rng: np.random.Generator) -> np.ndarray:
     """Stripes, damask-like symmetric noise or little motifs on a light ground."""
     style = rng.integers(3)
     ground, ink = 0.9 + 0.1 * hue(rng, 0.3, 0.9), hue(rng, 0.35, 0.7)
@@ -50,13 +50,13 @@ _WOODS = (
 )
 
 
-def wood(rng):
+def wood(rng: np.random.Generator) -> np.ndarray:
     """A board with its grain along u."""
     dark, light = _WOODS[rng.integers(len(_WOODS))]
     return ramp(_wood_grain(rng), dark, light)
 
 
-def planks(rng):
+def planks(rng: np.random.Generator) -> np.ndarray:
     """Boards laid along u with gaps and joints, each of its own shade."""
     rows = int(rng.choice([4, 6, 8]))
     dark, light = _WOODS[rng.integers(len(_WOODS))]
@@ -73,7 +73,7 @@ def planks(rng):
     return ramp(np.clip(rolled + shade, 0, 1), dark, light) * (0.35 + 0.65 * line)
 
 
-def brick(rng):
+def brick(rng: np.random.Generator) -> np.ndarray:
     """Courses of bricks in mortar."""
     rows = int(rng.choice([8, 12, 16]))
     columns = rows // 2
@@ -98,7 +98,7 @@ def brick(rng):
     )
 
 
-def tiles(rng):
+def tiles(rng: np.random.Generator) -> np.ndarray:
     """Square tiles with joints; plain, two-coloured or each of its own shade."""
     count = int(rng.choice([2, 4, 6, 8]))
     cell = (GRID * count).astype(int)
@@ -117,13 +117,13 @@ def tiles(rng):
     return np.clip(colour + shade[..., None], 0, 1) * joint + rng.uniform(0.3, 0.7) * (1 - joint)
 
 
-def concrete(rng):
+def concrete(rng: np.random.Generator) -> np.ndarray:
     """Stained grey with pores."""
     pores = np.clip((fractal(rng, 0.2) - 0.78) * 3, 0, 1)
     return grey(0.68 + 0.45 * (fractal(rng, 1.9) - 0.5) - 0.5 * pores)
 
 
-def fabric(rng):
+def fabric(rng: np.random.Generator) -> np.ndarray:
     """Woven threads, grey."""
     count = int(rng.choice([24, 32, 48, 64]))
     x, y = (np.sin(GRID[..., k] * 2 * np.pi * count) for k in (0, 1))
@@ -131,7 +131,7 @@ def fabric(rng):
     return grey(0.84 + 0.2 * (weave - 0.5) + 0.14 * (fractal(rng, 1.6) - 0.5))
 
 
-def rug(rng):
+def rug(rng: np.random.Generator) -> np.ndarray:
     """A carpet with a symmetric pattern in several colours."""
     field = fractal(rng, 2.0, lowest=2)
     field = field + field[:, ::-1] + field[::-1] + field[::-1, ::-1]
@@ -143,7 +143,7 @@ def rug(rng):
     return np.asarray(colours)[steps] * (0.75 + 0.5 * fractal(rng, 0.4))[..., None]
 
 
-def weave(rng):
+def weave(rng: np.random.Generator) -> np.ndarray:
     """Clothes: stripes, checks or dots in two or three colours."""
     style = rng.integers(4)
     ground, first, second = palette(rng, 3, 0.6)
@@ -180,7 +180,7 @@ def _view(rng):
     return out
 
 
-def painting(rng):
+def painting(rng: np.random.Generator) -> np.ndarray:
     """Something to hang on a wall: a landscape of bands, blobs of paint, or shapes."""
     style = rng.integers(3)
     colours = palette(rng, 6, 0.7)
@@ -200,7 +200,7 @@ def painting(rng):
     return np.where(mat[..., None], rng.uniform(0.75, 0.95), out)
 
 
-def printed(rng):
+def printed(rng: np.random.Generator) -> np.ndarray:
     """A page, a label or a screen: blocks of lines and a picture."""
     out = np.full((SIZE, SIZE, 3), 0.93, np.float32) * (0.7 + 0.3 * hue(rng, 0.3, 0.9))
     ink = hue(rng, 0.5, 0.25)
@@ -222,14 +222,14 @@ def printed(rng):
     return out
 
 
-def asphalt(rng):
+def asphalt(rng: np.random.Generator) -> np.ndarray:
     """Road surface with patches and cracks, or gravel."""
     crack = np.abs(fractal(rng, 2.2) - 0.5) < 0.006
     out = 0.42 + 0.25 * (fractal(rng, 2.0) - 0.5) + 0.3 * (fractal(rng, 0.0) - 0.5)
     return grey(np.where(crack, out * 0.6, out)) * (0.95 + 0.05 * hue(rng, 0.3, 1.0))
 
 
-def paving(rng):
+def paving(rng: np.random.Generator) -> np.ndarray:
     """Irregular stones in joints."""
     first, second, index = cells(rng, int(rng.integers(20, 90)))
     joint = np.clip((second - first) * SIZE / 4 - 0.3, 0, 1)[..., None]
@@ -238,14 +238,14 @@ def paving(rng):
     return np.clip(shade[..., None] * warm * (0.4 + 0.6 * joint), 0, 1)
 
 
-def metal(rng):
+def metal(rng: np.random.Generator) -> np.ndarray:
     """Brushed, slightly stained, grey."""
     return grey(
         0.7 + 0.25 * (fractal(rng, 0.4, (20.0, 1.0)) - 0.5) + 0.2 * (fractal(rng, 2.2) - 0.5) * 0.5
     )
 
 
-def wicker(rng):
+def wicker(rng: np.random.Generator) -> np.ndarray:
     """Basket work."""
     count = int(rng.choice([10, 14, 20]))
     x, y = GRID[..., 0] * count, GRID[..., 1] * count
@@ -255,7 +255,7 @@ def wicker(rng):
     return ramp(np.clip(tone, 0, 1), np.asarray(dark) * 0.5, light)
 
 
-def facade(rng):
+def facade(rng: np.random.Generator) -> np.ndarray:
     """Four by four windows of a house front with frames, sills and curtains."""
     tone = np.array([1.0, rng.uniform(0.82, 0.99), rng.uniform(0.6, 1.0)]) * rng.uniform(0.4, 0.9)
     if rng.random() < 0.25:
@@ -292,7 +292,7 @@ def _window(wall, rng, low, high):
     wall[bottom + 2 : bottom + 4, left - 1 : right + 1] *= 0.6
 
 
-def lattice(rng):
+def lattice(rng: np.random.Generator) -> np.ndarray:
     """Cut-out fence, net, railing or blinds, grey."""
     count = int(rng.choice([4, 6, 8]))
     style = rng.integers(3)
@@ -307,7 +307,7 @@ def lattice(rng):
     return out
 
 
-def blinds(rng):
+def blinds(rng: np.random.Generator) -> np.ndarray:
     """Cut-out slats along u, grey, lit from above."""
     slat = GRID[..., 1] * 8 % 1
     out = np.repeat((0.95 - 0.25 * slat)[..., None], 4, axis=2)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from utils.synthetic.mesh import (
+    Builder,
     bumpy,
     cards,
     ellipsoid,
@@ -26,7 +27,7 @@ def _crown(b, centre, size, foliage, count, card):
     b.add(leaf_cards(rng, centres, normals, card), foliage)
 
 
-def broadleaf(b, height, detail=1.0):
+def broadleaf(b: Builder, height: float, detail: float = 1.0) -> None:
     """A tree with a forked trunk and a crown of several clumps."""
     rng = b.rng
     trunk = height * rng.uniform(0.2, 0.4)
@@ -38,7 +39,7 @@ def broadleaf(b, height, detail=1.0):
     top = np.array([*bend, trunk])
     b.add(
         tube(
-            [(0, 0, -0.2), (bend[0] * 0.3, bend[1] * 0.3, trunk * 0.5), top],
+            [(0, 0, -0.2), (bend[0] * 0.3, bend[1] * 0.3, trunk * 0.5), top],  # type: ignore[arg-type]
             [radius * 1.3, radius, radius * 0.85],
             9,
         ),
@@ -63,7 +64,7 @@ def broadleaf(b, height, detail=1.0):
         _crown(b, centre, size, foliage, int(46 * detail), height * 0.13 / detail**0.4)
 
 
-def conifer(b, height, detail=1.0):
+def conifer(b: Builder, height: float, detail: float = 1.0) -> None:
     """A fir: whorls of drooping twigs."""
     rng = b.rng
     bark = b.material("bark", np.full(3, 0.5), 0.6)
@@ -85,7 +86,7 @@ def conifer(b, height, detail=1.0):
     b.add(cards(centres, size, across, along, normals), foliage)
 
 
-def bare_tree(b, height):
+def bare_tree(b: Builder, height: float) -> None:
     """A leafless tree: branches that fork three times."""
     rng = b.rng
     bark = b.material("bark", np.full(3, rng.uniform(0.3, 0.9)), 0.6)
@@ -108,14 +109,14 @@ def bare_tree(b, height):
     grow(np.array([0, 0, -0.1]), np.array([0, 0, 1.0]), height * 0.4, height * 0.025, 0)
 
 
-def palm(b, height):
+def palm(b: Builder, height: float) -> None:
     """A bent trunk with fronds."""
     rng = b.rng
     lean = rng.normal(0, 0.12, 2) * height
     top = np.array([*lean, height * 0.85])
     b.add(
         tube(
-            [(0, 0, -0.2), (lean[0] * 0.3, lean[1] * 0.3, height * 0.45), top],
+            [(0, 0, -0.2), (lean[0] * 0.3, lean[1] * 0.3, height * 0.45), top],  # type: ignore[arg-type]
             [height * 0.03, height * 0.022, height * 0.018],
             9,
         ),
@@ -134,7 +135,7 @@ def palm(b, height):
     )
 
 
-def bush(b, height):
+def bush(b: Builder, height: float) -> None:
     """A rounded shrub, sometimes in flower."""
     rng = b.rng
     kind = "flowers" if rng.random() < 0.25 else "leaves"
@@ -145,7 +146,7 @@ def bush(b, height):
     _crown(b, (0, 0, height * 0.5), size, foliage, 70, height * 0.35)
 
 
-def tree(b, height, detail=1.0):
+def tree(b: Builder, height: float, detail: float = 1.0) -> None:
     """Any tree."""
     choice = b.rng.random()
     if choice < 0.58:
@@ -158,7 +159,9 @@ def tree(b, height, detail=1.0):
         palm(b, height)
 
 
-def meadow(b, spots, sizes, kind="tuft", tint=1.0):
+def meadow(
+    b: Builder, spots: np.ndarray, sizes: np.ndarray, kind: str = "tuft", tint: float = 1.0
+) -> None:
     """Upright cut-out tufts at spots (K, 3), two crossed cards each."""
     rng = b.rng
     count = len(spots)
@@ -172,10 +175,10 @@ def meadow(b, spots, sizes, kind="tuft", tint=1.0):
     b.add(cards(centres, np.tile(sizes, 2), across, up, normals), foliage)
 
 
-def boulder(b, size):
+def boulder(b: Builder, size: float) -> None:
     """A rock, partly in the ground."""
     rng = b.rng
-    mesh = ellipsoid(*(size * rng.uniform(0.6, 1.4, 3)), 22, rng.uniform(0.5, 1.0))
+    mesh = ellipsoid(*(size * rng.uniform(0.6, 1.4, 3)), 22, rng.uniform(0.5, 1.0))  # type: ignore[call-arg]
     mesh = bumpy(turned(mesh, *rng.uniform(0, 6, 3)), rng, size * 0.1, size)
     points, normals, _, faces = bumpy(mesh, rng, size * 0.025, size * 0.25)
     # Laid flat along a slanted axis: at the pole of a globe the stone would look like a pumpkin.

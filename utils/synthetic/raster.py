@@ -24,7 +24,7 @@ LEVEL_OFFSETS = np.cumsum([0] + [(TEXTURE_SIZE >> i) ** 2 * 4 for i in range(TEX
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def project(points, matrix):
+def project(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Multiply (N, 3) points by a (4, 4) matrix: rows give x*w, y*w, w and the depth key times w.
 
     Args:
@@ -59,7 +59,7 @@ def _corners(level, u, v):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fetch(atlas, texture, level, u, v, channel):
+def fetch(atlas: np.ndarray, texture: int, level: int, u: float, v: float, channel: int) -> float:
     """One bilinear sample of one channel of one mip level, wrapping around, in [0, 255]."""
     a, b, c, d, fx, fy = _corners(level, u, v)
     row = atlas[texture]
@@ -68,7 +68,9 @@ def fetch(atlas, texture, level, u, v, channel):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fetch_colour(atlas, texture, level, u, v, out):
+def fetch_colour(
+    atlas: np.ndarray, texture: int, level: float, u: float, v: float, out: np.ndarray
+) -> None:
     """Trilinear colour at a fractional level as linear light into out (3,).
 
     Textures are stored as square roots of linear light.
@@ -149,7 +151,17 @@ def _edges(corners, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rasterize(projected, faces, visible, cutout, uvs, atlas, near, keys, ids):
+def rasterize(
+    projected: np.ndarray,
+    faces: np.ndarray,
+    visible: np.ndarray,
+    cutout: np.ndarray,
+    uvs: np.ndarray,
+    atlas: np.ndarray,
+    near: float,
+    keys: np.ndarray,
+    ids: np.ndarray,
+) -> None:
     """Cast one ray through every pixel of a buffer and keep the nearest triangle.
 
     Args:

@@ -1,10 +1,12 @@
 """Rooms: walls with windows, doors and pictures; furniture along them; the light in them."""
 
+from typing import Any
+
 import numpy as np
 
 from utils.synthetic import furniture, things
 from utils.synthetic.film import Lighting
-from utils.synthetic.mesh import box, cushion, quad, shifted, stick
+from utils.synthetic.mesh import Builder, box, cushion, quad, shifted, stick
 from utils.synthetic.setting import daylight, indoor_mirror
 from utils.synthetic.stuff import cloth, paint, steel, timber
 
@@ -14,22 +16,22 @@ _THICK = 0.2
 class Room:
     """A rectangular room, its walls numbered 0..3: +y, +x, -y, -x; (0, 0, 0) is on the floor."""
 
-    def __init__(self, b, width, depth, height):
+    def __init__(self, b: Builder, width: float, depth: float, height: float) -> None:
         """Draw floor, ceiling and walls with windows, doors and pictures."""
         self.b, self.rng = b, b.rng
         self.width, self.depth, self.height = width, depth, height
-        self.taken = []
-        self.windows = []
+        self.taken: list[tuple[float, float, float, float]] = []
+        self.windows: list[Any] = []
         self._surfaces()
 
-    def wall(self, index):
+    def wall(self, index: int) -> tuple[np.ndarray, float, float]:
         """(middle of the wall on the floor, yaw of things standing at it, its length)."""
         half = self.depth / 2 if index % 2 == 0 else self.width / 2
         yaw = -np.pi / 2 * index
         out = np.array([-np.sin(yaw), np.cos(yaw), 0.0])
         return out * half, yaw, self.width if index % 2 == 0 else self.depth
 
-    def planes(self):
+    def planes(self) -> np.ndarray:
         """Rows for Lighting.planes: every surface darkens the corners that it is part of."""
         rows = []
         for index in range(4):
@@ -219,7 +221,7 @@ class Room:
         b.background()
         b.shadows(True, False)
 
-    def free(self, x, y, half_x, half_y):
+    def free(self, x: float, y: float, half_x: float, half_y: float) -> bool:
         """Whether an axis-parallel rectangle is inside the room and free; if so it is taken."""
         if abs(x) + half_x > self.width / 2 or abs(y) + half_y > self.depth / 2:
             return False
@@ -229,7 +231,7 @@ class Room:
         self.taken.append((x, y, half_x, half_y))
         return True
 
-    def at_wall(self, index, along, width, depth):
+    def at_wall(self, index: int, along: float, width: float, depth: float) -> bool:
         """Place the builder's frame for a thing of this footprint at a wall; False if taken."""
         middle, yaw, length = self.wall(index)
         if abs(along) + width / 2 > length / 2:
@@ -244,7 +246,7 @@ class Room:
         return True
 
 
-def room_light(b, room, sunny=0.6):
+def room_light(b: Builder, room: Room, sunny: float = 0.6) -> Lighting:
     """Soft light that leans to the windows, sun through them, ceiling lamps."""
     rng = b.rng
     inward = (
@@ -286,6 +288,6 @@ def room_light(b, room, sunny=0.6):
         bounce=0.7 * grey * walls,
         planes=room.planes(),
         ambient_focus=(centre, radius),
-        tilt=0.7 * inward if room.windows else (0, 0, 0),
+        tilt=tuple(0.7 * inward) if room.windows else (0, 0, 0),
         ambient_colour=grey,
     )

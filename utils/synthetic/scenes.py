@@ -2,7 +2,9 @@
 
 from utils.synthetic.closeup import closeup
 from utils.synthetic.indoor import room, tabletop
+from utils.synthetic.mesh import Builder
 from utils.synthetic.nature import landscape
+from utils.synthetic.setting import Setup
 from utils.synthetic.street import street
 
 FAMILIES = {
@@ -15,7 +17,7 @@ FAMILIES = {
 """Family -> (function that builds it, share of the scenes)."""
 
 
-def draw_scene(b, width, family=None):
+def draw_scene(b: Builder, width: float, family: str | None = None) -> tuple[str, Setup]:
     """Build a scene.
 
     Args:

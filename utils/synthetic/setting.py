@@ -4,8 +4,10 @@ import dataclasses
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from utils.synthetic.film import Camera, Lighting, sky_table
+from utils.synthetic.mesh import Builder
 from utils.synthetic.stuff import paint
 
 
@@ -19,12 +21,14 @@ class Setup:
     focus: float = 1.0
 
 
-def field_of_view(rng, width, low=35.0, high=85.0):
+def field_of_view(
+    rng: np.random.Generator, width: float, low: float = 35.0, high: float = 85.0
+) -> float:
     """A random focal length in px for a horizontal field of view in degrees."""
     return width / 2 / np.tan(np.radians(rng.uniform(low, high)) / 2)
 
 
-def looking(eye, target, roll, focal_px):
+def looking(eye: ArrayLike, target: ArrayLike, roll: float, focal_px: float) -> Camera:
     """A camera at `eye` that looks at `target`."""
     x, y, z = np.asarray(target, float) - eye
     return Camera(
@@ -35,15 +39,17 @@ def looking(eye, target, roll, focal_px):
 class Relief:
     """Smooth random heights: octaves of bicubic value noise, mean about 0, spread about 1."""
 
-    def __init__(self, rng, scale, octaves=5, gain=0.5):
+    def __init__(
+        self, rng: np.random.Generator, scale: float, octaves: int = 5, gain: float = 0.5
+    ) -> None:
         """scale: metres between the humps of the first octave."""
         self._grids = [rng.normal(0, 1, (64, 64)).astype(np.float32) for _ in range(octaves)]
         self._scale, self._gain = scale, gain
 
-    def __call__(self, x, y):
+    def __call__(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Height at x, y (any equal shapes)."""
         x, y = np.atleast_2d(x).astype(np.float32), np.atleast_2d(y).astype(np.float32)
-        total, weight, scale = 0.0, 1.0, self._scale
+        total, weight, scale = np.zeros(x.shape, np.float32), 1.0, self._scale
         for grid in self._grids:
             u, v = (x / scale) % 64, (y / scale) % 64
             total = total + weight * cv2.remap(
@@ -53,14 +59,16 @@ class Relief:
         return total
 
 
-def daylight(b, sunny=0.65, sun_turn=None):
+def daylight(
+    b: Builder, sunny: float = 0.65, sun_turn: float | None = None
+) -> tuple[np.ndarray, float, np.ndarray]:
     """A daytime sky: (sky table, sun strength, haze colour); colours from noon to evening."""
     rng = b.rng
     height = np.radians(rng.uniform(8, 70))
     turn = rng.uniform(0, 2 * np.pi) if sun_turn is None else sun_turn
     sun = (np.cos(height) * np.sin(turn), np.cos(height) * np.cos(turn), np.sin(height))
     low = np.exp(-height / 0.25)
-    clouds = (0, 0, 1, 0)
+    clouds: tuple[float, ...] = (0, 0, 1, 0)
     if rng.random() < 0.7:
         clouds = (
             rng.uniform(0.3, 0.8),
@@ -83,7 +91,7 @@ def daylight(b, sunny=0.65, sun_turn=None):
     return sky, strength / max(min(strength, 1.0), 1e-3), haze
 
 
-def indoor_mirror(rng):
+def indoor_mirror(rng: np.random.Generator) -> np.ndarray:
     """What shiny things indoors reflect: dark floor, lit walls, bright ceiling."""
     warm = paint(rng, 0.2, 0.5)
     return sky_table(warm * 0.3, warm * 0.8, np.full(3, rng.uniform(0.5, 1.4)))

@@ -30,7 +30,9 @@ _FAST = {"contract", "nsz", "arcp", "reassoc"}
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def sky_colour(sky, atlas, dx, dy, dz, out):
+def sky_colour(
+    sky: np.ndarray, atlas: np.ndarray, dx: float, dy: float, dz: float, out: np.ndarray
+) -> None:
     """Write the linear colour of the sky in a unit direction, z up, into out (3,)."""
     blend = math.sqrt(max(dz, 0.0))
     below = min(max(-dz * 6.0, 0.0), 1.0)
@@ -193,7 +195,14 @@ def _bumped(atlas, texture, level, u, v, strength, nx, ny, nz):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def plan_rays(keys, ids, normals, material, instance, need):
+def plan_rays(
+    keys: np.ndarray,
+    ids: np.ndarray,
+    normals: np.ndarray,
+    material: np.ndarray,
+    instance: np.ndarray,
+    need: np.ndarray,
+) -> None:
     """Mark which rays must be shaded: one in smooth pixels, five where something changes.
 
     Args:
@@ -231,7 +240,7 @@ def plan_rays(keys, ids, normals, material, instance, need):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def gather_rays(image, need, picture):
+def gather_rays(image: np.ndarray, need: np.ndarray, picture: np.ndarray) -> None:
     """Average rays to pixels: the centre ray alone, or half of it and an eighth of each corner.
 
     Along rows and columns the latter is the tent 1 2 1 over half pixels.
@@ -263,7 +272,18 @@ def _barycentric(projected, faces, face, x, y, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def shade(keys, ids, need, frame, meshes, surfaces, lights, lamps, air, image):
+def shade(
+    keys: np.ndarray,
+    ids: np.ndarray,
+    need: np.ndarray,
+    frame: tuple,
+    meshes: tuple,
+    surfaces: tuple,
+    lights: tuple,
+    lamps: tuple,
+    air: tuple,
+    image: np.ndarray,
+) -> None:
     """Colour the rays of a buffer that are needed.
 
     Args:

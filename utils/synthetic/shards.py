@@ -7,7 +7,9 @@ import functools
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -32,7 +34,7 @@ class Shards:
     len(shards) scenes; shards[i] is a dict as of `generate_scene`, with baseline, without family.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         """List the shards of `folder`; ValueError if there are none or one has another format."""
         self.paths = sorted(Path(folder).glob("scenes-*.h5"))
         if not self.paths:
@@ -52,9 +54,9 @@ class Shards:
                     f"{path} cannot be read ({error}). Remove and make it again."
                 ) from error
         self._ends = np.cumsum(counts).tolist()
-        self._files = {}
+        self._files: dict[tuple[int, int], h5py.File] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of scenes."""
         return self._ends[-1]
 
@@ -69,7 +71,12 @@ class Shards:
             self._files[key] = h5py.File(self.paths[number])
         return self._files[key]
 
-    def read(self, index, names=("image", "depth", "instances"), views=None):
+    def read(
+        self,
+        index: int,
+        names: Sequence[str] = ("image", "depth", "instances"),
+        views: slice | list[int] | None = None,
+    ) -> dict[str, Any]:
         """Some parts of one scene.
 
         Args:
@@ -87,12 +94,12 @@ class Shards:
         out = {name: file[name][row, views] for name in (*names, "shift")}
         return {**out, "focal_px": float(file["focal_px"][row]), "baseline": self.baseline}
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> dict[str, Any]:
         """All of one scene."""
         return self.read(index)
 
 
-def open_shards(folder):
+def open_shards(folder: str | Path) -> Shards:
     """`Shards` of a folder."""
     return Shards(folder)
 
@@ -108,12 +115,12 @@ class Shard:
     views: int
     photos: str | None = None
 
-    def name(self):
+    def name(self) -> str:
         """File name; it says nothing that the file does not."""
         return f"scenes-{self.first:06d}.h5"
 
 
-def write_shard(folder, shard):
+def write_shard(folder: str | Path, shard: Shard) -> Path:
     """Make the scenes of a shard and write them, all or nothing.
 
     Args:
@@ -164,15 +171,15 @@ def write_shard(folder, shard):
 
 
 def write_shards(
-    folder,
-    count,
-    size=(192, 256),
-    views=3,
-    seed=0,
-    workers=None,
-    photos=None,
-    shard_scenes=SHARD_SCENES,
-):
+    folder: str | Path,
+    count: int,
+    size: tuple[int, int] = (192, 256),
+    views: int = 3,
+    seed: int = 0,
+    workers: int | None = None,
+    photos: str | Path | None = None,
+    shard_scenes: int = SHARD_SCENES,
+) -> list[Path]:
     """Write a data set; shards that are there and fit are kept, so a broken run is continued.
 
     Args:
@@ -266,7 +273,14 @@ def _present(path, shard):
     return scenes >= shard.count  # fewer are from a smaller set, and are the same scenes
 
 
-def ensure_dataset(folder, count=2000, size=(192, 256), views=3, seed=0, workers=None):
+def ensure_dataset(
+    folder: str | Path,
+    count: int = 2000,
+    size: tuple[int, int] = (192, 256),
+    views: int = 3,
+    seed: int = 0,
+    workers: int | None = None,
+) -> list[Path]:
     """The default data set: made on first use, continued if it was interrupted.
 
     Args, returns and raises as `write_shards`.

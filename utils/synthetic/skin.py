@@ -17,7 +17,9 @@ def _face_normal(points, a, b, c):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def measure_faces(points, uvs, faces):
+def measure_faces(
+    points: np.ndarray, uvs: np.ndarray, faces: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Tiles of texture per metre (M,) and unit normals (M, 3) of the faces, float32.
 
     The mip level follows from the first, the choice of where to cast more rays from the second.
@@ -45,7 +47,7 @@ def _normalise(vectors):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def smooth_normals(points, faces):
+def smooth_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Area-weighted unit normals of the vertices, (N, 3) float32."""
     normals = np.zeros((points.shape[0], 3), np.float32)
     for face in range(faces.shape[0]):
@@ -60,7 +62,9 @@ def smooth_normals(points, faces):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def skin(lattice, faces, wrap):
+def skin(
+    lattice: np.ndarray, faces: np.ndarray, wrap: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points, normals and texture coordinates of the smooth surface through a lattice.
 
     Args:
@@ -103,7 +107,7 @@ def _distance(a, b):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sweep(path, radii, segments):
+def sweep(path: np.ndarray, radii: np.ndarray, segments: int) -> np.ndarray:
     """Rings around a path with rounded ends, (rings, segments + 1, 3) float64.
 
     Args:
@@ -138,7 +142,7 @@ def sweep(path, radii, segments):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rings(sections, segments):
+def rings(sections: np.ndarray, segments: int) -> np.ndarray:
     """Elliptic rings: sections (K, 5) of centre x, y, z and half widths -> (K, segments + 1, 3)."""
     count = sections.shape[0]
     out = np.empty((count, segments + 1, 3))
@@ -152,7 +156,7 @@ def rings(sections, segments):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def globe(half, segments, power):
+def globe(half: np.ndarray, segments: int, power: float) -> np.ndarray:
     """Rings of a superellipsoid with half axes (3,) around the origin."""
     rows = max(segments * 2 // 3, 6)
     out = np.empty((rows, segments + 1, 3))
@@ -174,7 +178,14 @@ def _bent(value, power):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def placed(points, normals, uvs, turn, position, factor):
+def placed(
+    points: np.ndarray,
+    normals: np.ndarray,
+    uvs: np.ndarray,
+    turn: np.ndarray,
+    position: np.ndarray,
+    factor: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rotate and move points, rotate normals, scale texture coordinates; new float32 arrays."""
     out, bent = np.empty((len(points), 3), np.float32), np.empty((len(points), 3), np.float32)
     texture = np.empty((len(points), 2), np.float32)

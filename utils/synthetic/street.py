@@ -4,7 +4,7 @@ import numpy as np
 
 from utils.synthetic import beings, outdoors, plants
 from utils.synthetic.film import Lighting
-from utils.synthetic.mesh import box, cylinder, quad, shifted
+from utils.synthetic.mesh import Builder, box, cylinder, quad, shifted
 from utils.synthetic.setting import Relief, Setup, daylight, field_of_view, looking
 from utils.synthetic.shading import HORIZON, SUN, SUN_COLOUR
 from utils.synthetic.stuff import paint
@@ -152,7 +152,7 @@ def _traffic(b, half_road, half_street):
     b.at()
 
 
-def street(b, width):
+def street(b: Builder, width: float) -> Setup:
     """A street seen along or across, from the pavement, the road or an upper window."""
     rng = b.rng
     half_road, walk = rng.uniform(1.8, 6.0), rng.uniform(1.4, 4.0)

@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
+from utils.synthetic.mesh import Builder
+
 _HUES = (0.0, 0.02, 0.06, 0.1, 0.14, 0.3, 0.42, 0.55, 0.6, 0.64)
 """Of vivid things, in turns: reds, oranges, yellow, greens, blues; violet is rare in the world."""
 
 
-def paint(rng, saturation=0.35, value=0.5):
+def paint(rng: np.random.Generator, saturation: float = 0.35, value: float = 0.5) -> np.ndarray:
     """A random linear colour as things have them: mostly neutral or muted, now and then vivid."""
     level, choice = value * rng.uniform(0.35, 1.3), rng.random()
     hue = rng.normal(0.085, 0.035)
@@ -21,7 +23,7 @@ def paint(rng, saturation=0.35, value=0.5):
     return np.array([min(max(level * (1 + 1.4 * spread * wave), 0.02), 0.9) for wave in waves])
 
 
-def timber(b, tile=0.7):
+def timber(b: Builder, tile: float = 0.7) -> int:
     """Some wood, plain, stained or painted."""
     if b.rng.random() < 0.3:
         return b.material("plaster", paint(b.rng, 0.3, 0.6), gloss=0.03, grunge=0.06)
@@ -29,7 +31,7 @@ def timber(b, tile=0.7):
     return b.material("wood", tint, tile, gloss=b.rng.uniform(0, 0.05), power=30, grunge=0.1)
 
 
-def cloth(b, tile=None):
+def cloth(b: Builder, tile: float | None = None) -> int:
     """Some fabric: woven threads of one colour, or a pattern."""
     tile = tile or b.rng.uniform(0.2, 0.7)
     if b.rng.random() < 0.6:
@@ -37,7 +39,7 @@ def cloth(b, tile=None):
     return b.material("weave", np.full(3, b.rng.uniform(0.5, 1.0)), tile)
 
 
-def glossy(b, vivid=0.45):
+def glossy(b: Builder, vivid: float = 0.45) -> int:
     """Glazed, lacquered or plastic stuff."""
     return b.material(
         "plaster",
@@ -47,6 +49,6 @@ def glossy(b, vivid=0.45):
     )
 
 
-def steel(b):
+def steel(b: Builder) -> int:
     """Metal, bright or dark."""
     return b.material("metal", np.full(3, b.rng.uniform(0.08, 0.6)), 0.5, gloss=0.3, power=60)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from utils.synthetic.mesh import bumpy, cushion, lathe, shifted, stick, tube
+from utils.synthetic.mesh import Builder, bumpy, cushion, lathe, shifted, stick, tube
 from utils.synthetic.stuff import glossy, paint
 
 
-def vase(b, height):
+def vase(b: Builder, height: float) -> None:
     """A vessel of random profile: bottle, vase, jug or bowl."""
     rng = b.rng
     z = np.linspace(0, 1, 9)
@@ -28,7 +28,7 @@ def vase(b, height):
     b.add(lathe(outer + inner, 22), stuff)
 
 
-def cup(b):
+def cup(b: Builder) -> None:
     """A mug with a handle, or a glass of drink."""
     rng, stuff = b.rng, glossy(b)
     radius, height = rng.uniform(0.03, 0.045), rng.uniform(0.07, 0.12)
@@ -60,7 +60,7 @@ def cup(b):
         b.add(tube(path, 0.005, 6), stuff)
 
 
-def fruit(b, size):
+def fruit(b: Builder, size: float) -> None:
     """An apple, an orange, a lemon or a pear."""
     rng = b.rng
     tint = np.array([(0.6, 0.06, 0.04), (0.75, 0.3, 0.03), (0.8, 0.62, 0.08), (0.35, 0.5, 0.08)])
@@ -79,7 +79,7 @@ def fruit(b, size):
     )
 
 
-def plate(b, radius):
+def plate(b: Builder, radius: float) -> None:
     """A plate or a shallow bowl with something on it."""
     rng = b.rng
     deep = rng.uniform(0.15, 0.5) * radius
@@ -102,11 +102,11 @@ def plate(b, radius):
             if rng.random() < 0.6:
                 fruit(b, rng.uniform(0.05, 0.08))
             else:
-                loaf = bumpy(cushion(*rng.uniform(0.05, 0.12, 2), 0.05, 0.7), rng, 0.004, 0.05)
+                loaf = bumpy(cushion(*rng.uniform(0.05, 0.12, 2), 0.05, 0.7), rng, 0.004, 0.05)  # type: ignore[call-arg]
                 b.add(loaf, b.material("peel", (0.55, 0.32, 0.13), 0.1))
 
 
-def bottle(b, height):
+def bottle(b: Builder, height: float) -> None:
     """A bottle with a label and a cap, of glass or plastic."""
     rng = b.rng
     tint = np.array(
@@ -157,7 +157,7 @@ def bottle(b, height):
         )
 
 
-def can(b, height):
+def can(b: Builder, height: float) -> None:
     """A tin, a jar or a candle."""
     rng = b.rng
     radius = height * rng.uniform(0.25, 0.5)
@@ -185,7 +185,7 @@ def can(b, height):
     )
 
 
-def glass(b, height):
+def glass(b: Builder, height: float) -> None:
     """A wine glass, goblet or candlestick: foot, stem and bowl."""
     rng = b.rng
     radius, stem = height * rng.uniform(0.2, 0.3), height * rng.uniform(0.3, 0.55)

@@ -8,6 +8,7 @@ Photographs from a folder can join the library; they are mirrored at their borde
 import functools
 import logging
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -32,20 +33,20 @@ class Textures:
             photographs and is absent without them. Index 0 is plain fractal noise.
     """
 
-    def __init__(self, atlas, kinds):
+    def __init__(self, atlas: np.ndarray, kinds: Mapping[str, Sequence[int]]) -> None:
         """Take the rows that `bake` made."""
         self.atlas = atlas
         self.kinds = kinds
 
-    def pick(self, rng, kind):
+    def pick(self, rng: np.random.Generator, kind: str) -> int:
         """Index of a random texture of a kind; photographs stand in for pictures and prints."""
         if kind in _PICTURES and "photo" in self.kinds and rng.random() < 0.6:
             kind = "photo"
         choice = self.kinds[kind]
-        return choice[rng.integers(len(choice))]
+        return choice[int(rng.integers(len(choice)))]
 
 
-def bake(pictures):
+def bake(pictures: Sequence[np.ndarray]) -> np.ndarray:
     """All mip levels of pictures (256, 256, 3 or 4) in [0, 1] as bytes, (T, bytes) uint8."""
     atlas = np.empty((len(pictures), LEVEL_OFFSETS[-1]), np.uint8)
     for picture, row in zip(pictures, atlas, strict=True):
@@ -133,7 +134,7 @@ def _library():
 
 
 @functools.lru_cache(maxsize=2)
-def load_textures(photos=None):
+def load_textures(photos: str | Path | None = None) -> Textures:
     """The texture library, the same in every process.
 
     Args:

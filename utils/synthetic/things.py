@@ -6,6 +6,7 @@ import numpy as np
 
 from utils.synthetic import beings, tableware
 from utils.synthetic.mesh import (
+    Builder,
     box,
     cylinder,
     ellipsoid,
@@ -21,7 +22,7 @@ from utils.synthetic.mesh import (
 from utils.synthetic.stuff import glossy, paint, steel
 
 
-def lamp(b, height):
+def lamp(b: Builder, height: float) -> None:
     """A standing or table lamp with a shade that glows a little."""
     rng = b.rng
     foot, shade = steel(b), rng.uniform(0.1, 0.22) * min(1.0, height / 0.8 + 0.4)
@@ -38,7 +39,7 @@ def lamp(b, height):
     )
 
 
-def stack(b, width):
+def stack(b: Builder, width: float) -> None:
     """A pile of books or papers lying flat."""
     rng, z = b.rng, 0.0
     for _ in range(int(rng.integers(1, 7))):
@@ -57,7 +58,7 @@ def stack(b, width):
         z += thick
 
 
-def screen(b, width):
+def screen(b: Builder, width: float) -> None:
     """A monitor, a television or a laptop, its picture to -y."""
     rng = b.rng
     dark = b.material(None, np.full(3, rng.uniform(0.01, 0.06)), gloss=0.05, power=80)
@@ -91,7 +92,7 @@ def screen(b, width):
         b.add(stick((0, 0.12, 0), (0, 0.12, 0.2), 0.02, 6), dark)
 
 
-def carton(b, size):
+def carton(b: Builder, size: float) -> None:
     """A cardboard, gift or product box, perhaps open."""
     rng = b.rng
     tint = (0.5, 0.36, 0.22) if rng.random() < 0.5 else paint(rng, 0.6, 0.5)
@@ -110,7 +111,7 @@ def carton(b, size):
     )
 
 
-def basket(b, radius):
+def basket(b: Builder, radius: float) -> None:
     """A wicker basket or bucket."""
     high = radius * b.rng.uniform(0.8, 1.6)
     b.add(
@@ -121,7 +122,7 @@ def basket(b, radius):
     )
 
 
-def toy(b, size):
+def toy(b: Builder, size: float) -> None:
     """Blocks, a ball, or a teddy-like figure of balls."""
     rng, style = b.rng, b.rng.integers(3)
     if style == 0:
@@ -153,7 +154,7 @@ def toy(b, size):
         b.add(shifted(mesh, (x * size, y * size, z * size)), plush)
 
 
-def pot_plant(b, height):
+def pot_plant(b: Builder, height: float) -> None:
     """A plant in a pot: leaves on bent stems."""
     rng = b.rng
     pot = height * rng.uniform(0.2, 0.35)
@@ -174,7 +175,7 @@ def pot_plant(b, height):
         b.add(stick((0, 0, pot * 0.8), centres[i], 0.004, 5), stem)
 
 
-def clock(b, size):
+def clock(b: Builder, size: float) -> None:
     """A round clock, upright, facing -y."""
     rim = glossy(b)
     face = b.material("print", np.full(3, 0.9), size * 3)
@@ -189,7 +190,7 @@ def clock(b, size):
         b.add(stick((0, -0.04, z), tip, 0.012 * size, 5), dark)
 
 
-def papers(b, size):
+def papers(b: Builder, size: float) -> None:
     """A sheet, a newspaper, a magazine or an open book lying flat."""
     rng = b.rng
     page = b.material("print", np.full(3, rng.uniform(0.5, 0.9)), size)
@@ -207,7 +208,7 @@ def papers(b, size):
     b.add(box(1.44 * size, 1.04 * size, 0.004), b.material(None, paint(rng, 0.5, 0.3)))
 
 
-def tools(b, size):
+def tools(b: Builder, size: float) -> None:
     """A few long thin things side by side: cutlery, pens, brushes, scissors."""
     rng, metal = b.rng, steel(b)
     for i in range(int(rng.integers(1, 6))):
@@ -221,7 +222,7 @@ def tools(b, size):
             b.add(shifted(ellipsoid(0.035, 0.06, 0.008, 10), end), stuff)
 
 
-def figure(b, height):
+def figure(b: Builder, height: float) -> None:
     """A doll, a toy animal, a bust on a foot."""
     rng, choice = b.rng, b.rng.random()
     if choice < 0.45:
@@ -236,7 +237,7 @@ def figure(b, height):
             beings.head(b, height * 4.4, (0, 0, 0), stone)
 
 
-def drape(b, width, height):
+def drape(b: Builder, width: float, height: float) -> None:
     """A cloth hanging along x, its folds in y, from `height` to the floor."""
     rng = b.rng
     x = np.linspace(-width / 2, width / 2, int(40 * max(1.0, width)))
@@ -279,7 +280,7 @@ def _random_thing(b, height):
             return
 
 
-def small_thing(b, height):
+def small_thing(b: Builder, height: float) -> None:
     """Any object up to about this height, for shelves and table tops; a new instance."""
     b.instance()
     _random_thing(b, height)

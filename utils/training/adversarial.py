@@ -4,9 +4,10 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from models.discriminator import MPDDiscriminator, add_spectral_norm
 from models.pointcloud_inpainting import Inpainting
@@ -14,6 +15,7 @@ from utils.scene.filling import far_guesses
 from utils.training import losses
 from utils.training.inpainting import (
     InpaintingTrainer,
+    Lifted,
     Task,
     lift,
     random_shifts,
@@ -38,7 +40,7 @@ class Step(NamedTuple):
     judge: Callable  # image, disparity in [0, 1] -> scores
 
 
-def side(step):
+def side(step: Step) -> dict[str, torch.Tensor]:
     """Hold to what was shown, and be smooth."""
     image, disparity = restore(step.task)
     return losses.adversarial_side_loss(
@@ -46,7 +48,7 @@ def side(step):
     )
 
 
-def fooled(step):
+def fooled(step: Step) -> torch.Tensor:
     """Be taken for a photo."""
     scores = step.judge(step.filled.image, step.filled.disparity / PEAK)
     return losses.adversarial_loss(scores, real=True)
@@ -59,12 +61,12 @@ class Judged(NamedTuple):
     real: tuple
 
 
-def called_fake(step):
+def called_fake(step: Judged) -> torch.Tensor:
     """Tell an inpainted view for what it is."""
     return losses.adversarial_loss(step.fake, real=False)
 
 
-def called_real(step):
+def called_real(step: Judged) -> torch.Tensor:
     """Tell a photo for what it is."""
     return losses.adversarial_loss(step.real, real=True)
 
@@ -91,7 +93,7 @@ class AdversarialTrainer(InpaintingTrainer):
     companions = ("discriminator",)
 
     @classmethod
-    def settle(cls, settings):
+    def settle(cls, settings: Any) -> Any:
         """The network is that of the checkpoint, and written down.
 
         Raises:
@@ -120,10 +122,10 @@ class AdversarialTrainer(InpaintingTrainer):
         )
         return cls.settle_for(entry.load(), settings)
 
-    def build(self):
+    def build(self) -> dict[str, tuple[nn.Module, Any]]:
         """The generator as its checkpoint says, and a discriminator with spectral norm."""
         settings = self.settings
-        self.features = None
+        self.features: Any = None
         path = settings.model_path or self.path(self.kind)
         generator = checkpoints.load_network(path, "inpainting").requires_grad_(True)
         discriminator = MPDDiscriminator(extractor=self._extractor())
@@ -143,7 +145,7 @@ class AdversarialTrainer(InpaintingTrainer):
         )
         return None
 
-    def moved_view(self, network, batch):
+    def moved_view(self, network: Any, batch: dict[str, Any]) -> tuple[Lifted, Task]:
         """The photo rendered from the end of a random camera move.
 
         The truth of this task is what was rendered: it says nothing about holes.
@@ -155,12 +157,12 @@ class AdversarialTrainer(InpaintingTrainer):
         task = Task(view, mask, statistics, arguments, lifted.image, lifted.disparity, mask)
         return lifted, task
 
-    def generator_steps(self):
+    def generator_steps(self) -> bool:
         """Whether the generator steps in this iteration."""
         settings, place = self.settings, self.step_number % self.settings.stop_steps
         return place > settings.pretrain_steps and self.step_number % settings.balance_steps == 0
 
-    def step(self, batch):
+    def step(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """One step of the discriminator and, when it is due, one of the generator before it."""
         generator, judge = (self.parts[kind] for kind in (self.kind, "discriminator"))
         generator.wrapped.train()
@@ -180,7 +182,7 @@ class AdversarialTrainer(InpaintingTrainer):
         self.update("discriminator", found, batch)
         return terms | found
 
-    def generator_losses(self, task, filled):
+    def generator_losses(self, task: Task, filled: Inpainting) -> dict[str, torch.Tensor]:
         """Hold to what was shown, be smooth, and be taken for a photo."""
         judge = self.parts["discriminator"].network
         judge.requires_grad_(False)  # this gradient is for the generator alone
@@ -188,7 +190,7 @@ class AdversarialTrainer(InpaintingTrainer):
         self._let_learn(judge)
         return terms
 
-    def discriminator_losses(self, lifted, filled):
+    def discriminator_losses(self, lifted: Lifted, filled: Inpainting) -> dict[str, torch.Tensor]:
         """Tell inpainted views from photos; disparity in [0, 1], like the image."""
         judge = self.parts["discriminator"].wrapped
         fake = judge(filled.image.detach(), filled.disparity.detach() / PEAK)

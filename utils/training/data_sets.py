@@ -6,7 +6,9 @@ import hashlib
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +46,7 @@ LOOKED_AT = 100  # items of a set that may know nothing before it is refused
 FAR_SHARE = 0.05  # a relative disparity of 0 is lifted to this share of the nearest one
 
 
-def check_data_set(data_set):
+def check_data_set(data_set: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of the dict with every optional key filled in.
 
     Raises:
@@ -72,7 +74,7 @@ def check_data_set(data_set):
                 f"data set {name!r}: param must hold {key!r}, a number above 0, found {value!r}.\n"
                 '  Write "param": {"baseline": 120, "focal": 512}.'
             )
-    full = OPTIONAL | data_set
+    full: dict[str, Any] = OPTIONAL | data_set
     check_choice(full, "disparity", (None, "px", "relative", "order", "none"))
     check_choice(full, "part", (None, "train", "held out"))
     check_choice(full, "focal_unit", ("px", "long side"))
@@ -82,7 +84,7 @@ def check_data_set(data_set):
     return full
 
 
-def check_choice(data_set, key, choices):
+def check_choice(data_set: dict[str, Any], key: str, choices: Sequence[str | None]) -> None:
     """Raise ValueError unless `data_set[key]` is one of `choices`."""
     if data_set[key] not in choices:
         raise ValueError(
@@ -91,7 +93,7 @@ def check_choice(data_set, key, choices):
         )
 
 
-def open_data_set(data_set, masks=False):
+def open_data_set(data_set: dict[str, Any], masks: bool = False) -> Any:
     """Open one data set dict: synthetic scenes, folders of photos and maps, or NYU's one file.
 
     Args:
@@ -119,7 +121,7 @@ def open_data_set(data_set, masks=False):
     return opened
 
 
-def check_known(opened):
+def check_known(opened: Any) -> None:
     """Raise ValueError if of the first hundred photos of a data set not one pixel is known.
 
     A file that cannot be read ends the search: it is named when it is drawn.
@@ -139,7 +141,7 @@ def check_known(opened):
     )
 
 
-def known_pixels(view, confidence_min):
+def known_pixels(view: dict[str, Any], confidence_min: float) -> np.ndarray:
     """Which pixels of a view train, (h, w) bool; where confidence is smaller, as large as it."""
     known = disparity_of(view)[1] > 0
     if "confidence" not in view or not known.any():
@@ -148,7 +150,7 @@ def known_pixels(view, confidence_min):
     return known & trusted if known.shape == trusted.shape else trusted
 
 
-def chosen_clips(data_set, stems):
+def chosen_clips(data_set: dict[str, Any], stems: Sequence[str]) -> list[list[tuple[str, str]]]:
     """Group the stems that a data set dict chooses: lists of (stem, kind), one list per item.
 
     Raises:
@@ -158,7 +160,8 @@ def chosen_clips(data_set, stems):
     rows = [{"stem": stem} for stem in stems]
     if data_set["index"]:
         rows = read_index(data_set)
-    clips, there = {}, set(stems)
+    clips: dict[str, list[tuple[str, str]]] = {}
+    there = set(stems)
     for row in rows:
         stem, kind = row["stem"], row.get("kind") or usual
         clip = row.get("clip") or stem
@@ -176,7 +179,7 @@ def chosen_clips(data_set, stems):
     return list(clips.values())
 
 
-def read_index(data_set):
+def read_index(data_set: dict[str, Any]) -> list[dict[str, str]]:
     """Rows of the CSV that a data set dict names under `index`, as dicts with a key `stem`."""
     path = Path(data_set["path"]) / data_set["index"]
     try:
@@ -200,7 +203,7 @@ def read_index(data_set):
     return rows
 
 
-def is_held_out(clip):
+def is_held_out(clip: str) -> bool:
     """Whether a clip is one of the sixth that is never trained on: decided by its name alone."""
     return hashlib.sha256(clip.encode()).digest()[0] % 6 == 0
 
@@ -210,7 +213,7 @@ class PhotoFolders:
 
     told_of_turning = False
 
-    def __init__(self, data_set, masks=False):
+    def __init__(self, data_set: dict[str, Any], masks: bool = False) -> None:
         """Pair the files; ValueError if there is no pair."""
         self.data_set = data_set
         self.root = Path(data_set["path"])
@@ -265,15 +268,15 @@ class PhotoFolders:
         files = data_files(root, suffixes, recursive=True) if root.is_dir() else []
         return {str(p.relative_to(root).with_suffix("")): p for p in files}
 
-    def __len__(self):
+    def __len__(self) -> int:
         """How many there are to draw."""
         return len(self.items)
 
-    def label(self, item):
+    def label(self, item: int) -> str:
         """What to call this item in a message."""
         return f"data set {self.data_set['name']!r}: {self.items[item][0]['image']}"
 
-    def views(self, item):
+    def views(self, item: int) -> list[dict[str, Any]]:
         """A photo, or the photos of a clip, as dicts of arrays."""
         return [self._read(files) for files in self.items[item]]
 
@@ -366,7 +369,7 @@ class PhotoFolders:
 class SceneShards:
     """Synthetic scenes in HDF5 shards: several views of each, exact depth, instance maps."""
 
-    def __init__(self, data_set):
+    def __init__(self, data_set: dict[str, Any]) -> None:
         """Count the scenes of every shard; ValueError if a file is no shard of ours."""
         from utils.synthetic import open_shards
 
@@ -376,15 +379,15 @@ class SceneShards:
         except ValueError as error:
             raise ValueError(f"data set {data_set['name']!r}: {error}") from error
 
-    def __len__(self):
+    def __len__(self) -> int:
         """How many there are to draw."""
         return len(self.shards)
 
-    def label(self, item):
+    def label(self, item: int) -> str:
         """What to call this item in a message."""
         return f"data set {self.data_set['name']!r}: scene {item} in {self.data_set['path']}"
 
-    def views(self, item):
+    def views(self, item: int) -> list[dict[str, Any]]:
         """All views of a scene, as dicts of arrays; `shift` (3,) is where the camera stands."""
         try:
             scene = self.shards[item]
@@ -404,7 +407,7 @@ class SceneShards:
 class LabelledFile:
     """The labelled file of NYU Depth v2 (MATLAB v7.3): `images`, `depths` in m, `instances`."""
 
-    def __init__(self, data_set):
+    def __init__(self, data_set: dict[str, Any]) -> None:
         """Count the photos; ValueError if the file is another one."""
         self.data_set, self.file, self.process = data_set, None, None
         try:
@@ -429,15 +432,15 @@ class LabelledFile:
         """Everything but the open file."""
         return self.__dict__ | {"file": None, "process": None}
 
-    def __len__(self):
+    def __len__(self) -> int:
         """How many there are to draw."""
         return self.length
 
-    def label(self, item):
+    def label(self, item: int) -> str:
         """What to call this item in a message."""
         return f"data set {self.data_set['name']!r}: photo {item} in {self.data_set['path']}"
 
-    def views(self, item):
+    def views(self, item: int) -> list[dict[str, Any]]:
         """The one view of a photo, as a list of one dict of arrays. MATLAB stores columns first."""
         file = self._open()
         view = {
@@ -453,12 +456,12 @@ class LabelledFile:
         return [view | {"focal_px": param["focal"] * scale, "baseline": param["baseline"]}]
 
 
-def read_instances(path):
+def read_instances(path: Path) -> np.ndarray:
     """Read an instance map, whose numbers may be of any size: (h, w), see `number_objects`."""
     return number_objects(read_numbers(path))
 
 
-def number_objects(numbers):
+def number_objects(numbers: np.ndarray) -> np.ndarray:
     """The same objects, numbered anew from 1 where their numbers need more than 8 bits.
 
     Args:
@@ -473,13 +476,13 @@ def number_objects(numbers):
     return places.astype(np.uint8 if places.max() <= 255 else np.uint16)
 
 
-def compact(stored):
+def compact(stored: np.ndarray) -> np.ndarray:
     """The same numbers as uint16 where they are whole and fit, so that more photos stay in RAM."""
     whole = stored.astype(np.uint16) if np.isfinite(stored).all() else None
     return whole if whole is not None and np.array_equal(whole, stored) else stored
 
 
-def disparity_of(view):
+def disparity_of(view: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Disparity in px of the stored photo, and which pixels are known, from a view as stored.
 
     Args:

@@ -3,7 +3,9 @@
 import dataclasses
 import logging
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +24,7 @@ MEAN_PX = 40.0  # about the mean disparity of a scene whose nearest point has BA
 LEAST_SHARE = 0.05  # of the mean disparity, added before logarithms are taken
 
 
-def start_from(network, path):
+def start_from(network: nn.Module, path: str | Path) -> None:
     """Load weights to begin with: of the whole network, or of its `encoder` alone.
 
     Raises:
@@ -45,7 +47,9 @@ def start_from(network, path):
     log.info("start from %s: %s", path, what)
 
 
-def shrink_known(disparity, weight, size, least=0.5):
+def shrink_known(
+    disparity: torch.Tensor, weight: torch.Tensor, size: Sequence[int], least: float = 0.5
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean of the known pixels under each pixel of a smaller map.
 
     Args:
@@ -55,22 +59,23 @@ def shrink_known(disparity, weight, size, least=0.5):
     Returns:
         disparity and weight (mean weight, 0 where too little is known), (B, 1, *size).
     """
-    if tuple(disparity.shape[-2:]) == tuple(size):
+    height, width = size
+    if tuple(disparity.shape[-2:]) == (height, width):
         return disparity, weight
-    total = F.adaptive_avg_pool2d(disparity * weight, size)
-    share = F.adaptive_avg_pool2d(weight, size)
-    known = F.adaptive_avg_pool2d((weight > 0).float(), size) >= max(least, 1e-6)
+    total = F.adaptive_avg_pool2d(disparity * weight, (height, width))
+    share = F.adaptive_avg_pool2d(weight, (height, width))
+    known = F.adaptive_avg_pool2d((weight > 0).float(), (height, width)) >= max(least, 1e-6)
     return total / share.clamp(min=1e-6) * known, share * known
 
 
-def vertical_ramp(disparity):
+def vertical_ramp(disparity: torch.Tensor) -> torch.Tensor:
     """The guess that every estimator must beat: farther towards the top, flat from side to side."""
     height = disparity.shape[-2]
     ramp = torch.linspace(0, 1, height, device=disparity.device).view(1, 1, height, 1)
     return ramp.expand_as(disparity)
 
 
-def depth_figures(prediction, batch):
+def depth_figures(prediction: torch.Tensor, batch: dict[str, Any]) -> list[dict[str, float]]:
     """Mean figures over a batch of disparities, each aligned to its truth by scale and shift."""
     truth, mask = batch["disparity"], batch["mask"]
     if prediction.shape != truth.shape:
@@ -94,11 +99,19 @@ class DepthTrainer(Trainer):
 
     decides = ("abs_rel", min)
 
-    def figures(self, prediction, batch):
+    def figures(self, prediction: torch.Tensor, batch: dict[str, Any]) -> list[dict[str, float]]:
         """List of dicts of figures, one per sample."""
         return depth_figures(prediction, batch)
 
-    def validate(self):
+    def guess(self, batch: dict[str, Any]) -> torch.Tensor:
+        """The network's disparity, (B, 1, h, w)."""
+        raise NotImplementedError
+
+    def baseline(self, batch: dict[str, Any]) -> tuple[torch.Tensor, str]:
+        """A guess that needs no training, and its name."""
+        raise NotImplementedError
+
+    def validate(self) -> dict[str, float]:
         """Mean figures over the held-out samples, and those of the simple guess."""
         ours, theirs = MeanFigures(), MeanFigures()
         for batch in self.data.validation(self.device):
@@ -107,7 +120,7 @@ class DepthTrainer(Trainer):
             theirs.add(self.figures(guess, batch), batch, f" of {name}")
         return ours.means() | theirs.means()
 
-    def examples(self, batch):
+    def examples(self, batch: dict[str, Any]) -> list[torch.Tensor]:
         """Photo, truth, prediction."""
         with torch.no_grad():
             return [batch["image"], batch["disparity"], self.guess(batch)]
@@ -116,11 +129,11 @@ class DepthTrainer(Trainer):
 class MeanFigures:
     """Averages dicts of figures, by data set where there are several."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Start empty."""
-        self.rows = {}
+        self.rows: dict[str, list[float]] = {}
 
-    def add(self, rows, batch, suffix=""):
+    def add(self, rows: list[dict[str, float]], batch: dict[str, Any], suffix: str = "") -> None:
         """Take in one dict per sample."""
         for row in rows:
             for name, value in row.items():
@@ -128,12 +141,12 @@ class MeanFigures:
                     key = f"{batch['set']}{name}{suffix}"
                     self.rows.setdefault(key, []).append(value)
 
-    def means(self):
+    def means(self) -> dict[str, float]:
         """{name: mean}, in the order in which the names came."""
         return {name: sum(values) / len(values) for name, values in self.rows.items()}
 
 
-def instance_loss(disparity, instances, slack):
+def instance_loss(disparity: torch.Tensor, instances: torch.Tensor, slack: float) -> torch.Tensor:
     """Keep disparity smooth inside objects: the sum over the photos that show any.
 
     See docs/method.md, Training.
@@ -155,7 +168,7 @@ def instance_loss(disparity, instances, slack):
     return total
 
 
-def in_pixels(disparity):
+def in_pixels(disparity: torch.Tensor) -> torch.Tensor:
     """Scale each disparity (B, 1, h, w) to a mean of MEAN_PX, whatever unit its network gives.
 
     The slack of the mask loss is a slope in px. Without this nothing of a network whose disparity
@@ -167,7 +180,7 @@ def in_pixels(disparity):
 
 
 @losses.in_float32
-def log_loss(disparity, target, weight):
+def log_loss(disparity: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Mean |log disparity - log (target over its mean)| per photo, over the photos with weight.
 
     Both sides are lifted by LEAST_SHARE first: how far the far is hardly matters.
@@ -194,10 +207,10 @@ class Step(NamedTuple):
     ordered: torch.Tensor  # (B,) of 0/1: whether only its order is
     instances: torch.Tensor  # (B, 1, H, W) uint8, 0 = background
     number: int  # of the step
-    settings: object  # those of train.py
+    settings: Any  # those of train.py
 
 
-def scale_free(step):
+def scale_free(step: Step) -> dict[str, torch.Tensor]:
     """Invariant to scale and shift (MiDaS), of all but what `by_reference` and `ranked` take.
 
     Only relative disparity is trimmed of outliers. `ssi_scale` keeps the mean at 1, which the rest
@@ -205,7 +218,7 @@ def scale_free(step):
     """
     metric, relative = step.metric, 1 - step.metric - step.ordered
     exact = torch.zeros_like(metric) if step.settings.depth_loss == "reference" else metric
-    terms = {}
+    terms: dict[str, torch.Tensor] = {}
     for chosen, trim in ((exact, 0.0), (relative, step.settings.trim)):
         index = chosen.nonzero().flatten()
         if not len(index):
@@ -226,7 +239,7 @@ def scale_free(step):
     return terms
 
 
-def ranked(step):
+def ranked(step: Step) -> dict[str, torch.Tensor]:
     """Ordered pairs should be ordered, of the samples of which nothing but the order is known."""
     index = step.ordered.nonzero().flatten()
     if not len(index):
@@ -235,7 +248,7 @@ def ranked(step):
     return {"order": len(index) / len(step.ordered) * losses.ranking_loss(*given)}
 
 
-def by_reference(step):
+def by_reference(step: Step) -> dict[str, torch.Tensor]:
     """With `--depth-loss reference`: order first, then gradients, where the scale is known."""
     if step.settings.depth_loss != "reference":
         return {}
@@ -248,13 +261,13 @@ def by_reference(step):
     }
 
 
-def logarithmic(step):
+def logarithmic(step: Step) -> torch.Tensor:
     """Mean error of log disparity where the scale is known: leaves the shift no freedom."""
     known = step.weight * step.metric.view(-1, 1, 1, 1)
     return step.metric.mean() * log_loss(step.disparity, step.target, known)
 
 
-def smooth_inside(step):
+def smooth_inside(step: Step) -> torch.Tensor | dict[str, torch.Tensor]:
     """With `--mask-loss same`: smooth inside objects, the later the more."""
     if step.settings.mask_loss != "same":
         return {}
@@ -271,7 +284,7 @@ LOSSES = (
 )
 
 
-def load_semantics(device):
+def load_semantics(device: str | torch.device) -> nn.Module:
     """VGG-19 for the paper-size network, frozen; ValueError where it was not downloaded."""
     from utils.weights import loading as checkpoints
 
@@ -293,21 +306,21 @@ class EstimationTrainer(DepthTrainer):
     """
 
     role = "estimation"
-    kind = ROLES[role].kind
+    kind = str(ROLES[role].kind)
     tag = "Estimation"
     decides = ("ordinal", min)  # wrongly ordered pairs tell also where only the order is known
     tables = (LOSSES,)
-    mask_data = None  # `data_loader.TrainingData` of photos with masks, for --mask-loss other
-    mask_batches = None
+    mask_data: Any = None  # `data_loader.TrainingData` of photos with masks, for --mask-loss other
+    mask_batches: Any = None
 
     @classmethod
-    def settle_for(cls, network, settings):
+    def settle_for(cls, network: Any, settings: Any) -> Any:
         """And the kind of loss where the scale is known."""
         if settings.depth_loss is None:
             settings = dataclasses.replace(settings, depth_loss=network.depth_loss)
         return super().settle_for(network, settings)
 
-    def build(self):
+    def build(self) -> dict[str, tuple[nn.Module, Any]]:
         """The network that --network names, with its frozen companion if it has one."""
         settings = self.settings
         network = find_network(self.role, settings.network).fresh(settings.network)
@@ -345,13 +358,13 @@ class EstimationTrainer(DepthTrainer):
         of_encoder = settings.lr_encoder or settings.lr_estimation
         return {network.encoder: of_encoder, None: settings.lr_estimation}
 
-    def estimate(self, network, image):
+    def estimate(self, network: nn.Module, image: torch.Tensor) -> torch.Tensor:
         """Disparity at half the size of the image."""
         if self.semantics is None:
             return network(image)
         return network(image, self.semantics(image))
 
-    def losses(self, batch):
+    def losses(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Weighted terms of LOSSES."""
         disparity = self.estimate(self.parts[self.kind].wrapped, batch["image"])
         weight = batch["mask"] * batch["confidence"]
@@ -378,14 +391,14 @@ class EstimationTrainer(DepthTrainer):
             return target, weight, F.interpolate(disparity.float(), size, mode="bilinear")
         return *shrink_known(target, weight, disparity.shape[-2:]), disparity
 
-    def step(self, batch):
+    def step(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """A step on the data, and with `--mask-loss other` one on photos that have only masks."""
         terms = super().step(batch)
         if self.settings.mask_loss == "other":
             terms |= self.step_on_masks()
         return terms
 
-    def step_on_masks(self):
+    def step_on_masks(self) -> dict[str, torch.Tensor]:
         """Step down the mask loss of a batch of photos with instance maps; nothing without any."""
         if self.mask_batches is None:
             self.mask_batches = self.open_stream(self.mask_data)
@@ -401,10 +414,10 @@ class EstimationTrainer(DepthTrainer):
         self.update(self.kind, terms, batch, clip=0.1)
         return terms
 
-    def guess(self, batch):
+    def guess(self, batch: dict[str, Any]) -> torch.Tensor:
         """Disparity by the averaged weights."""
         return self.estimate(self.parts[self.kind].best, batch["image"])
 
-    def baseline(self, batch):
+    def baseline(self, batch: dict[str, Any]) -> tuple[torch.Tensor, str]:
         """A vertical ramp."""
         return vertical_ramp(batch["disparity"]), "ramp"

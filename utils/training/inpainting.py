@@ -1,10 +1,11 @@
 """How the inpainting network is trained: with truth behind things, or against a discriminator."""
 
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 import kernels
 from models import BUNDLED
@@ -12,7 +13,7 @@ from models.blocks import Statistics
 from models.features import EncoderFeatures
 from models.pointcloud_inpainting import Inpainting
 from models.registry import ROLES, find_network
-from utils.camera import CameraPath, CropWindow, nearest_depth, unproject
+from utils.camera import CropWindow, nearest_depth, published_path, unproject
 from utils.filters import binary_median
 from utils.scene.cloud import DISPARITY_FLOOR
 from utils.scene.edges import surface_mask
@@ -51,7 +52,7 @@ class Task(NamedTuple):
     known: torch.Tensor  # (B, 1, H, W): where the true disparity is known
 
 
-def lift(batch):
+def lift(batch: dict[str, Any]) -> Lifted:
     """Lift a batch as `utils.scene.cloud.Scene` would."""
     disparity, mask = batch["disparity"], batch["mask"]
     peak = disparity.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
@@ -67,7 +68,9 @@ def lift(batch):
     )
 
 
-def render_moved(lifted, features, shift):
+def render_moved(
+    lifted: Lifted, features: torch.Tensor, shift: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Splat features from a moved camera; gradients reach the features.
 
     Args:
@@ -79,23 +82,27 @@ def render_moved(lifted, features, shift):
     """
     points = lifted.points + shift[:, :, None]
     points = torch.where(lifted.keep.flatten(2), points, -1.0)  # behind the camera: dropped
+    height, width = features.shape[-2:]
     view, coverage = kernels.render_pointcloud(
-        points, features.float().flatten(2), tuple(features.shape[-2:]), lifted.focal_px, PEAK
+        points, features.float().flatten(2), (height, width), lifted.focal_px, PEAK
     )
     mask = (coverage > 0).float()
     mask = mask * binary_median(mask, 5)
     return view * mask, mask
 
 
-def hidden_mask(lifted, shift):
+def hidden_mask(lifted: Lifted, shift: torch.Tensor) -> torch.Tensor:
     """Which pixels of the photo stay visible from a moved camera: (B, 1, H, W) of 0/1."""
     points = lifted.points + shift[:, :, None]
     points = torch.where(lifted.keep.flatten(2), points, -1.0)
-    size = tuple(lifted.image.shape[-2:])
+    height, width = lifted.image.shape[-2:]
+    size = (height, width)
     return binary_median(kernels.disocclusion_mask(points, size, lifted.focal_px, PEAK), 5)
 
 
-def random_windows(size, uniform):
+def random_windows(
+    size: tuple[int, int], uniform: Sequence[float]
+) -> tuple[CropWindow, CropWindow]:
     """Start and end window of a random camera move (docs/method.md, Training).
 
     Args:
@@ -120,19 +127,20 @@ def random_windows(size, uniform):
     return start, window(width * between(*near_u), height * between(*near_v))
 
 
-def random_shifts(lifted, uniform):
+def random_shifts(lifted: Lifted, uniform: torch.Tensor) -> torch.Tensor:
     """Where a random camera move ends, (B, 3), one per sample."""
-    size = tuple(lifted.image.shape[-2:])
+    height, width = lifted.image.shape[-2:]
+    size = (height, width)
     depth = lifted.points[:, 2].view(-1, 1, *size)
     shifts = []
     cameras = zip(depth, uniform[:, 6:14].tolist(), lifted.focal_px.tolist(), strict=True)
     for one, numbers, focal_px in cameras:
-        path = CameraPath(*random_windows(size, numbers), size, nearest_depth(one), focal_px)
+        path = published_path(*random_windows(size, numbers), size, nearest_depth(one), focal_px)
         shifts.append(path.pose(1.0).shift)
     return depth.new_tensor(shifts)
 
 
-def make_task(network, batch):
+def make_task(network: Any, batch: dict[str, Any]) -> Task:
     """Turn samples into inpainting tasks.
 
     Where a second view of the scene exists the photo is rendered from there, and that view is true.
@@ -159,7 +167,9 @@ def make_task(network, batch):
     return Task(view, mask, statistics, arguments, true_image, true_disparity, known)
 
 
-def disparity_seen_from_photo(lifted, batch, shift):
+def disparity_seen_from_photo(
+    lifted: Lifted, batch: dict[str, Any], shift: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Disparity that the photo's camera gives to what the second one sees, and where it is known.
 
     The cloud carries disparity along from the photo's camera, so the network learns to continue
@@ -174,7 +184,7 @@ def disparity_seen_from_photo(lifted, batch, shift):
     return disparity.clamp(min=DISPARITY_FLOOR * PEAK, max=4 * PEAK), known
 
 
-def perceptual_features(device):
+def perceptual_features(device: str | torch.device) -> nn.Module:
     """Feature network for perceptual and style terms; the log says which.
 
     Returns:
@@ -202,7 +212,7 @@ class Step(NamedTuple):
     keeps_known: bool  # whether what is known came out as it went in
 
 
-def colours(step):
+def colours(step: Step) -> dict[str, torch.Tensor]:
     """The terms of Liu et al. (2018)."""
     task = step.task
     return losses.inpainting_loss(
@@ -214,12 +224,12 @@ def colours(step):
     )
 
 
-def pointwise(step):
+def pointwise(step: Step) -> torch.Tensor:
     """Mean absolute error of disparity, also in the holes."""
     return losses.ord_loss(step.filled.disparity, step.task.disparity, step.task.known)
 
 
-def slopes(step):
+def slopes(step: Step) -> torch.Tensor:
     """Error of its slopes, relative to the disparity."""
     return losses.gradient_loss(
         step.filled.disparity + LIFT, step.task.disparity + LIFT, step.task.known
@@ -240,14 +250,14 @@ class InpaintingTrainer(Trainer):
     """
 
     role = "inpainting"
-    kind = ROLES[role].kind
+    kind = str(ROLES[role].kind)
     rate = "lr_inpaint"
     tag = "Inpaint"
-    tables = (LOSSES,)
+    tables: tuple[tuple[Loss, ...], ...] = (LOSSES,)
     decides = ("psnr_holes", max)
     second_view = True
 
-    def build(self):
+    def build(self) -> dict[str, tuple[nn.Module, Any]]:
         """The network that --network and --partial-conv name."""
         settings = self.settings
         self.features = perceptual_features(self.device)
@@ -257,14 +267,14 @@ class InpaintingTrainer(Trainer):
             start_from(network, settings.model_path)
         return {self.kind: (network, settings.lr_inpaint)}
 
-    def losses(self, batch):
+    def losses(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Weighted terms of LOSSES."""
         part = self.parts[self.kind]
         task = make_task(part.network, batch)
         step = Step(part.wrapped(*task.arguments), task, self.features, part.network.keeps_known)
         return weigh(self.tables[0], self.settings.weights, step)
 
-    def validate(self):
+    def validate(self) -> dict[str, float]:
         """PSNR and disparity error over holes, beside filling by rule."""
         ours, theirs = MeanFigures(), MeanFigures()
         for batch in self.data.validation(self.device):
@@ -277,7 +287,7 @@ class InpaintingTrainer(Trainer):
             theirs.add(hole_figures(by_rule[:, :3], by_rule[:, 3:], task), batch, " of rule")
         return ours.means() | theirs.means()
 
-    def examples(self, batch):
+    def examples(self, batch: dict[str, Any]) -> list[torch.Tensor]:
         """View with holes, truth, inpainted; the same of disparity."""
         with torch.no_grad():
             network = self.parts[self.kind].best
@@ -287,7 +297,7 @@ class InpaintingTrainer(Trainer):
         return [image, task.image, filled.image, disparity, task.disparity, filled.disparity]
 
 
-def restore(task):
+def restore(task: Task) -> tuple[torch.Tensor, torch.Tensor]:
     """Image and disparity of a task's view in their own units, zero in holes."""
     statistics = task.statistics
     if statistics is None:
@@ -297,7 +307,9 @@ def restore(task):
     return image * task.mask, disparity * task.mask
 
 
-def hole_figures(image, disparity, task):
+def hole_figures(
+    image: torch.Tensor, disparity: torch.Tensor, task: Task
+) -> list[dict[str, float]]:
     """List of dicts, one per sample with holes: psnr (dB) and mean disparity error in holes."""
     rows = []
     for number in range(len(image)):

@@ -11,6 +11,8 @@ lies around a hole.
 """
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from kornia.color import rgb_to_grayscale
@@ -20,7 +22,7 @@ from torch.nn import functional as F
 from utils.training.metrics import fit_scale_shift
 
 
-def in_float32(function):
+def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a loss: tensors arrive as float32 (masks too) and autocast is off inside."""
 
     @functools.wraps(function)
@@ -43,7 +45,13 @@ def _share(total, count):
 
 # --- disparity against disparity of the same scale -----------------------------------------------
 @in_float32
-def ord_loss(disparity, target, mask, kind="l1", share=0.25):
+def ord_loss(
+    disparity: torch.Tensor,
+    target: torch.Tensor,
+    mask: torch.Tensor,
+    kind: str = "l1",
+    share: float = 0.25,
+) -> torch.Tensor:
     """Pointwise loss over N = sum of mask.
 
     Args:
@@ -69,7 +77,7 @@ def ord_loss(disparity, target, mask, kind="l1", share=0.25):
     return _share(residual.square().sum(), count) - share * _share(residual.sum(), count) ** 2
 
 
-def derivative(x, step, axis, normalized=False):
+def derivative(x: torch.Tensor, step: int, axis: int, normalized: bool = False) -> torch.Tensor:
     """Difference to the pixel `step` before, zero in the first `step` rows or columns.
 
     Args:
@@ -98,7 +106,12 @@ def _both(mask, step, axis):
 
 
 @in_float32
-def gradient_loss(disparity, target, mask, scales=(1, 2, 4, 8)):
+def gradient_loss(
+    disparity: torch.Tensor,
+    target: torch.Tensor,
+    mask: torch.Tensor,
+    scales: Sequence[int] = (1, 2, 4, 8),
+) -> torch.Tensor:
     """Squared error of normalized derivatives, summed over scales and both directions, over N.
 
     A slope counts only if both of its pixels are known.
@@ -107,7 +120,7 @@ def gradient_loss(disparity, target, mask, scales=(1, 2, 4, 8)):
         disparity, target, mask: (B, 1, H, W).
         scales: distances in px over which slopes are taken.
     """
-    loss, count = 0, mask.sum()
+    loss, count = torch.zeros_like(mask.sum()), mask.sum()
     target = torch.where(mask > 0, target, 0)
     for step in scales:
         for axis in (-2, -1):
@@ -118,7 +131,9 @@ def gradient_loss(disparity, target, mask, scales=(1, 2, 4, 8)):
 
 
 @in_float32
-def masked_gradient_loss(disparity, masks, scales=(1,), slack=0.5):
+def masked_gradient_loss(
+    disparity: torch.Tensor, masks: torch.Tensor, scales: Sequence[int] = (1,), slack: float = 0.5
+) -> torch.Tensor:
     """Keep disparity smooth inside masks: slopes beyond `slack` cost their excess, over N.
 
     Args:
@@ -127,7 +142,7 @@ def masked_gradient_loss(disparity, masks, scales=(1,), slack=0.5):
         scales: distances in px over which slopes are taken.
         slack: slope in disparity units that costs nothing.
     """
-    loss, count = 0, masks.sum()
+    loss, count = torch.zeros_like(masks.sum()), masks.sum()
     for step in scales:
         for axis in (-2, -1):
             slope = derivative(disparity, step, axis)
@@ -139,8 +154,14 @@ def masked_gradient_loss(disparity, masks, scales=(1,), slack=0.5):
 # --- disparity of unknown scale and shift --------------------------------------------------------
 @in_float32
 def scale_invariant_loss(
-    prediction, target, mask, confidence=None, robust=True, trim=0.2, scales=4
-):
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    mask: torch.Tensor,
+    confidence: torch.Tensor | None = None,
+    robust: bool = True,
+    trim: float = 0.2,
+    scales: int = 4,
+) -> dict[str, torch.Tensor]:
     """Loss against relative disparity: whatever the scale and shift of either side.
 
     Ranftl et al., "Towards robust monocular depth estimation", 2020 (MiDaS), eq. 5-11, with a
@@ -172,7 +193,9 @@ def scale_invariant_loss(
 
 
 @in_float32
-def gradient_matching_loss(prediction, target, mask, scales=4):
+def gradient_matching_loss(
+    prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, scales: int = 4
+) -> torch.Tensor:
     """Mean |slope of (prediction - target)|, both directions, summed over resolutions.
 
     Li and Snavely 2018, as in MiDaS: resolutions by taking every 2^k-th pixel. A slope counts by
@@ -183,7 +206,8 @@ def gradient_matching_loss(prediction, target, mask, scales=4):
         mask: (B, 1, H, W) >= 0, 0 = unknown.
         scales: number of resolutions.
     """
-    residual, loss = prediction - torch.where(mask > 0, target, 0), 0
+    residual = prediction - torch.where(mask > 0, target, 0)
+    loss = residual.new_zeros(())
     for k in range(scales):
         r, m = (x[..., :: 2**k, :: 2**k] for x in (residual, mask))
         for axis in (-2, -1):
@@ -192,7 +216,14 @@ def gradient_matching_loss(prediction, target, mask, scales=4):
 
 
 @in_float32
-def ranking_loss(prediction, target, mask, pairs=4096, threshold=0.03, generator=None):
+def ranking_loss(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    mask: torch.Tensor,
+    pairs: int = 4096,
+    threshold: float = 0.03,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
     """Ordered pairs should be ordered: Chen et al., "Single-image depth perception in the wild".
 
     log(1 + exp(-l (p1 - p2))) for pairs of order l = +1 or -1 in the target, (p1 - p2)^2 for those
@@ -214,7 +245,7 @@ def ranking_loss(prediction, target, mask, pairs=4096, threshold=0.03, generator
     return _mean_over_images(cost, torch.minimum(m1, m2))
 
 
-def normalize_robust(x, weight):
+def normalize_robust(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """x minus its median, over its mean absolute deviation, per image over pixels with weight.
 
     A constant image, or one without weight, is only shifted.
@@ -230,7 +261,9 @@ def normalize_robust(x, weight):
     return (x - median) / torch.where(flat, 1, deviation)
 
 
-def align_upright(prediction, target, weight):
+def align_upright(
+    prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
     """Least-squares scale and shift per image, but never with a negative scale.
 
     Least squares would turn an inside-out prediction over, and training would settle there. Where
@@ -278,7 +311,7 @@ def _mean_over_images(cost, weight):
 
 
 # --- inpainting ----------------------------------------------------------------------------------
-def gram(features):
+def gram(features: torch.Tensor) -> torch.Tensor:
     """Correlations of channels: F F^T / (C H W).
 
     Args:
@@ -292,14 +325,20 @@ def gram(features):
 
 
 @in_float32
-def total_variation(image):
+def total_variation(image: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference of horizontal neighbours plus that of vertical ones."""
     return image.diff(dim=-1).abs().mean() + image.diff(dim=-2).abs().mean()
 
 
 def inpainting_loss(
-    output, truth, mask, known=None, features=None, kbe_only=False, keeps_known=False
-):
+    output: torch.Tensor,
+    truth: torch.Tensor,
+    mask: torch.Tensor,
+    known: torch.Tensor | None = None,
+    features: Callable[..., Any] | None = None,
+    kbe_only: bool = False,
+    keeps_known: bool = False,
+) -> dict[str, torch.Tensor]:
     """Terms of Liu et al., "Image inpainting for irregular holes", 2018, for one picture.
 
     Args:
@@ -342,7 +381,13 @@ def _feature_terms(judged, truth, features):
 
 
 @in_float32
-def adversarial_side_loss(output, known, mask, disparity=None, target=None):
+def adversarial_side_loss(
+    output: torch.Tensor,
+    known: torch.Tensor,
+    mask: torch.Tensor,
+    disparity: torch.Tensor | None = None,
+    target: torch.Tensor | None = None,
+) -> dict[str, torch.Tensor]:
     """Terms that hold an adversarially trained generator to what it was shown.
 
     Args:
@@ -360,14 +405,14 @@ def adversarial_side_loss(output, known, mask, disparity=None, target=None):
         "valid": (mask * (output - known)).abs().mean(),
         "tv": total_variation(composed),
     }
-    if disparity is not None:
+    if disparity is not None and target is not None:
         around = hole_surroundings(mask) * (1 - near_edges(output))
         smooth = masked_gradient_loss(disparity, around, (1,), 0.5)
         terms |= {"mask": smooth, "valid_depth": (mask * (disparity - target)).abs().mean()}
     return terms
 
 
-def hole_surroundings(mask):
+def hole_surroundings(mask: torch.Tensor) -> torch.Tensor:
     """Holes and six pixels around them: where a 13x13 Gaussian of the mask falls below 1.
 
     Args:
@@ -379,19 +424,19 @@ def hole_surroundings(mask):
     return (gaussian_blur2d(mask, (13, 13), (1.5, 1.5)) < 1 - 1e-4).float()
 
 
-def near_edges(image, threshold=0.1):
+def near_edges(image: torch.Tensor, threshold: float = 0.1) -> torch.Tensor:
     """Edges of a picture, three pixels wider on each side: (B, 1, H, W) of 0 and 1, no gradient."""
     edges = (sobel(rgb_to_grayscale(image.detach())) > threshold).float()
     return (gaussian_blur2d(edges, (7, 7), (1.0, 1.0)) > 0).float()
 
 
 # --- adversarial ---------------------------------------------------------------------------------
-def adversarial_loss(outputs, real):
+def adversarial_loss(outputs: torch.Tensor | Sequence[torch.Tensor], real: bool) -> torch.Tensor:
     """Least squares against all ones (real) or all zeros (fake), averaged over the heads.
 
     Args:
         outputs: what a discriminator returns: one tensor or a sequence of them.
         real: which of the two they should say.
     """
-    heads = [outputs] if torch.is_tensor(outputs) else outputs
-    return sum((x.float() - float(real)).square().mean() for x in heads) / len(heads)
+    heads = [outputs] if isinstance(outputs, torch.Tensor) else outputs
+    return torch.stack([(x.float() - float(real)).square().mean() for x in heads]).mean()

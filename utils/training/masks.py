@@ -1,6 +1,9 @@
 """Instance maps of photos by torchvision's Mask R-CNN, made once and kept beside the photos."""
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +18,7 @@ CACHE = "masks-rcnn"  # folder beside images/
 THRESHOLD = 0.5  # of a soft mask
 
 
-def ensure_masks(data_set_name, root, photos):
+def ensure_masks(data_set_name: str, root: Path, photos: Mapping[str, Path]) -> str | None:
     """Make an instance map for every photo that has none yet.
 
     Args:
@@ -37,7 +40,7 @@ def ensure_masks(data_set_name, root, photos):
     return CACHE
 
 
-def load_detector(data_set_name):
+def load_detector(data_set_name: str) -> Any:
     """Mask R-CNN (ResNet-50 FPN, COCO): photo (H, W, 3) uint8 -> soft masks (K, H, W), best first.
 
     Raises:
@@ -62,7 +65,7 @@ def load_detector(data_set_name):
     return detect
 
 
-def merge(masks):
+def merge(masks: np.ndarray) -> np.ndarray:
     """One map of object numbers from soft masks, the first given on top, at most 255 objects.
 
     Args:
@@ -76,7 +79,7 @@ def merge(masks):
     return numbers
 
 
-def write_map(path, numbers):
+def write_map(path: Path, numbers: np.ndarray) -> None:
     """Write an instance map as PNG, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_or_absent(path) as temporary:

@@ -19,7 +19,9 @@ EDGE_REACH_PX = 10  # Koch et al. 2018: beyond this an edge has no partner
 ORDER_THRESHOLD = 0.03  # Xian et al. 2020: closer pairs count as equally far
 
 
-def depth_metrics(prediction, truth, mask=None):
+def depth_metrics(
+    prediction: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor | None = None
+) -> dict[str, float]:
     """Errors of depth against depth, or of disparity against disparity (both positive).
 
     Args:
@@ -47,7 +49,9 @@ def depth_metrics(prediction, truth, mask=None):
     return {name: float(value) for name, value in figures.items()}
 
 
-def fit_scale_shift(prediction, target, weight):
+def fit_scale_shift(
+    prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Least squares: scale and shift per image that bring `prediction` nearest to `target`.
 
     Closed form, differentiable, in the precision of `prediction`. Degenerate images are safe: a
@@ -72,7 +76,7 @@ def fit_scale_shift(prediction, target, weight):
     return scale, mean_t - scale * mean_p
 
 
-def align(prediction, target, mask):
+def align(prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """`prediction` with the scale and shift per image that fit `target` best (least squares).
 
     Args:
@@ -84,7 +88,9 @@ def align(prediction, target, mask):
     return scale * prediction + shift
 
 
-def correlation(prediction, truth, mask=None):
+def correlation(
+    prediction: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor | None = None
+) -> float:
     """Pearson correlation over valid pixels; 0 if either side is constant."""
     p, t = _valid(prediction, truth, mask)
     p, t = p - p.mean(), t - t.mean()
@@ -92,7 +98,14 @@ def correlation(prediction, truth, mask=None):
     return float((p * t).sum() / spread) if spread != 0 else 0.0
 
 
-def ordinal_error(prediction, truth, mask=None, threshold=ORDER_THRESHOLD, pairs=50_000, seed=0):
+def ordinal_error(
+    prediction: torch.Tensor,
+    truth: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    threshold: float = ORDER_THRESHOLD,
+    pairs: int = 50_000,
+    seed: int = 0,
+) -> float:
     """Share of wrongly ordered pairs of pixels, of those that clearly differ in truth.
 
     Pairs are drawn uniformly with a fixed seed. Larger means the same (nearer, or farther) on
@@ -117,7 +130,9 @@ def ordinal_error(prediction, truth, mask=None, threshold=ORDER_THRESHOLD, pairs
     return float(((1 - agreement) / 2)[clear].mean())
 
 
-def depth_edges(depth, mask=None, low=0.15, high=0.3):
+def depth_edges(
+    depth: np.ndarray, mask: np.ndarray | None = None, low: float = 0.15, high: float = 0.3
+) -> np.ndarray:
     """Canny edges of a map whose values span about [0, 1], as iBims-1 takes them.
 
     Unknown pixels are filled from their nearest valid neighbour, and edges next to them dropped.
@@ -142,7 +157,12 @@ def depth_edges(depth, mask=None, low=0.15, high=0.3):
     return edges & (cv2.erode(known.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
 
 
-def boundary_error(prediction, truth, mask=None, edges=None):
+def boundary_error(
+    prediction: torch.Tensor,
+    truth: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    edges: np.ndarray | None = None,
+) -> dict[str, float]:
     """Depth boundary error of iBims-1: how far predicted and true depth edges lie apart.
 
     Koch et al., "Evaluation of CNN-based single-image depth estimation methods", 2018, eq. 4.
@@ -158,17 +178,22 @@ def boundary_error(prediction, truth, mask=None, edges=None):
     Returns:
         dict of floats in px: dbe_accuracy, dbe_completeness. NaN if the truth has no edge.
     """
-    truth, prediction = (_image_array(x) for x in (truth, prediction))
-    known = np.isfinite(truth) & (truth > 0) if mask is None else _image_array(mask) > 0
+    real, guess = _image_array(truth), _image_array(prediction)
+    known = np.isfinite(real) & (real > 0) if mask is None else _image_array(mask) > 0
     if not known.any():
         return {"dbe_accuracy": math.nan, "dbe_completeness": math.nan}
-    low, high = truth[known].min(), truth[known].max()
-    truth, prediction = ((x - low) / max(high - low, 1e-12) for x in (truth, prediction))
-    true_edges = depth_edges(truth, known) if edges is None else np.asarray(edges) > 0
-    return _edge_distances(depth_edges(prediction.clip(-1, 2), known), true_edges)
+    low, high = float(real[known].min()), float(real[known].max())
+    real, guess = ((x - low) / max(high - low, 1e-12) for x in (real, guess))
+    true_edges = depth_edges(real, known) if edges is None else np.asarray(edges) > 0
+    return _edge_distances(depth_edges(guess.clip(-1, 2), known), true_edges)
 
 
-def psnr(prediction, truth, mask=None, peak=1.0):
+def psnr(
+    prediction: torch.Tensor,
+    truth: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    peak: float = 1.0,
+) -> float:
     """Peak signal to noise ratio, 20 log10(peak / rmse), in dB; infinite if equal.
 
     Args:

@@ -6,10 +6,13 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from accelerate.utils import gather_object
 
 from utils.files import complete_or_absent
@@ -24,13 +27,13 @@ class Progress:
     validation. Figures go into `trainer.history`, which the checkpoint keeps.
     """
 
-    def __init__(self, trainer):
+    def __init__(self, trainer: Any) -> None:
         """Nothing is opened before the context is entered."""
         self.trainer, self.shown = trainer, trainer.accelerator.is_main_process
         self.bar = self.writer = None
         self._restart()
 
-    def __enter__(self):
+    def __enter__(self) -> "Progress":
         """Write the settings, open bar and TensorBoard."""
         if self.shown:
             settings = self.trainer.settings
@@ -39,7 +42,7 @@ class Progress:
             self.bar = open_bar(self.trainer) if sys.stderr.isatty() else None
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         """Close what was opened."""
         for opened in (self.bar, self.writer):
             if opened is not None:
@@ -49,11 +52,11 @@ class Progress:
         self.sums, self.steps, self.waiting = collections.defaultdict(float), 0, 0.0
         self.began = time.perf_counter()
 
-    def waited(self, seconds):
+    def waited(self, seconds: float) -> None:
         """Count time in which the step stood still for want of a batch."""
         self.waiting += seconds
 
-    def stepped(self, losses):
+    def stepped(self, losses: Mapping[str, torch.Tensor]) -> None:
         """Take in one step; now and then show the means since the last time."""
         for name, value in losses.items():
             self.sums[name] += value.detach()
@@ -95,7 +98,7 @@ class Progress:
                 clock(left),
             )
 
-    def validated(self, figures):
+    def validated(self, figures: Mapping[str, float]) -> None:
         """Show and keep the figures of a validation; draw the curve and the panel anew."""
         trainer = self.trainer
         self._remember(f"Validation {trainer.tag.lower()}", trainer.step_number, figures)
@@ -110,11 +113,11 @@ class Progress:
         if columns:
             write_panel(trainer.path(trainer.kind, ".panel.png"), columns)
 
-    def resume_clock(self):
+    def resume_clock(self) -> None:
         """Leave the time spent on saving and validating out of images per second."""
         self.began += time.perf_counter() - self.paused
 
-    def pause_clock(self):
+    def pause_clock(self) -> None:
         """Note when saving and validating began."""
         self.paused = time.perf_counter()
 
@@ -125,20 +128,20 @@ class Progress:
                 self.writer.add_scalar(f"{tag}/{name}", value, step)
 
 
-def clock(seconds):
+def clock(seconds: float) -> str:
     """Hours, minutes and seconds as h:mm:ss."""
     minutes, seconds = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def write_json(path, values):
+def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
     """Write settings readably; the file appears complete or not at all."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with complete_or_absent(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def open_bar(trainer):
+def open_bar(trainer: Any) -> Any:
     """A progress bar in images, so that it shows images a second and the time left."""
     from tqdm import tqdm
 
@@ -152,7 +155,7 @@ def open_bar(trainer):
     )
 
 
-def open_tensorboard(folder):
+def open_tensorboard(folder: str | Path) -> Any:
     """A TensorBoard writer in a new `train_0`, `train_0_1`, ... under `folder`, or None."""
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -166,7 +169,7 @@ def open_tensorboard(folder):
     return SummaryWriter(path)
 
 
-def draw_curve(path, history):
+def draw_curve(path: str | Path, history: Sequence[Mapping[str, Any]]) -> None:
     """Draw every figure of the history over the steps, one small plot each, as PNG."""
     try:
         import matplotlib
@@ -176,7 +179,9 @@ def draw_curve(path, history):
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    plots = collections.defaultdict(lambda: collections.defaultdict(list))
+    plots: dict[str, dict[str, list[tuple[int, float]]]] = collections.defaultdict(
+        lambda: collections.defaultdict(list)
+    )
     for entry in history:
         for name in entry.keys() - {"step", "tag"}:
             shown, _, rival = name.partition(" of ")  # "abs_rel of ramp" belongs to "abs_rel"
@@ -197,7 +202,7 @@ def draw_curve(path, history):
         figure.savefig(temporary, dpi=90)
 
 
-def write_panel(path, columns, rows=4):
+def write_panel(path: str | Path, columns: Sequence[torch.Tensor], rows: int = 4) -> None:
     """Write pictures side by side: a row per sample, a column per kind.
 
     Args:
@@ -216,7 +221,7 @@ def write_panel(path, columns, rows=4):
         cv2.imwrite(str(temporary), np.vstack(lines)[..., ::-1])
 
 
-def paint(picture):
+def paint(picture: np.ndarray) -> np.ndarray:
     """(3, H, W) in [0, 1] or (1, H, W) of any range -> (H, W, 3) uint8 RGB."""
     if picture.shape[0] == 3:
         return (picture.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)

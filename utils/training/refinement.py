@@ -1,11 +1,13 @@
 """How the refinement network is trained: from blurred, displaced or estimated disparity to true."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
+from torch import nn
 
 from models.blocks import measure_statistics
 from models.registry import ROLES, find_network
@@ -37,7 +39,7 @@ FLAT = 0.01  # what varies less than this share of the largest disparity is no e
 PART_PX = 224
 
 
-def fill_unknown(disparity, weight):
+def fill_unknown(disparity: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Continue known disparity smoothly into what is unknown.
 
     Args:
@@ -55,7 +57,7 @@ def fill_unknown(disparity, weight):
     return torch.where(weight > 0, disparity, below)
 
 
-def degrade(disparity, uniform):
+def degrade(disparity: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     """Make true disparity look like an estimate: soft, displaced edges and a slow error.
 
     Args:
@@ -91,7 +93,9 @@ def degrade(disparity, uniform):
 
 @torch.no_grad()
 @losses.in_float32
-def with_true_edges(coarse, truth, weight):
+def with_true_edges(
+    coarse: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
     """What an estimate would be if its edges were the true ones and all else were as it is.
 
     In a window around every pixel the truth is fitted to the estimate by a scale and an offset
@@ -135,7 +139,9 @@ def _largest(values):
 
 
 @losses.in_float32
-def choice_loss(counts, places, target, mask):
+def choice_loss(
+    counts: torch.Tensor, places: torch.Tensor, target: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
     """Cross entropy between what candidates count and how near they are to the target.
 
     A loss of the result alone soon has no gradient left: nearly everywhere it is best to stay, and
@@ -158,7 +164,7 @@ def choice_loss(counts, places, target, mask):
     return (error * weight).sum() / weight.sum().clamp(min=1)
 
 
-def cut_parts(maps, place):
+def cut_parts(maps: Sequence[torch.Tensor], place: Sequence[float]) -> Sequence[torch.Tensor]:
     """Cut the same window, of PART_PX at most, out of maps of different resolution.
 
     Args:
@@ -190,17 +196,17 @@ class Step(NamedTuple):
     places: torch.Tensor | None  # counts, before softmax, and the disparity that it would give
 
 
-def pointwise(step):
+def pointwise(step: Step) -> torch.Tensor:
     """Mean absolute error."""
     return losses.ord_loss(step.fine, step.target, step.mask)
 
 
-def slopes(step):
+def slopes(step: Step) -> torch.Tensor:
     """Error of slopes, relative to the disparity."""
     return losses.gradient_loss(step.fine + LIFT, step.target + LIFT, step.mask)
 
 
-def choice(step):
+def choice(step: Step) -> torch.Tensor:
     """Which candidates are near the target; ValueError for a network that weighs none."""
     if step.counts is None:
         raise ValueError(
@@ -228,12 +234,12 @@ class RefinementTrainer(DepthTrainer):
     """
 
     role = "refinement"
-    kind = ROLES[role].kind
+    kind = str(ROLES[role].kind)
     rate = "lr_refinement"
     tag = "Refine"
     tables = (LOSSES,)
 
-    def build(self):
+    def build(self) -> dict[str, tuple[nn.Module, Any]]:
         """The network that --network names, beside an estimation network if one is given."""
         settings, self.estimator = self.settings, None
         if settings.model_path:
@@ -244,7 +250,9 @@ class RefinementTrainer(DepthTrainer):
         network = find_network(self.role, settings.network).fresh(settings.network)
         return {self.kind: (network, settings.lr_refinement)}
 
-    def coarse(self, batch, degraded_share=0.0):
+    def coarse(
+        self, batch: dict[str, Any], degraded_share: float = 0.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Truth with the nearest pixel at PEAK, and the input at a quarter of its size.
 
         With an estimation network, this share of the samples has degraded truth all the same.
@@ -264,19 +272,19 @@ class RefinementTrainer(DepthTrainer):
         by_hand = batch["uniform"][:, -1].view(-1, 1, 1, 1) < degraded_share
         return truth, torch.where(by_hand, degraded, guess)
 
-    def losses(self, batch):
+    def losses(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Weighted terms of LOSSES."""
         weighs_candidates = self.parts[self.kind].network.weighs_candidates
         step = self.choosing_step(batch) if weighs_candidates else self.plain_step(batch)
         return weigh(self.tables[0], self.settings.weights, step)
 
-    def plain_step(self, batch):
+    def plain_step(self, batch: dict[str, Any]) -> Step:
         """Refine the input; the target is the truth."""
         truth, coarse = self.coarse(batch)
         fine = self.parts[self.kind].wrapped(batch["image"], coarse).clamp(min=0)
         return Step(fine, truth, batch["mask"] * batch["confidence"], None, None)
 
-    def choosing_step(self, batch):
+    def choosing_step(self, batch: dict[str, Any]) -> Step:
         """Refine a part of the input; the target is that with the true edges."""
         image, mask = batch["image"], batch["mask"] * batch["confidence"]
         truth, coarse = self.coarse(batch, DEGRADED_SHARE)
@@ -289,7 +297,7 @@ class RefinementTrainer(DepthTrainer):
         )
         return Step(fine, target, mask, counts, places)
 
-    def figures(self, prediction, batch):
+    def figures(self, prediction: torch.Tensor, batch: dict[str, Any]) -> list[dict[str, float]]:
         """Depth figures of each sample and the boundary error of the full-size map."""
         rows = []
         for guess, real, known in zip(prediction, batch["disparity"], batch["mask"], strict=True):
@@ -298,7 +306,7 @@ class RefinementTrainer(DepthTrainer):
             rows.append(row | metrics.boundary_error(guess, real, known))
         return rows
 
-    def validate(self):
+    def validate(self) -> dict[str, float]:
         """Figures of the refined map, and of its input merely enlarged."""
         ours, theirs = MeanFigures(), MeanFigures()
         for batch in self.data.validation(self.device):
@@ -310,7 +318,7 @@ class RefinementTrainer(DepthTrainer):
             theirs.add(self.figures(enlarged, batch), batch, " of bilinear")
         return ours.means() | theirs.means()
 
-    def examples(self, batch):
+    def examples(self, batch: dict[str, Any]) -> list[torch.Tensor]:
         """Photo, truth, input, refined."""
         with torch.no_grad():
             truth, coarse = self.coarse(batch)

@@ -1,7 +1,9 @@
 """Tables of losses: what a training mode minimises, a line per loss, each term with its weight."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
 
 
 class Loss(NamedTuple):
@@ -16,12 +18,16 @@ class Loss(NamedTuple):
     weights: dict[str, float]  # name of a term -> its weight; 0: only where --weight asks for it
 
 
-def names_of(table):
+def names_of(table: Sequence[Loss]) -> list[str]:
     """The names of all terms of a table, in order."""
     return [name for loss in table for name in loss.weights]
 
 
-def choose_weights(table, network, given=()):
+def choose_weights(
+    table: Sequence[Loss],
+    network: Any,
+    given: Mapping[str, float] | Sequence[tuple[str, float]] = (),
+) -> dict[str, float]:
     """Return {name: weight} of all terms: those of the table, the network's own, the user's.
 
     Args:
@@ -43,7 +49,9 @@ def choose_weights(table, network, given=()):
     return weights | own | dict(given)
 
 
-def weigh(table, weights, step):
+def weigh(
+    table: Sequence[Loss], weights: Mapping[str, float], step: Any
+) -> dict[str, torch.Tensor]:
     """Compute the terms of a step that weigh anything.
 
     Args:
@@ -53,7 +61,7 @@ def weigh(table, weights, step):
     Returns:
         {name: weighted scalar}; their sum is what is minimised.
     """
-    terms = {}
+    terms: dict[str, torch.Tensor] = {}
     for loss in table:
         if not any(weights[name] for name in loss.weights):
             continue

@@ -13,24 +13,27 @@ import math
 import shutil
 import signal
 import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
+from torch import nn
 
 from models.registry import find_network
 from utils.files import complete_or_absent
 from utils.training.records import Progress
-from utils.training.terms import choose_weights
+from utils.training.terms import Loss, choose_weights
 
 log = logging.getLogger(__name__)
 
 BEST = "-best.tar"  # of the checkpoint with the best validation so far, kept beside the last
 
 
-def checkpoint_path(settings, kind, suffix=".tar"):
+def checkpoint_path(settings: Any, kind: str, suffix: str = ".tar") -> Path:
     """Where the files of one part of a run go."""
     return Path(settings.models_dir) / f"{kind}-{settings.save_name}{suffix}"
 
@@ -38,7 +41,7 @@ def checkpoint_path(settings, kind, suffix=".tar"):
 class Stopped(Exception):
     """SIGTERM or Ctrl-C arrived and the checkpoint is saved; `signal` says which."""
 
-    def __init__(self, number):
+    def __init__(self, number: int) -> None:
         """Keep the signal's number, from which the exit status follows."""
         super().__init__(signal.Signals(number).name)
         self.signal = number
@@ -53,7 +56,14 @@ class Part:
         average: copy whose weights follow slowly, or None; the one to validate and to use.
     """
 
-    def __init__(self, network, lr, settings, total_steps, averaged=True):
+    def __init__(
+        self,
+        network: nn.Module,
+        lr: float | Mapping[Any, float],
+        settings: Any,
+        total_steps: int,
+        averaged: bool = True,
+    ) -> None:
         """Make the optimiser (AdamW) and the schedule; nothing is moved to a device yet.
 
         Args:
@@ -65,8 +75,9 @@ class Part:
             averaged: whether the moving average of the settings is kept.
         """
         # Channels last: a fifth less time for narrow convolutions on a CPU, and for bf16 on a GPU.
-        self.network = self.wrapped = network.to(memory_format=torch.channels_last)
-        groups = parameter_groups(network, lr if isinstance(lr, dict) else {None: lr})
+        self.network = self.wrapped = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        rates = lr if isinstance(lr, Mapping) else {None: lr}
+        groups = parameter_groups(network, rates)
         self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: rate(step, settings, total_steps)
@@ -76,13 +87,13 @@ class Part:
         if self.decay:
             self.average = copy.deepcopy(network).eval().requires_grad_(False)
 
-    def prepare(self, accelerator):
+    def prepare(self, accelerator: Any) -> None:
         """Hand network and optimiser to Accelerate, which moves and perhaps wraps them."""
         self.wrapped, self.optimizer = accelerator.prepare(self.network, self.optimizer)
         if self.average is not None:
             self.average.to(accelerator.device)
 
-    def update_average(self, step):
+    def update_average(self, step: int) -> None:
         """Pull the average towards the weights, quickly in the first steps."""
         if self.average is None:
             return
@@ -91,17 +102,18 @@ class Part:
             new, old = self.network.state_dict().values(), self.average.state_dict().values()
             pairs = list(zip(old, new, strict=True))
             floating = [pair for pair in pairs if pair[0].is_floating_point()]
-            torch._foreach_lerp_(*map(list, zip(*floating, strict=True)), 1 - decay)
+            averages, values = (list(side) for side in zip(*floating, strict=True))
+            torch._foreach_lerp_(averages, values, 1 - decay)
             for average, value in pairs:
                 if not average.is_floating_point():
                     average.copy_(value)
 
     @property
-    def best(self):
+    def best(self) -> nn.Module:
         """The network to validate with, in eval mode."""
         return self.average if self.average is not None else self.network.eval()
 
-    def state(self, kind):
+    def state(self, kind: str) -> dict[str, Any]:
         """What a checkpoint holds of this part; `model_state_dict` is the one to use later."""
         state = {
             "model_state_dict": self.best.state_dict(),
@@ -112,7 +124,7 @@ class Part:
             state["training_state_dict"] = self.network.state_dict()
         return state
 
-    def load(self, kind, state):
+    def load(self, kind: str, state: Mapping[str, Any]) -> None:
         """Continue from what `state` returned."""
         raw = state.get("training_state_dict", state["model_state_dict"])
         self.network.load_state_dict(raw)
@@ -122,7 +134,7 @@ class Part:
         self.schedule.load_state_dict(state[f"scheduler_{kind}_state_dict"])
 
 
-def parameter_groups(network, rates):
+def parameter_groups(network: nn.Module, rates: Mapping[Any, float]) -> list[dict[str, Any]]:
     """Divide the trainable parameters among learning rates.
 
     Args:
@@ -139,7 +151,7 @@ def parameter_groups(network, rates):
     return groups
 
 
-def rate(step, settings, total_steps):
+def rate(step: int, settings: Any, total_steps: int) -> float:
     """Factor on the learning rate: linear warm-up, then gamma^step or half a cosine to 1 %."""
     warm = min(1.0, (step + 1) / max(1, settings.warmup))
     if settings.schedule == "cosine":
@@ -147,13 +159,13 @@ def rate(step, settings, total_steps):
     return warm * settings.gamma_lr**step
 
 
-def on_cpu(device):
+def on_cpu(device: str) -> bool:
     """Whether --device means the CPU. Accelerate joins several processes there only if told so."""
     found = torch.cuda.is_available() or torch.backends.mps.is_available()
     return device == "cpu" or (device == "auto" and not found)
 
 
-def make_accelerator(settings):
+def make_accelerator(settings: Any) -> Any:
     """Accelerate for these settings; buffers stay per process, as batch statistics are.
 
     Raises:
@@ -185,12 +197,16 @@ class Trainer:
     kind = "network"
     rate = "lr_estimation"
     tag = "Training"
-    tables = ()
-    companions = ()  # kinds of the networks that are trained beside the one of `kind`
-    decides = None  # figure of `validate()` and min or max: which checkpoint is the best
+    tables: tuple[tuple[Loss, ...], ...] = ()
+    companions: tuple[
+        str, ...
+    ] = ()  # kinds of the networks that are trained beside the one of `kind`
+    decides: tuple[str, Callable[..., float]] | None = (
+        None  # figure of `validate()` and min or max: which checkpoint is the best
+    )
     second_view = False  # whether samples come with a second view of the scene
 
-    def __init__(self, settings, data):
+    def __init__(self, settings: Any, data: Any) -> None:
         """Build the networks, resume if asked; ValueError if weights do not fit."""
         torch.manual_seed(settings.seed)
         if settings.threads:
@@ -199,7 +215,8 @@ class Trainer:
         self.accelerator = make_accelerator(settings)
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes
-        self.step_number, self.history = 0, []
+        self.step_number = 0
+        self.history: list[dict[str, Any]] = []
         self.streams = contextlib.ExitStack()  # of batches, whose workers end with `fit`
         self.best = None  # {"step", "figure", "value"} of the best checkpoint so far
         self.epoch_steps = max(1, data.epoch_length // (settings.batch_size * self.world))
@@ -214,7 +231,7 @@ class Trainer:
             part.prepare(self.accelerator)
 
     @classmethod
-    def settle(cls, settings):
+    def settle(cls, settings: Any) -> Any:
         """Return the settings with what the network decides: its learning rate and loss weights.
 
         Raises:
@@ -224,16 +241,16 @@ class Trainer:
         return cls.settle_for(network, settings)
 
     @classmethod
-    def settle_for(cls, network, settings):
+    def settle_for(cls, network: Any, settings: Any) -> Any:
         """The same, once the class of the network is known."""
         lines = [line for table in cls.tables for line in table]
-        found = {"weights": choose_weights(lines, network, settings.weights)}
+        found: dict[str, Any] = {"weights": choose_weights(lines, network, settings.weights)}
         if getattr(settings, cls.rate) is None:
             found[cls.rate] = network.learning_rate
         return dataclasses.replace(settings, **found)
 
     @classmethod
-    def check_unfinished(cls, settings):
+    def check_unfinished(cls, settings: Any) -> None:
         """Raise ValueError if a run of this save name would replace what another has learnt."""
         if settings.resume or settings.overwrite:
             return
@@ -246,23 +263,23 @@ class Trainer:
                         "it, --overwrite to begin anew in its place, or another --save-name."
                     )
 
-    def build(self):
+    def build(self) -> dict[str, tuple[nn.Module, Any]]:
         """Return {kind: (network, learning rate)}."""
         raise NotImplementedError
 
-    def losses(self, batch):
+    def losses(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Return the weighted terms as {name: scalar tensor}; their sum is minimised."""
         raise NotImplementedError
 
-    def validate(self):
+    def validate(self) -> dict[str, float]:
         """Return {name: number} over the held-out samples."""
         raise NotImplementedError
 
-    def examples(self, batch):
+    def examples(self, batch: dict[str, Any]) -> list[torch.Tensor]:
         """Columns of pictures to show: list of (B, 1 or 3, H, W); one channel is coloured."""
         return []
 
-    def metadata(self):
+    def metadata(self) -> dict[str, str]:
         """What the checkpoint says of itself besides its numbers."""
         settings = self.settings
         return {
@@ -275,7 +292,7 @@ class Trainer:
 
     # -- the loop --
 
-    def fit(self):
+    def fit(self) -> dict[str, float]:
         """Train until `total_steps`, with checkpoints on the way, at the end and on a signal.
 
         Returns:
@@ -305,14 +322,14 @@ class Trainer:
                     figures = self.checkpoint(progress)
         return figures
 
-    def open_stream(self, data):
+    def open_stream(self, data: Any) -> Iterator[Any]:
         """The batches of the steps to come; closed when `fit` ends, however it does."""
         batches = data.training(
             self.step_number, self.total_steps, self.accelerator.process_index, self.world
         )
         return self.streams.enter_context(contextlib.closing(batches))
 
-    def step(self, batch):
+    def step(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """One update of the network from one batch; returns the terms of the loss."""
         self.parts[self.kind].wrapped.train()
         with self.accelerator.autocast():
@@ -320,7 +337,13 @@ class Trainer:
         self.update(self.kind, losses, batch)
         return losses
 
-    def update(self, kind, losses, batch, clip=1.0):
+    def update(
+        self,
+        kind: str,
+        losses: Mapping[str, torch.Tensor],
+        batch: dict[str, Any],
+        clip: float = 1.0,
+    ) -> None:
         """Step one part's optimiser down the sum of `losses`, gradient norm clipped to `clip`."""
         part = self.parts[kind]
         total = sum(losses.values())
@@ -355,11 +378,11 @@ class Trainer:
 
     # -- checkpoints --
 
-    def path(self, kind, suffix=".tar"):
+    def path(self, kind: str, suffix: str = ".tar") -> Path:
         """Where the files of one part go."""
         return checkpoint_path(self.settings, kind, suffix)
 
-    def checkpoint(self, progress):
+    def checkpoint(self, progress: Any) -> dict[str, float]:
         """Validate, draw and save; only the first process does, the others wait."""
         progress.pause_clock()
         figures = {}
@@ -394,7 +417,7 @@ class Trainer:
         log.info("best so far: %s %.4g at step %d", name, value, self.step_number)
         return True
 
-    def save(self, best=False):
+    def save(self, best: bool = False) -> None:
         """Write one file per part. All are complete before the first gets its final name.
 
         Args:
@@ -423,7 +446,7 @@ class Trainer:
                     copied = files.enter_context(complete_or_absent(self.path(kind, BEST)))
                     shutil.copyfile(temporary, copied)
 
-    def load(self):
+    def load(self) -> None:
         """Continue where the checkpoints of this save name stopped."""
         states = {}
         for kind, part in self.parts.items():

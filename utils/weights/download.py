@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,14 +122,14 @@ class Stated(NamedTuple):
 NOTHING = Stated()
 
 
-def address(file):
+def address(file: File) -> str:
     """Where a file comes from."""
     origin = SETS[file.set]
     base = os.environ.get(origin.variable) or origin.base
     return origin.address.format(base=base.rstrip("/"), name=file.name.split("/")[-1], id=file.id)
 
 
-def means(word, file):
+def means(word: str, file: File) -> bool:
     """Whether a name from the command line means a file."""
     name = file.name.split("/")[-1]
     if word == "film":
@@ -141,7 +142,7 @@ def means(word, file):
     return word in names
 
 
-def what_is_wrong(path, file, stated=NOTHING):
+def what_is_wrong(path: Path, file: File, stated: Stated = NOTHING) -> str:
     """Say why a file on disk cannot be the published one.
 
     Args:
@@ -233,7 +234,7 @@ def _wrong_digest(path, file, stated):
     return ""
 
 
-def ask(file, url):
+def ask(file: File, url: str) -> Stated:
     """What the hub says about a file; other servers are not asked.
 
     No token of the user's is sent: all that is fetched here is public.
@@ -251,7 +252,7 @@ def ask(file, url):
     return Stated(said.size or 0, (said.etag or "").lower())
 
 
-def fetch(url, part):
+def fetch(url: str, part: Path) -> None:
     """Begin a download, or continue the one of which `part` is left."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import http_get
@@ -287,7 +288,7 @@ def _why(error):
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def get(file, folder):
+def get(file: File, folder: Path) -> bool:
     """Bring one file.
 
     Args:
@@ -326,12 +327,12 @@ def get(file, folder):
     return False
 
 
-def say(text):
+def say(text: str) -> None:
     """Say something beside the results."""
     print(text, file=sys.stderr, flush=True)
 
 
-def show_list(folder):
+def show_list(folder: Path) -> None:
     """Print every set with its licence and purpose, its files, their sizes and addresses."""
     for name, origin in SETS.items():
         print(f"{name}: {origin.purpose}\n  licence: {origin.licence}\n  goes into: {folder}")
@@ -342,7 +343,7 @@ def show_list(folder):
         print()
 
 
-def report_failures(failed, folder):
+def report_failures(failed: Sequence[File], folder: Path) -> None:
     """Say which files are missing, and what can be done."""
     say(
         f"download_models.sh: error: not fetched: {' '.join(file.name for file in failed)}\n"
@@ -355,7 +356,7 @@ def report_failures(failed, folder):
         )
 
 
-def main(words):
+def main(words: Sequence[str]) -> int:
     """Fetch what the words mean; return the exit status."""
     folder = Path(os.environ.get("KBE_MODELS_DIR") or TRAINED)
     if {"-h", "--help"} & set(words):
@@ -378,7 +379,7 @@ def main(words):
         disable_progress_bars()
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [file for file in FILES if any(means(word, file) for word in words)]
-    failed = []
+    failed: list[File] = []
     for file in wanted:
         # A folder is complete with its last file, so that is not fetched without the others.
         lost = file.set == HUB_FOLDER and any(other.set == HUB_FOLDER for other in failed)

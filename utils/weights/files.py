@@ -7,9 +7,10 @@ page, half a download, a pickle that wants to run code), the message says so and
 import codecs
 import json
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -39,12 +40,12 @@ class Checkpoint(NamedTuple):
     wrapped: bool  # whether the state came in {"model_state_dict": ...}
 
 
-def read_state_dict(path, trust=False):
+def read_state_dict(path: str | Path, trust: bool = False) -> dict[str, torch.Tensor]:
     """Read name -> float32 tensor from a weights file; arguments and errors of read_checkpoint."""
     return read_checkpoint(path, trust).state
 
 
-def read_checkpoint(path, trust=False, flag=None):
+def read_checkpoint(path: str | Path, trust: bool = False, flag: str | None = None) -> Checkpoint:
     """Read a weights file without running anything that is in it.
 
     Args:
@@ -72,7 +73,9 @@ def read_checkpoint(path, trust=False, flag=None):
     return Checkpoint(_clean_state(content, path), metadata, wrapped)
 
 
-def save_state_dict(path, state, metadata=None):
+def save_state_dict(
+    path: str | Path, state: Mapping[str, torch.Tensor], metadata: Mapping[str, Any] | None = None
+) -> None:
     """Write a state dict as .safetensors, complete or not at all.
 
     Args:
@@ -83,7 +86,7 @@ def save_state_dict(path, state, metadata=None):
     Raises:
         OSError: the file cannot be written.
     """
-    said = OUR_METADATA | (metadata or {})
+    said = OUR_METADATA | dict(metadata or {})
     said = {
         key: value if isinstance(value, str) else json.dumps(value) for key, value in said.items()
     }
@@ -237,7 +240,7 @@ def _spell(keys):
     return [re.sub(r"(^|\.)net(?=[A-Z])", r"\1module", key) for key in keys]
 
 
-def list_some(keys):
+def list_some(keys: Collection[str]) -> str:
     """List the first few keys and count the rest."""
     keys = [str(key) for key in keys]
     more = f" and {len(keys) - LISTED} more" if len(keys) > LISTED else ""

@@ -11,11 +11,13 @@ files exist, told apart by their form and never by their name:
 """
 
 import json
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from models import TRAINED
-from models.registry import NETWORKS, ROLES, recognise
+from models.registry import NETWORKS, ROLES, Entry, recognise
 from models.roles import Convention
 from utils.weights.files import (
     OUR_METADATA,
@@ -37,7 +39,9 @@ VGG19_PATH = TRAINED / ROLES["semantics"].trained[0]
 VGG16_PATH = TRAINED / ROLES["features"].trained[0]
 
 
-def load_network(path, role, device="cpu", trust=False):
+def load_network(
+    path: str | Path, role: str, device: str | torch.device = "cpu", trust: bool = False
+) -> Any:
     """Load the network of a weights file; its kind and its sizes are read off keys and shapes.
 
     Args:
@@ -56,7 +60,7 @@ def load_network(path, role, device="cpu", trust=False):
     return _build(entry.load(), checkpoint, path).eval().to(device)
 
 
-def identify(path, role):
+def identify(path: str | Path, role: str) -> tuple[Entry, dict[str, str]]:
     """Say which network a file holds, without building it.
 
     Args, raises: as load_network.
@@ -67,7 +71,12 @@ def identify(path, role):
     return _recognise(checkpoint.state, path, role), checkpoint.metadata
 
 
-def load_estimator(path, device="cpu", trust=False, vgg_path=None):
+def load_estimator(
+    path: str | Path,
+    device: str | torch.device = "cpu",
+    trust: bool = False,
+    vgg_path: str | Path | None = None,
+) -> Any:
     """Load an estimation network as one that takes just the photo.
 
     Args:
