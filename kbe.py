@@ -77,13 +77,10 @@ def make_films(
     In a batch, a photo that fails gives a result with "error"; otherwise it raises.
     """
 
-    def begin(job, on):
-        return prepare(job, job.chosen(settings), on)
-
     def finish(job, ready, stop):
-        return write(job, job.chosen(settings), ready, stop, hide_bar=batch or cli.hide_bar())
+        return write(job, settings, ready, stop, hide_bar=batch or cli.hide_bar())
 
-    return cli.run_jobs(jobs, begin, finish, networks, batch)
+    return cli.run_jobs(jobs, lambda job, on: prepare(job, settings, on), finish, networks, batch)
 
 
 class Ready(NamedTuple):
@@ -100,7 +97,7 @@ class Ready(NamedTuple):
 def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[str, Any]:
     """Take a photo through the chain up to rendering; or return the result, if that is not due."""
     # Read.
-    clock = cli.Stopwatch()
+    clock, settings = cli.Stopwatch(), job.chosen(settings)
     plan = cli.plan_photo(job, settings)
     result = {"photo": str(job.photo), "video": str(job.video)}
     chosen = networks.describe(settings)
@@ -148,6 +145,7 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
 def write(job: Job, settings: Settings, ready: Ready, stop: Any, hide_bar: Any) -> dict[str, Any]:
     """Render and write, both at once; return the photo's result."""
     plan, view, path, result, metadata, clock = ready
+    settings = job.chosen(settings)
     clock.go_on()
     if settings.matte:
         film.write_film(job.matte(), plan, view.matte(), path, settings, metadata, stop, hide_bar)

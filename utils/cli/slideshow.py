@@ -163,8 +163,8 @@ def film_slideshow(
         jobs: of `plan_slideshow`.
         settings: of the run.
         networks: utils.weights.Networks.
-        prepare: function of a job, its settings and the networks; returns a dict if the photo is
-            not to be filmed, else kbe.Ready.
+        prepare: function of a job, the settings of the run and the networks; returns a dict if the
+            photo is not to be filmed, else kbe.Ready.
     Raises:
         OSError: the film cannot be written; nothing is left of it.
         ValueError: no photo could be filmed.
@@ -177,7 +177,7 @@ def film_slideshow(
     about |= {"music": str(settings.music)} if settings.music else {}
 
     def begin(shot: Shot, on: Networks) -> Any:
-        return prepare(shot.job, shot.job.chosen(settings), on)
+        return prepare(shot.job, settings, on)
 
     if settings.dry_run:
         plans = run_jobs(shots, begin, _never, networks, True)
