@@ -79,23 +79,29 @@ def spread(
                 elif waiting:
                     connection.send(waiting.pop())
                 else:
-                    busy.pop(connection).kill()
+                    _end(busy.pop(connection))
     finally:
         for process in busy.values():
-            process.kill()
-            process.join()
+            _end(process)
+
+
+def _end(process: Any) -> None:
+    process.kill()
+    process.join()
 
 
 def _work(connection: Any, function: Callable[[Any], Iterator[Any]]) -> None:
     follow_parent()
-    while True:
-        task = connection.recv()
-        try:
-            for told in function(task):
-                connection.send((False, told))
-            connection.send((True, None))
-        except Exception as error:
-            connection.send((True, error))
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        while True:
+            task = connection.recv()
+            try:
+                for told in function(task):
+                    connection.send((False, told))
+            except Exception as error:
+                connection.send((True, error))
+            else:
+                connection.send((True, None))
 
 
 @contextlib.contextmanager

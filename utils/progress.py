@@ -1,4 +1,4 @@
-"""How far something is that takes long: a bar on a terminal, else a line of the log now and then."""
+"""How far something is that takes long: a bar on a terminal, else a line of the log at times."""
 
 import logging
 import sys
@@ -10,6 +10,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LINE_S = 15.0  # seconds between two lines of the log
+SURE = 5  # after so many it is known how long one takes; the first may include compiling
 
 
 class Progress:
@@ -52,10 +53,9 @@ class Progress:
 
     def _say_line(self) -> None:
         self.said = time.monotonic()
-        of, left = "", ""
-        if self.total:
+        of, left = f" of {self.total}" if self.total else "", ""
+        if self.total and self.done - self.before >= SURE:
             seconds = (self.said - self.began) / (self.done - self.before)
-            of = f" of {self.total}"
             left = f", {duration((self.total - self.done) * seconds)} left"
         log.info("%s %d%s%s", self.unit, self.done, of, left)
 

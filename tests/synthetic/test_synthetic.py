@@ -1,9 +1,14 @@
 """The synthetic scenes: exact geometry, true neighbouring views, the same data set every time."""
 
 import json
+import os
 import pickle
+import re
+import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import h5py
@@ -29,6 +34,7 @@ from utils.synthetic.scenes import FAMILIES, draw_scene
 from utils.synthetic.shards import BASELINE
 from utils.synthetic.textures import bake, load_textures
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = (48, 64)
 
 
@@ -337,6 +343,48 @@ def test_broken_run_leaves_no_half_shard_and_continues(tmp_path, monkeypatch):
     paths = write_shards(tmp_path / "broken", 4, (24, 32), 1, workers=1, shard_scenes=2)
     assert paths[0].stat().st_mtime_ns == made, "a finished shard is not made again"
     assert contents(paths) == whole
+
+
+def test_ctrl_c_ends_every_process_at_once_and_the_next_run_goes_on(tmp_path):
+    folder = tmp_path / "scenes"
+    command = [sys.executable, "-m", "utils.synthetic", "--out", str(folder), "--count", "400"]
+    command += ["--size", "32x24", "--views", "1", "--workers", "2"]
+    with subprocess.Popen(
+        command, cwd=ROOT, text=True, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert "400 synthetic scenes" in process.stderr.readline()
+        assert "about" in process.stderr.readline(), "how long and how large, from the first scenes"
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()  # to its end: the last process that holds the pipe is gone
+        assert process.wait(20) == 130
+    assert said == "synthetic: stopped; the same command goes on from here\n"
+    assert not list(folder.glob(".*")), "no half shard"
+
+
+def test_what_is_made_is_said_with_its_size(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        write_shards(tmp_path, 12, (24, 32), 1, workers=1)
+        made, forecast = (record.getMessage() for record in caplog.records[:2])
+        assert "making 12 synthetic scenes" in made and "once" in made
+        assert re.match(r"12 scenes: about .*, \d+ MB, once; Ctrl-C stops it", forecast)
+        caplog.clear()
+        write_shards(tmp_path, 12, (24, 32), 1, workers=1)
+    assert not caplog.records, "nothing is made the second time"
+
+
+def test_a_disk_without_room_is_refused_early(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr("utils.synthetic.shards.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(ValueError, match="Free some space, or make fewer"):
+        write_shards(tmp_path, 20, (24, 32), 1, workers=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_small_set_is_completed(tmp_path):
+    few = contents(write_shards(tmp_path / "grown", 3, (24, 32), 1, workers=1))
+    assert len(open_shards(tmp_path / "grown")) == 3
+    grown = contents(write_shards(tmp_path / "grown", 5, (24, 32), 1, workers=1))
+    assert grown == contents(write_shards(tmp_path / "whole", 5, (24, 32), 1, workers=1)) != few
 
 
 def test_existing_dataset_is_left_alone_and_another_is_refused(tmp_path):

@@ -1244,3 +1244,31 @@ def test_a_killed_process_ends_the_run_with_an_error(flags):
     os.kill(int(children.stdout.split()[-1]), 9)
     run.communicate(timeout=120)
     assert run.returncode != 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("unable to write to file </torch_7_12_0>: No space left on device (28)"),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is"),
+    ],
+)
+def test_full_shared_memory_is_told_with_what_to_type(error, monkeypatch, capsys, tmp_path):
+    class Full:
+        def fit(self):
+            raise error
+
+    monkeypatch.setattr(train, "make_trainer", lambda settings: Full())
+    assert train.main(["--models-dir", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 3 and "/dev/shm" in said and "--workers 0" in said
+
+
+def test_scenes_is_the_size_of_the_set_that_is_made(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("utils.synthetic.ensure_dataset", lambda path, count: asked.append(count))
+    monkeypatch.setattr("utils.training.data_sets.open_data_set", lambda *_: None)
+    monkeypatch.setattr(train, "training_data", lambda *_: None)
+    monkeypatch.setattr(train, "trainer_of", lambda mode: lambda settings, data: None)
+    train.make_trainer(train.read_settings(["--scenes", "37", "--device", "cpu"]))
+    assert asked == [37]

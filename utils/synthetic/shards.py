@@ -7,7 +7,7 @@ import functools
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ class Shard:
         return f"scenes-{self.first:06d}.h5"
 
 
-def write_shard(folder: str | Path, shard: Shard) -> Path:
+def write_shard(folder: str | Path, shard: Shard) -> Iterator[float]:
     """Make the scenes of a shard and write them, all or nothing.
 
     Args:

@@ -1,6 +1,7 @@
 """The networks of one run: which weights files, loaded once, and what is said about them."""
 
 import logging
+import re
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -16,32 +17,49 @@ from utils.weights.loading import load_estimator, load_network
 
 log = logging.getLogger("kbe")
 
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
 
 def find_weights(role, given=None, models=FOLDER):
     """Choose the weights file of a role.
 
     Args:
         role: a key of `models.registry.ROLES`.
-        given: what the user asked for; taken as it is.
+        given: what the user asked for: a path, or what train.py was told as --save-name.
         models: the folder with trained/ and bundled/.
     Returns:
         Path, or None where nothing is given, downloaded, trained or bundled.
     Raises:
-        ValueError: the given file does not exist.
+        ValueError: there is no such file; says what there is.
     """
     if given is not None:
-        path = Path(given).expanduser()
-        if not path.exists():
-            raise ValueError(
-                f"no weights at {path}.\n"
-                f"  Run ./download_models.sh or pass {ROLES[role].flag} FILE."
-            )
-        return path
+        return _find_given(ROLES[role], str(given), models / "trained")
     candidates = [models / "trained" / name for name in ROLES[role].trained]
     if ROLES[role].bundled:
         candidates.append(models / "bundled" / ROLES[role].bundled)
     return next(
         (path for path in candidates if path.is_file() or (path / "config.json").is_file()), None
+    )
+
+
+def _find_given(role, given, trained):
+    """Return the Path of what was given for a role: a file's, or a name's in models/trained."""
+    path = Path(given).expanduser()
+    if path.exists():
+        return path
+    if path.name != given:  # a path
+        advice = f"Run ./download_models.sh or pass {role.flag} FILE."
+        if role.name == "estimation" and HUB_NAME.fullmatch(given):
+            advice = f"If it is one of the Hugging Face hub, type hf:{given}."
+        raise ValueError(f"no weights at {path}.\n  {advice}")
+    for path in (trained / f"{role.kind}-{given}.tar", trained / given):
+        if path.exists():
+            return path
+    there = [path.stem.removeprefix(f"{role.kind}-") for path in trained.glob(f"{role.kind}-*.tar")]
+    there += [name for name in role.trained if (trained / name).exists()]
+    raise ValueError(
+        f"{role.flag} {given}: there is no such file, and none of that name in {trained}.\n"
+        f"  There is: {', '.join(sorted(set(there))) or 'nothing'}."
     )
 
 
