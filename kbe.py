@@ -31,8 +31,7 @@ def animate(photo: str | Path, out: str | Path, **settings: Any) -> dict[str, An
     """Make the film of one photo: animate("photo.jpg", "film.mp4", duration=4, dolly=True).
 
     Args:
-        photo: its path.
-        out: folder for the results, or the video file's name.
+        photo, out: its path; the folder for the results, or the video file's name.
         settings: fields of utils.cli.flags.Settings: flags with underscores for hyphens, `flat`
             for --2d, `focal_px` for --focal; True for switches, else numbers or text.
     Returns:
@@ -131,7 +130,6 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     if not settings.flat:
         scene.grow(view, path, networks)
     clock.lap("inpainting")
-
     if preview:
         preview.write(job.result("preview.png"))
         clock.lap("preview")
