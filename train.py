@@ -22,13 +22,16 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Sequence
+from typing import Any
 
-from utils.cli.train_flags import build_parser, resolve
+from utils.cli.declare import Parser
+from utils.cli.train_flags import Settings, build_parser, resolve
 
 # `name` is for display and --dataset only. `path` holds images/ and depth/ with the same stems, or
 # shards of synthetic scenes. `param`: baseline in the unit of the depth, focal length in px of the
 # stored photos. All optional keys are explained in utils/training/data_sets.py.
-DATASETS = [
+DATASETS: list[dict[str, Any]] = [
     {
         "name": "synthetic",
         "path": "data/synthetic",
@@ -61,18 +64,18 @@ TRAINERS = {  # of each mode: module:Class
 }
 
 
-def make_parser():
+def make_parser() -> Parser:
     """The command line; its flags are declared in utils/cli/train_flags.py."""
     return build_parser(__doc__)
 
 
-def read_settings(arguments):
+def read_settings(arguments: list[str] | None) -> Settings:
     """Resolve a command line to Settings; ValueError for combinations that cannot work."""
     settings = resolve(vars(make_parser().parse_args(arguments)))
     return trainer_of(settings.training_mode).settle(settings)
 
 
-def known_data_sets(dataset_file):
+def known_data_sets(dataset_file: str | None) -> dict[str, dict[str, Any]]:
     """{name: dict} of DATASETS and the list in a JSON file; the file wins over DATASETS."""
     known = {data_set["name"]: data_set for data_set in DATASETS}
     if dataset_file:
@@ -88,7 +91,12 @@ def known_data_sets(dataset_file):
     return known
 
 
-def choose_data_sets(wanted, known, flag="--dataset", masks=False):
+def choose_data_sets(
+    wanted: Sequence[str],
+    known: dict[str, dict[str, Any]],
+    flag: str = "--dataset",
+    masks: bool = False,
+) -> list[Any]:
     """Open the data sets called `wanted`, making synthetic scenes or masks that are still missing.
 
     Args:
@@ -108,7 +116,7 @@ def choose_data_sets(wanted, known, flag="--dataset", masks=False):
     return opened
 
 
-def generate_missing(data_set):
+def generate_missing(data_set: dict[str, Any]) -> None:
     """Make the scenes that a data set with the key `generate` lacks, once per machine."""
     if data_set.get("generate"):
         from accelerate import PartialState
@@ -119,7 +127,7 @@ def generate_missing(data_set):
             ensure_dataset(data_set["path"], data_set["generate"])
 
 
-def make_trainer(settings):
+def make_trainer(settings: Settings) -> Any:
     """Open the data and build the trainer of the mode."""
     from accelerate import PartialState
 
@@ -141,20 +149,25 @@ def make_trainer(settings):
     )
     trainer = kind(settings, data)
     if settings.mask_loss == "other":
-        wanted = settings.mask_loss_dataset
+        wanted = str(settings.mask_loss_dataset)
         known.setdefault(wanted, photos_with_masks(wanted))
         opened = choose_data_sets([wanted], known, "--mask-loss-dataset", masks=True)
         trainer.mask_data = training_data(settings, opened)
     return trainer
 
 
-def trainer_of(mode):
+def trainer_of(mode: str) -> Any:
     """The trainer class of a mode."""
     module, name = TRAINERS[mode].split(":")
     return getattr(importlib.import_module(module), name)
 
 
-def training_data(settings, sets, held_out=None, second_view=False):
+def training_data(
+    settings: Settings,
+    sets: list[Any],
+    held_out: list[Any] | None = None,
+    second_view: bool = False,
+) -> Any:
     """The stream of batches over opened data sets."""
     import data_loader
 
@@ -175,7 +188,7 @@ def training_data(settings, sets, held_out=None, second_view=False):
     return data_loader.TrainingData(sets, held_out, second_view=second_view, **options)
 
 
-def photos_with_masks(folder):
+def photos_with_masks(folder: str) -> dict[str, Any]:
     """A data set dict for a folder of images/ and perhaps masks/, without any depth."""
     return {
         "name": folder,
@@ -185,7 +198,7 @@ def photos_with_masks(folder):
     }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     try:
         settings = read_settings(arguments)
@@ -207,7 +220,7 @@ def main(arguments=None):
         return 130
 
 
-def run(settings):
+def run(settings: Settings) -> int:
     """Train; returns the exit status."""
     from accelerate import PartialState
 
@@ -231,7 +244,7 @@ def run(settings):
     return 0
 
 
-def describe(error, settings):
+def describe(error: BaseException, settings: Settings) -> str:
     """One line for an error that nobody foresaw, where it arose, and what to do about it."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     lines = str(error).strip().splitlines() or ["no more is known"]

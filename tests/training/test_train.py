@@ -1261,14 +1261,22 @@ def test_full_shared_memory_is_told_with_what_to_type(error, monkeypatch, capsys
     monkeypatch.setattr(train, "make_trainer", lambda settings: Full())
     assert train.main(["--models-dir", str(tmp_path)]) == 1
     said = capsys.readouterr().err
-    assert said.count("\n") == 3 and "/dev/shm" in said and "--workers 0" in said
+    assert said.count("\n") == 2 and "/dev/shm" in said and "--workers 0" in said
 
 
 def test_scenes_is_the_size_of_the_set_that_is_made(monkeypatch, tmp_path):
     asked = []
+
+    class Nobody:
+        second_view = False
+
+        def __init__(self, *_):
+            pass
+
     monkeypatch.setattr("utils.synthetic.ensure_dataset", lambda path, count: asked.append(count))
     monkeypatch.setattr("utils.training.data_sets.open_data_set", lambda *_: None)
     monkeypatch.setattr(train, "training_data", lambda *_: None)
-    monkeypatch.setattr(train, "trainer_of", lambda mode: lambda settings, data: None)
-    train.make_trainer(train.read_settings(["--scenes", "37", "--device", "cpu"]))
+    settings = train.read_settings(["--scenes", "37", "--device", "cpu"])
+    monkeypatch.setattr(train, "trainer_of", lambda mode: Nobody)
+    train.make_trainer(settings)
     assert asked == [37]

@@ -4,6 +4,9 @@ Each returns relative disparity, larger = nearer, of scale (and for most network
 `utils.scene.cloud.scale_disparity` makes it the scene's.
 """
 
+import logging
+import queue
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,10 +26,13 @@ from utils.depth.sharpening import (
     upsample_disparity,
 )
 
+log = logging.getLogger("kbe")
+
 # An estimate is blurred by about this many px at this long side, whatever its own size.
 BLUR_SIDE, BLUR_RADIUS = 256, 8
 # Edges less blurred than this, in px of a quarter-size copy, would lose by passing through it.
 QUARTER_BLUR = 0.85
+HUB_S = 6.0  # that the Hugging Face hub has to answer
 LARGEST = 1e37  # of a disparity, so that differences stay finite in single precision
 
 
@@ -97,33 +103,35 @@ class HuggingFaceEstimator:
         name: "org/name" on the hub, or a local folder with config.json.
         device: where it runs.
     Raises:
-        ValueError: transformers is not installed, or the checkpoint cannot be loaded.
+        ValueError: transformers is missing or does not load, or the checkpoint cannot be loaded;
+            within seconds where there is no network.
     """
 
     def __init__(self, name: str, device: str | torch.device = "cpu") -> None:
         """Load processor and network; code that a checkpoint brings along is never run."""
+        _check_transformers(name)
         try:
-            from transformers import AutoImageProcessor, AutoModelForDepthEstimation
-        except ImportError as error:
-            raise ValueError(
-                f"{name} is a Hugging Face checkpoint, and transformers is not "
-                "installed.\n  pip install transformers"
-            ) from error
-        try:
-            self.processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-            self.network = (
-                AutoModelForDepthEstimation.from_pretrained(name, trust_remote_code=False)
-                .eval()
-                .to(device)
-            )
+            parts = self._load(name, here=True)  # asks the network nothing
         except Exception as error:  # a damaged or hostile folder may raise anything
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise ValueError(
-                f"cannot load {name} as a depth-estimation checkpoint: {reason}\n"
-                "  Give hf:org/name, or a folder with config.json, "
-                "preprocessor_config.json and model.safetensors."
-            ) from error
+            if Path(name).is_dir():
+                raise _cannot_load(name, error) from error
+            _reach_hub(name)
+            log.info("fetching %s from the Hugging Face hub, once", name)
+            try:
+                parts = self._load(name, here=False)
+            except Exception as error:
+                raise _cannot_load(name, error) from error
+        self.processor, self.network = parts[0], parts[1].eval().to(device)
         self.device, self.gives_depth = device, predicts_depth(self.network.config)
+
+    def _load(self, name: str, here: bool) -> tuple[Any, Any]:
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+        options = {"trust_remote_code": False, "local_files_only": here}
+        return (
+            AutoImageProcessor.from_pretrained(name, **options),
+            AutoModelForDepthEstimation.from_pretrained(name, **options),
+        )
 
     @torch.inference_mode()
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
@@ -133,6 +141,75 @@ class HuggingFaceEstimator:
         predicted = self.network(**inputs).predicted_depth.float().cpu()
         predicted = predicted.reshape(1, 1, *predicted.shape[-2:])
         return 1 / predicted.clamp(min=1e-3) if self.gives_depth else predicted
+
+
+def _check_transformers(name):
+    """See that transformers can be used, and let it show no bars and warnings of its own."""
+    try:
+        import transformers
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "transformers":
+            raise _does_not_load(name, error) from error
+        raise ValueError(
+            f"{name} is a Hugging Face checkpoint, and transformers is not "
+            "installed.\n  pip install transformers"
+        ) from error
+    except Exception as error:  # a torchvision for another torch raises RuntimeError
+        raise _does_not_load(name, error) from error
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()
+    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
+
+
+def _does_not_load(name, error):
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return ValueError(
+        f"{name} is a Hugging Face checkpoint, and transformers is installed but does not load: "
+        f"{_first_line(error)}\n  Packages that do not fit each other: "
+        "pip install --upgrade torch torchvision transformers"
+    )
+
+
+def _cannot_load(name, error):
+    return ValueError(
+        f"cannot load {name} as a depth-estimation checkpoint: {_first_line(error)}\n"
+        "  Give hf:org/name, or a folder with config.json, "
+        "preprocessor_config.json and model.safetensors."
+    )
+
+
+def _first_line(error):
+    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+
+
+def _reach_hub(name):
+    """Raise ValueError if the hub does not answer; the library itself would ask for minutes."""
+    from huggingface_hub import HfApi
+
+    answers: queue.Queue[Exception | None] = queue.Queue()
+
+    def ask():
+        try:
+            HfApi().model_info(name, timeout=HUB_S)
+            answers.put(None)
+        except Exception as error:
+            answers.put(error)
+
+    # In a thread that is left alone in the end: nothing else bounds the search for an address.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        error = answers.get(timeout=HUB_S)
+    except queue.Empty:
+        error = TimeoutError("no answer")
+    if error is not None and getattr(error, "response", None) is None:
+        raise ValueError(
+            f"{name} is not on this machine, and the Hugging Face hub cannot be reached "
+            f"({_first_line(error)}).\n  Go online, or give a folder that holds it."
+        ) from error
 
 
 def predicts_depth(config: Any) -> bool:
