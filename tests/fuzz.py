@@ -11,6 +11,7 @@ else is kept under results/fuzz/ and ends the run with status 1.
 import argparse
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -42,6 +43,8 @@ def seeds():
             "weights": weights(Path(folder)),
             "video": videos(Path(folder)),
             "data set": data_sets(),
+            "scenes": scenes(Path(folder)),
+            "list": lists(),
         }
 
 
@@ -91,10 +94,71 @@ def images():
     image.save(buffer, "JPEG", progressive=True)
     image.convert("CMYK").save(more := io.BytesIO(), "JPEG")
     Image.fromarray(picture()[..., 0].astype(np.uint16) * 257).save(deep := io.BytesIO(), "PNG")
+    made |= tiffs()
     return made | {
         "JPEG-progressive": buffer.getvalue(),
         "JPEG-CMYK": more.getvalue(),
         "PNG-16": deep.getvalue(),
+    }
+
+
+def tiffs():
+    """TIFF of the kinds that scanners, faxes and science write, and HEIF of more than 8 bits."""
+    import pillow_heif
+    import tifffile
+    from PIL import Image
+
+    rgb, made = picture(), {}
+    grey = rgb[..., 0].astype(np.uint16) * 257
+    kinds = {
+        "white-is-zero": (grey, {"photometric": "miniswhite"}),
+        "planar-16": (
+            np.moveaxis(rgb, 2, 0).astype(np.uint16) * 257,
+            {"photometric": "rgb", "planarconfig": "separate"},
+        ),
+        "12-in-16": (grey >> 4, {"extratags": [(281, "H", 1, 4095, True)]}),
+        "signed": (grey.astype(np.int32) - 9000, {}),
+        "32": (grey.astype(np.uint32) * 65537, {}),
+        "float": (rgb.astype(np.float32) / 255, {"photometric": "rgb"}),
+        "tiled": (rgb, {"tile": (16, 16), "photometric": "rgb"}),
+        "big": (rgb, {"photometric": "rgb", "rowsperstrip": 3}),
+    }
+    for name, (pixels, options) in kinds.items():
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, pixels, bigtiff=name == "big", **options)
+        made[f"TIFF-{name}"] = buffer.getvalue()
+    buffer = io.BytesIO()
+    pages = [Image.fromarray(rgb[:9, :9]), Image.fromarray(rgb)]
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    made["TIFF-pages"] = buffer.getvalue()
+    buffer = io.BytesIO()
+    Image.fromarray(rgb[..., 0]).convert("1").save(buffer, "TIFF", compression="group4")
+    made["TIFF-fax"] = buffer.getvalue()
+    deep = pillow_heif.from_bytes("RGB;16", (20, 24), (rgb.astype(np.uint16) * 257).tobytes())
+    buffer = io.BytesIO()
+    deep.save(buffer, bit_depth=10)
+    made["HEIF-10"] = buffer.getvalue()
+    return made
+
+
+def scenes(folder):
+    from utils.synthetic import write_shards
+
+    (path,) = write_shards(folder / "scenes", 2, (16, 16), 2, workers=1)
+    return {path.name: path.read_bytes()}
+
+
+def lists():
+    """Lists of photos as spreadsheets and programs write them."""
+    table = (
+        "photo;move;seconds;focus;windows\na.jpg;orbit;4;10,20;\nb é.png;;2.5;;startW=80 endU=3\n"
+    )
+    rows = [{"photo": "a.jpg", "move": "orbit", "focus": [1, 2]}, {"photo": "b", "startW": 80}]
+    return {
+        "a.csv": table.encode("utf-8-sig"),
+        "crlf.csv": table.replace("\n", "\r\n").encode(),
+        "utf16.csv": table.encode("utf-16"),
+        "a.jsonl": "\n".join(map(json.dumps, rows)).encode(),
     }
 
 
@@ -251,12 +315,45 @@ def read_as_data_set(path):
             open_data_set(data_set)
 
 
+def read_as_scenes(path):
+    """The shard under its own name in a folder of its own; the message names that."""
+    from utils.synthetic import open_shards
+
+    folder = path.with_name(path.name + ".d")
+    folder.mkdir(exist_ok=True)
+    shard = folder / "scenes-000000.h5"
+    shard.unlink(missing_ok=True)
+    os.link(path, shard)
+    shards = open_shards(folder)
+    for index in range(len(shards)):
+        assert shards[index]["image"].dtype == np.uint8
+
+
+def read_as_list(path):
+    """As CSV and as JSON lines: the suffix decides which."""
+    from utils.cli.lists import read_list
+
+    refused = []
+    for suffix in (".csv", ".jsonl"):
+        linked = path.with_name(path.name + suffix)
+        linked.unlink(missing_ok=True)
+        os.link(path, linked)
+        try:
+            assert all(name for name, _ in read_list(linked))
+        except ValueError as error:
+            refused.append(error)
+    if len(refused) == 2:
+        raise refused[0]
+
+
 READERS = {
     "image": read_as_image,
     "depth": read_as_depth,
     "weights": read_as_weights,
     "video": read_as_video,
     "data set": read_as_data_set,
+    "scenes": read_as_scenes,
+    "list": read_as_list,
 }
 
 

@@ -407,6 +407,17 @@ def test_wrong_folders_are_named(tmp_path):
         generate_scene(0, 0, SMALL, 1, tmp_path)
 
 
+def test_damage_inside_a_shard_names_the_file(tmp_path):
+    (path,) = write_shards(tmp_path, 1, (24, 32), 1, workers=1)
+    with h5py.File(path) as file:
+        offset = file["depth"].id.get_chunk_info(0).byte_offset
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 9] = bytes(9)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} cannot be read"):
+        open_shards(tmp_path)[0]
+
+
 def test_photographs_join_the_textures(tmp_path):
     cv2.imwrite(str(tmp_path / "red.png"), np.full((40, 60, 3), (0, 0, 255), np.uint8))
     textures = load_textures(str(tmp_path))

@@ -746,7 +746,7 @@ def test_mask_loss_same_adds_a_term(flags):
     assert float(found) == pytest.approx(1e-4 * float(expected), rel=1e-3)
 
 
-@pytest.mark.parametrize("network", ["compact", "paper"])
+@pytest.mark.parametrize("network", ["compact", "efficient", "paper"])
 def test_mask_loss_smooths_objects_of_every_network(flags, network, monkeypatch):
     if network == "paper":
         shrunken_paper_network(monkeypatch)
@@ -1058,6 +1058,43 @@ def adversarial(flags, tmp_path, monkeypatch):
         )
 
     return build
+
+
+@pytest.mark.parametrize(
+    ("made_as", "holds"),
+    [
+        (["--network", "paper"], ("paper", False)),
+        (["--network", "compact"], ("compact", False)),
+        (["--network", "compact", "--partial-conv"], ("compact", True)),
+    ],
+)
+def test_adversarial_training_goes_on_with_the_network_of_its_checkpoint(
+    flags, tmp_path, capsys, made_as, holds
+):
+    made = ["--training-mode", "inpainting", "--steps", "1", "--save-name", "start"]
+    assert train.main([*flags, *made, *made_as]) == 0
+    start = str(tmp_path / "models" / "inpaint-start.tar")
+    ref = ["--models-dir", str(tmp_path / "models"), "--training-mode", "inpainting_ref"]
+    ref += ["--model-path", start]
+    settings = settings_of(*ref)
+    assert (settings.network, settings.partial_conv) == holds
+    assert settings_of(*ref, "--network", holds[0]).network == holds[0]
+    other = "compact" if holds[0] == "paper" else "paper"
+    contradictions = [["--network", other]] if not holds[1] else []
+    contradictions += [["--partial-conv"]] if not holds[1] else []
+    for flag in contradictions:
+        assert train.main([*ref, *flag]) == 2
+        error = capsys.readouterr().err
+        assert " ".join(flag) in error and start in error and "Leave the flag out" in error
+
+
+def test_adversarial_training_refuses_weights_of_another_kind(flags, tmp_path, capsys):
+    assert train.main([*flags, "--save-name", "start"]) == 0
+    start = str(tmp_path / "models" / "disparity-start.tar")
+    capsys.readouterr()
+    assert train.main(["--training-mode", "inpainting_ref", "--model-path", start]) == 2
+    error = capsys.readouterr().err
+    assert start in error and "disparity network" in error and "for inpainting" in error, error
 
 
 def snapshot(trainer, kind):

@@ -193,7 +193,7 @@ def _reach_hub(name):
     """
     from huggingface_hub import HfApi
 
-    answers: queue.Queue[Exception | None] = queue.Queue()
+    answers = queue.Queue()
 
     def ask():
         try:

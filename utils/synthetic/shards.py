@@ -28,6 +28,17 @@ SHARD_SCENES = 100
 FORECAST = 8  # scenes after which it is said how long all of them take
 
 
+@contextlib.contextmanager
+def _naming_damage(path):
+    """Raise ValueError that names the file for whatever HDF5 stumbles over in it."""
+    try:
+        yield
+    except Exception as error:  # a damaged file may raise anything, with its name or without
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise ValueError(f"{path} cannot be read ({error}). Remove and make it again.") from error
+
+
 class Shards:
     """Scenes of a folder, read lazily; pickles without its open files, so workers may inherit it.
 
@@ -43,16 +54,11 @@ class Shards:
             )
         counts, self.baseline = [], BASELINE
         for path in self.paths:
-            try:
-                with h5py.File(path) as file:
-                    if file.attrs.get("format") != FORMAT:
-                        raise ValueError(f"{path} is not in format {FORMAT}. Make it again.")
-                    counts.append(len(file["focal_px"]))
-                    self.baseline = float(file.attrs["baseline"])
-            except OSError as error:
-                raise ValueError(
-                    f"{path} cannot be read ({error}). Remove and make it again."
-                ) from error
+            with _naming_damage(path), h5py.File(path) as file:
+                if file.attrs.get("format") != FORMAT:
+                    raise ValueError(f"{path} is not in format {FORMAT}. Make it again.")
+                counts.append(len(file["focal_px"]))
+                self.baseline = float(file.attrs["baseline"])
         self._ends = np.cumsum(counts).tolist()
         self._files: dict[tuple[int, int], h5py.File] = {}
 
@@ -85,14 +91,20 @@ class Shards:
             views: a slice or list of views; all by default.
         Returns:
             dict of the named arrays with shift, focal_px and baseline.
+        Raises:
+            IndexError: there is no such scene.
+            ValueError: its file is damaged.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"scene {index} of {len(self)}")
         number = bisect.bisect_right(self._ends, index)
-        file, row = self._file(number), index - (self._ends[number - 1] if number else 0)
+        row = index - (self._ends[number - 1] if number else 0)
         views = slice(None) if views is None else views
-        out = {name: file[name][row, views] for name in (*names, "shift")}
-        return {**out, "focal_px": float(file["focal_px"][row]), "baseline": self.baseline}
+        with _naming_damage(self.paths[number]):
+            file = self._file(number)
+            out = {name: file[name][row, views] for name in (*names, "shift")}
+            focal_px = float(file["focal_px"][row])
+        return {**out, "focal_px": focal_px, "baseline": self.baseline}
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """All of one scene."""
@@ -258,12 +270,9 @@ def _present(path, shard):
     """Whether the shard's file is there, with all its scenes; an error if it is another set's."""
     if not path.is_file():
         return False
-    try:
-        with h5py.File(path) as file:
-            scenes, *shape = file["depth"].shape
-            found = (file.attrs.get("format"), int(file.attrs.get("seed", -1)), *shape)
-    except (OSError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read ({error}). Remove and make it again.") from error
+    with _naming_damage(path), h5py.File(path) as file:
+        scenes, *shape = file["depth"].shape
+        found = (file.attrs.get("format"), int(file.attrs.get("seed", -1)), *shape)
     wanted = (FORMAT, shard.seed, shard.views, *shard.size)
     if found != wanted:
         raise ValueError(
