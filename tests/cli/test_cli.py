@@ -194,7 +194,7 @@ def test_every_extra_result_is_written(photo, depth, tmp_path):
     assert disparity[40, 50] > disparity[5, 5]
     assert cv2.imread(str(out / "disparity.png"), cv2.IMREAD_UNCHANGED).dtype == np.uint16
     preview = cv2.imread(str(out / "preview.png"))
-    assert preview.shape[1] == 3 * 640 + 4 * 12
+    assert preview.shape[1] == 4 * 640 + 5 * 12
     assert not leftovers(out)
 
 
