@@ -4,6 +4,9 @@ Pillow reads (JPEG, PNG, WebP, GIF, BMP, JPEG 2000, AVIF), HEIC comes from pillo
 tifffile (utils.film.tiff). What was done on the way to upright 8-bit sRGB is told in `Photo.notes`.
 Files are hostile until shown otherwise: the size is checked before anything is decoded, and
 whatever a decoder raises leaves here as one ValueError that names the file.
+
+Pillow tells nothing of the colour space that JPEG 2000 and BMP files may name: they are taken as
+sRGB.
 """
 
 import contextlib
