@@ -158,6 +158,9 @@ def lists():
         "a.csv": table.encode("utf-8-sig"),
         "crlf.csv": table.replace("\n", "\r\n").encode(),
         "utf16.csv": table.encode("utf-16"),
+        "plain.txt": b'a.jpg\r\n"b c.png"\nfile:///d.png\n',
+        "utf16.txt": 'a.jpg\r\n"b é.png"\r\n'.encode("utf-16"),
+        "null.txt": b"a.jpg\0b c.png\0",
         "a.jsonl": "\n".join(map(json.dumps, rows)).encode(),
     }
 
@@ -330,9 +333,11 @@ def read_as_scenes(path):
 
 
 def read_as_list(path):
-    """As CSV and as JSON lines: the suffix decides which."""
+    """As a plain list, as CSV and as JSON lines: the suffix decides which."""
+    from utils.cli.jobs import _listed
     from utils.cli.lists import read_list
 
+    assert all(_listed(path.read_bytes().decode("utf-8", "surrogateescape")))
     refused = []
     for suffix in (".csv", ".jsonl"):
         linked = path.with_name(path.name + suffix)

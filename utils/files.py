@@ -43,7 +43,7 @@ def is_data(path: Path, below: Path | None = None) -> bool:
         below: the folder in which the search began; what lies above it does not matter.
     """
     parts = path.relative_to(below).parts if below else (path.name,)
-    return not any(map(is_hidden, parts)) and not path.is_dir()
+    return not any(map(is_hidden, parts)) and not os.path.isdir(path)
 
 
 def is_hidden(name: str) -> bool:

@@ -965,8 +965,8 @@ def test_compiling_is_said_once_and_only_where_nothing_is_compiled(tmp_path):
 
 
 @pytest.mark.parametrize("flag", ["--startW", "--startH", "--endW", "--endH"])
-@pytest.mark.parametrize("value", ["0", "-5", "0.5", "nan", "inf"])
+@pytest.mark.parametrize("value", ["0", "-5", "0.5"])
 def test_a_window_without_an_area_is_refused_before_any_photo(photo, tmp_path, flag, value, capsys):
     assert run("--in", photo, photo, "--out", tmp_path / "o", f"{flag}={value}") == 2
     assert not (tmp_path / "o").exists()
-    assert f"error: {flag} must be at least 1 px" in capsys.readouterr().err
+    assert f"window is empty: {flag} {value}." in capsys.readouterr().err

@@ -261,3 +261,9 @@ def test_failure_of_finishing_reaches_the_caller():
 
     with pytest.raises(OSError, match="job 0"):
         list(overlap(range(3), lambda job: job, finish))
+
+
+@pytest.mark.parametrize("line", ["a" * 3000 + ".jpg", "\udcff\udcfea.jpg"])
+def test_a_line_that_can_be_no_name_is_one_photo_that_fails(line):
+    photos, batch = find_photos(["-"], io.StringIO(line))
+    assert len(photos) == 1 and batch

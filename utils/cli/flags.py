@@ -105,7 +105,6 @@ def read_ply_name(text: str) -> Path:
 
 
 finite = checked(float, "must be a finite number", math.isfinite)
-side = checked(float, "must be at least 1 px", lambda value: 1 <= value < math.inf)
 positive = checked(float, "must be positive and finite", lambda x: 0 < x < math.inf)
 percent = checked(float, "must lie between 0 and 100", lambda x: 0 < x < 100)
 
@@ -207,16 +206,16 @@ class Settings:
     startV: float | None = CAMERA.flag(
         "its centre, from the top", "--startV", type=finite, metavar="PX"
     )
-    startW: float | None = CAMERA.flag("its width", "--startW", type=side, metavar="PX")
-    startH: float | None = CAMERA.flag("its height", "--startH", type=side, metavar="PX")
+    startW: float | None = CAMERA.flag("its width", "--startW", type=finite, metavar="PX")
+    startH: float | None = CAMERA.flag("its height", "--startH", type=finite, metavar="PX")
     endU: float | None = CAMERA.flag(
         "centre of the end window, from the left", "--endU", type=finite, metavar="PX"
     )
     endV: float | None = CAMERA.flag(
         "its centre, from the top", "--endV", type=finite, metavar="PX"
     )
-    endW: float | None = CAMERA.flag("its width", "--endW", type=side, metavar="PX")
-    endH: float | None = CAMERA.flag("its height", "--endH", type=side, metavar="PX")
+    endW: float | None = CAMERA.flag("its width", "--endW", type=finite, metavar="PX")
+    endH: float | None = CAMERA.flag("its height", "--endH", type=finite, metavar="PX")
     dolly: bool = CAMERA.flag(
         "dolly zoom, as --move dolly: the focus keeps its size", default=False, effect=LOOK
     )
@@ -533,6 +532,11 @@ def check_together(values: dict[str, Any]) -> None:
 def _check(given: dict[str, Any]) -> None:
     """Refuse flags that cannot both be meant, and those that lack another one."""
     check_together(given)
+    for name in WINDOW_FLAGS:
+        if name[-1] in "WH" and given.get(name, 1) < 1:
+            raise ValueError(
+                f"the {name[:-1]} window is empty: --{name} {given[name]:g}.\n  Give at least 1."
+            )
     if "out" not in given and "slideshow" not in given:
         raise ValueError("the following arguments are required: --out (or --slideshow)")
     for name, needed in NEEDS:

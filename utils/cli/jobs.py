@@ -225,7 +225,7 @@ def _deeper(folder, recursive):
 def _listed(text):
     """Paths of a list as shells, Windows and file managers write them."""
     if text.startswith(("\udcff\udcfe", "\udcfe\udcff")):  # UTF-16, read as UTF-8 with escapes
-        text = text.encode("utf-8", "surrogateescape").decode("utf-16")
+        text = text.encode("utf-8", "surrogateescape").decode("utf-16", "replace")
     text = text.removeprefix("\ufeff")
     lines = text.split("\0" if "\0" in text else "\n")
     return [_as_meant(line.removesuffix("\r")) for line in lines if line.strip()]
@@ -236,7 +236,7 @@ def _as_meant(line):
     bare = line.strip()
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
         bare = bare[1:-1]
-    return Path(bare if not Path(line).exists() and Path(bare).exists() else line)
+    return Path(bare if not os.path.exists(line) and os.path.exists(bare) else line)
 
 
 def _only_data(paths):
