@@ -96,7 +96,7 @@ class Ready(NamedTuple):
 def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[str, Any]:
     """Take a photo through the chain up to rendering; or return the result, if that is not due."""
     # Read.
-    clock, settings = cli.Stopwatch(), job.chosen(settings)
+    clock, settings = cli.Stopwatch(settings), job.chosen(settings)
     plan = cli.plan_photo(job, settings)
     result = {"photo": str(job.photo), "video": str(job.video)}
     chosen = networks.describe(settings)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import numba
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger("kbe.kernels")  # what is said to kbe's user is said to this one's parent
 
 
 def jit(function: Callable) -> Callable:
@@ -32,4 +37,19 @@ def jit(function: Callable) -> Callable:
             save(signature, code)
 
     kernel._cache.save_overload = save_if_there_is_room
+    load = kernel._cache.load_overload
+
+    def load_or_tell(signature, target):
+        code = load(signature, target)
+        if code is None and not os.path.exists(kernel._cache._cache_file._index_path):
+            tell_compiling()
+        return code
+
+    kernel._cache.load_overload = load_or_tell
     return kernel
+
+
+@functools.cache
+def tell_compiling() -> None:
+    """Say, once in a process, that no machine code of an earlier one was found."""
+    log.info("compiling the renderer, once: about a minute")

@@ -194,7 +194,7 @@ def test_every_extra_result_is_written(photo, depth, tmp_path):
     assert disparity[40, 50] > disparity[5, 5]
     assert cv2.imread(str(out / "disparity.png"), cv2.IMREAD_UNCHANGED).dtype == np.uint16
     preview = cv2.imread(str(out / "preview.png"))
-    assert preview.shape[1] == 3 * 640 + 4 * 12
+    assert preview.shape[1] == 4 * 640 + 5 * 12
     assert not leftovers(out)
 
 
@@ -926,3 +926,39 @@ def test_verbose_shows_the_traceback(tmp_path, capsys):
 def test_quiet_says_nothing(photo, depth, tmp_path, capsys):
     assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--quiet") == 0
     assert capsys.readouterr().err == ""
+
+
+def test_stages_are_said_before_the_first_frame(photo, tmp_path, capsys):
+    from utils.cli import reporting
+
+    def said(*flags):
+        reporting._tell_stage.cache_clear()
+        assert run("--in", photo, "--out", tmp_path / "o", "--duration", "0.2", *flags) == 0
+        out, err = capsys.readouterr()
+        assert out.count("\n") == 1 and "frames of" in out, "results only"
+        return err
+
+    err = said()
+    assert err.index("estimating depth") < err.index("inpainting what the camera uncovers")
+    assert "estimating" not in said("--2d") and not said("--quiet")
+
+
+def test_compiling_is_said_once_and_only_where_nothing_is_compiled(tmp_path):
+    code = (
+        "import logging; logging.basicConfig(level=logging.INFO, format='%(message)s');"
+        "import numpy as np; from kernels.cpu import clear_padding, degrid;"
+        "clear_padding(np.ones((4, 4), np.float32), 0.0);"
+        "degrid(np.ones((4, 4), np.float32), np.ones((4, 4), np.float32), 1.0)"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr
+        for _ in range(2)
+    ]
+    assert said == ["compiling the renderer, once: about a minute\n", ""]

@@ -1,6 +1,14 @@
 """Everything that gives disparity: networks, Hugging Face checkpoints, files."""
 
 import builtins
+import http.server
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +31,8 @@ from utils.depth.estimators import (
 from utils.depth.sharpening import resize_disparity
 from utils.weights.chosen import Networks, find_weights
 from utils.weights.loading import save_state_dict
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +146,33 @@ def test_weights_are_taken_from_flag_then_trained_then_bundled(tmp_path):
     assert find_weights("estimation", given, models=tmp_path) == given
 
 
+def test_a_bare_name_is_what_train_py_saved(tmp_path):
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    for name in ("disparity-mine.tar", "disparity-mine-best.tar", "refine-mine.tar"):
+        (trained / name).write_bytes(b"")
+    for role, kind in (("estimation", "disparity"), ("refinement", "refine")):
+        assert find_weights(role, "mine", tmp_path) == trained / f"{kind}-mine.tar"
+    assert find_weights("estimation", "mine-best", tmp_path) == trained / "disparity-mine-best.tar"
+    assert find_weights("estimation", "refine-mine.tar", tmp_path) == trained / "refine-mine.tar"
+    with pytest.raises(ValueError, match="--estim-path her: .*\n  There is: mine, mine-best.$"):
+        find_weights("estimation", "her", tmp_path)
+    with pytest.raises(ValueError, match="--inpaint-path mine: .*\n  There is: nothing.$"):
+        find_weights("inpainting", "mine", tmp_path)
+
+
+def test_a_file_goes_before_a_name_and_a_hub_name_is_hinted_at(tmp_path, monkeypatch):
+    (tmp_path / "trained").mkdir()
+    (tmp_path / "trained" / "disparity-mine.tar").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    Path("mine").write_bytes(b"")
+    assert find_weights("estimation", "mine", tmp_path) == Path("mine")
+    with pytest.raises(ValueError, match="no weights at org/name.\n  .* type hf:org/name"):
+        find_weights("estimation", "org/name", tmp_path)
+    with pytest.raises(ValueError, match="no weights at org/name.\n  Run ./download_models.sh"):
+        find_weights("refinement", "org/name", tmp_path)
+
+
 def test_networks_load_once_and_only_when_needed(tmp_path, compact):
     path = tmp_path / "w.safetensors"
     save_state_dict(path, compact.state_dict())
@@ -192,13 +229,92 @@ def test_large_map_keeps_its_edges_and_small_map_takes_the_photos():
 def test_missing_transformers_says_what_to_type(monkeypatch):
     def without(name, *args, **kwargs):
         if name == "transformers":
-            raise ImportError(name)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return original(name, *args, **kwargs)
 
     original = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ValueError, match="pip install transformers"):
+    with pytest.raises(ValueError, match="is not installed.\n  pip install transformers"):
         HuggingFaceEstimator("org/name")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("operator torchvision::nms does not exist\nmore"),
+        ModuleNotFoundError("No module named 'regex'", name="regex"),
+    ],
+)
+def test_transformers_that_does_not_load_says_why(error, monkeypatch):
+    def broken(name, *args, **kwargs):
+        if name == "transformers":
+            raise RuntimeError("Failed to import transformers.x because of what follows") from error
+        return original(name, *args, **kwargs)
+
+    original = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", broken)
+    reason = re.escape(str(error).splitlines()[0])
+    with pytest.raises(ValueError, match=rf"is installed but does not load: {reason}\n"):
+        HuggingFaceEstimator("org/name")
+
+
+def test_a_hub_that_cannot_be_reached_is_said_in_seconds_and_one_line(tmp_path):
+    """A connection is accepted, and then nothing is said."""
+    pytest.importorskip("transformers")
+    asked = (
+        "import time, sys; from utils.depth.estimators import _reach_hub;"
+        "import huggingface_hub; start = time.monotonic();\n"
+        "try: _reach_hub('org/name')\n"
+        "except ValueError as error: print(error)\n"
+        "print(time.monotonic() - start)"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = subprocess.run(
+            [sys.executable, "-c", asked],
+            cwd=ROOT,
+            env=os.environ | {"HF_ENDPOINT": place, "HF_HOME": str(tmp_path), "NO_PROXY": "*"},
+            capture_output=True,
+            text=True,
+        )
+    said, advice, seconds = done.stdout.splitlines()
+    assert said.startswith("org/name is not on this machine, and the Hugging Face hub cannot be")
+    assert "folder" in advice and float(seconds) < 10
+    assert not done.stderr
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(404)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_name_that_the_hub_lacks_is_said(monkeypatch, tmp_path):
+    pytest.importorskip("transformers")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        done = subprocess.run(
+            [sys.executable, "kbe.py", "--in", "images/example.jpg", "--out", tmp_path / "o"]
+            + ["--estim-path", "hf:org/name"],
+            cwd=ROOT,
+            env=os.environ | {"HF_ENDPOINT": place, "HF_HOME": str(tmp_path), "NO_PROXY": "*"},
+            capture_output=True,
+            text=True,
+        )
+        server.shutdown()
+    assert done.returncode == 1 and not done.stdout
+    assert "error: the Hugging Face hub has no org/name" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and "%|" not in done.stderr
+
+
+def test_a_checkpoint_loads_without_bars_and_warnings(checkpoints, capfd):
+    HuggingFaceEstimator(str(checkpoints / "relative"))
+    assert capfd.readouterr().err == ""
 
 
 def test_polarity_of_each_family():

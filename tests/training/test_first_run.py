@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from waiting import unix, wait_until
 import train
 from utils.processes import spread
 from utils.progress import Progress, duration
-from utils.synthetic import open_shards, shards, write_shards
+from utils.synthetic import open_shards, write_shards
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (24, 32)
@@ -114,28 +113,6 @@ def test_scenes_stop_at_once_and_go_on_the_next_time(command, tmp_path, number):
     assert len(open_shards(made)) >= count and not halves(made)
 
 
-def test_first_run_says_what_how_long_and_how_large(tmp_path, caplog):
-    with caplog.at_level(logging.INFO):
-        write_shards(tmp_path / "made", 30, SIZE, 2, workers=1)
-    first, forecast = caplog.messages
-    assert first == f"making 30 synthetic scenes in {tmp_path / 'made'}; this is done once"
-    said = re.match(r"30 scenes: about \d+ (s|minutes), (\d+) MB, once; Ctrl-C stops it", forecast)
-    written = sum(path.stat().st_size for path in (tmp_path / "made").iterdir())
-    assert said and abs(int(said[2]) - max(1, round(written / 1e6))) <= 1
-    caplog.clear()
-    with caplog.at_level(logging.INFO):
-        write_shards(tmp_path / "made", 30, SIZE, 2, workers=1)
-    assert not caplog.messages, "nothing is made the second time"
-
-
-def test_a_disk_without_room_is_said_before_it_is_full(tmp_path, monkeypatch):
-    disk = type("Disk", (), {"free": 1000})
-    monkeypatch.setattr(shards.shutil, "disk_usage", lambda folder: disk)
-    with pytest.raises(ValueError, match="30 scenes need about .* GB, and 0.0 GB are free"):
-        write_shards(tmp_path, 30, SIZE, 2, workers=1)
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_small_set_is_part_of_the_whole(tmp_path):
     small = write_shards(tmp_path, 3, SIZE, 1, workers=1, shard_scenes=4)
     first = open_shards(tmp_path)[2]["image"]
@@ -145,21 +122,6 @@ def test_a_small_set_is_part_of_the_whole(tmp_path):
     times = [path.stat().st_mtime_ns for path in large]
     write_shards(tmp_path, 3, SIZE, 1, workers=1, shard_scenes=4)
     assert [path.stat().st_mtime_ns for path in large] == times, "more than asked for stays"
-
-
-def test_scenes_flag_says_how_many(monkeypatch, tmp_path):
-    asked = []
-
-    def stop(folder, count):
-        asked.append(count)
-        raise ValueError("enough is known")
-
-    monkeypatch.setattr("utils.synthetic.ensure_dataset", stop)
-    arguments = ["--models-dir", str(tmp_path), "--device", "cpu"]
-    assert train.main([*arguments, "--scenes", "40"]) == 1
-    assert train.main(arguments) == 1
-    assert asked == [40, 2000]
-    assert train.main([*arguments, "--scenes", "0"]) == 2
 
 
 def test_lines_off_a_terminal_come_now_and_then(caplog, monkeypatch):

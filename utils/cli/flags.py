@@ -259,8 +259,9 @@ class Settings:
         choices=("disparity", "depth"),
     )
     estim_path: str | None = DEPTH.flag(
-        "weights for depth estimation, or hf:org/name, or a folder in that format (default: "
-        "models/trained/, else models/bundled/)",
+        "weights for depth estimation, or NAME for models/trained/disparity-NAME.tar, or "
+        "hf:org/name, or a folder in that format (default: models/trained/, else "
+        "models/bundled/)",
         metavar="FILE",
     )
     refine_path: str | None = DEPTH.flag(

@@ -1,11 +1,15 @@
 """What a run says: notes to standard error, results to standard output, seconds per stage."""
 
+import functools
 import json
 import logging
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from utils.cli.flags import Settings
 
 log = logging.getLogger("kbe")
 
@@ -134,12 +138,25 @@ def _sentence(result: dict[str, Any]) -> str:
     )
 
 
-class Stopwatch:
-    """Seconds per stage; those of other photos in between do not count."""
+@functools.cache  # once in a run
+def _tell_stage(ended: str, depth_is_given: bool) -> None:
+    """Say what comes after a stage, where it takes longer than a moment."""
+    if ended == "read" and not depth_is_given:
+        log.info("estimating depth ...")
+    if ended == "planning":
+        log.info("inpainting what the camera uncovers ...")
 
-    def __init__(self) -> None:
+
+class Stopwatch:
+    """Seconds per stage; those of other photos in between do not count.
+
+    With settings, the first photo of a run also says which stage begins: it waits for them.
+    """
+
+    def __init__(self, settings: "Settings | None" = None) -> None:
         """Start."""
         self._laps: dict[str, float] = {}
+        self._settings = settings
         self.go_on()
 
     def go_on(self) -> None:
@@ -150,6 +167,8 @@ class Stopwatch:
         """End the stage `name`."""
         now = time.perf_counter()
         self._laps[name], self._last = now - self._last, now
+        if self._settings and not self._settings.flat:
+            _tell_stage(name, bool(self._settings.depth))
 
     def seconds(self) -> dict[str, float]:
         """Return {stage: seconds}, and the total."""

@@ -187,7 +187,10 @@ def _first_line(error):
 
 
 def _reach_hub(name):
-    """Raise ValueError if the hub does not answer; the library itself would ask for minutes."""
+    """Raise ValueError if the hub does not answer, or has no such model, within seconds.
+
+    The library itself would ask again for minutes.
+    """
     from huggingface_hub import HfApi
 
     answers: queue.Queue[Exception | None] = queue.Queue()
@@ -205,10 +208,18 @@ def _reach_hub(name):
         error = answers.get(timeout=HUB_S)
     except queue.Empty:
         error = TimeoutError("no answer")
-    if error is not None and getattr(error, "response", None) is None:
+    if error is None:
+        return
+    response = getattr(error, "response", None)
+    if response is None or response.status_code >= 500:
         raise ValueError(
             f"{name} is not on this machine, and the Hugging Face hub cannot be reached "
             f"({_first_line(error)}).\n  Go online, or give a folder that holds it."
+        ) from error
+    if response.status_code in (401, 404):
+        raise ValueError(
+            f"the Hugging Face hub has no {name}, or keeps it private.\n"
+            "  Check the spelling; for a private one log in: hf auth login"
         ) from error
 
 
