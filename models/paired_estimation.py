@@ -30,11 +30,13 @@ class PairedDisparity(Estimator, nn.Module):
     label = "a pair of disparity networks"
     pattern = r"^layout\.encoder\."
 
-    def __init__(self, layout: CompactDisparity, detail: EfficientDisparity) -> None:
-        """Join two networks; their weights are `layout.*` and `detail.*`."""
+    def __init__(
+        self, layout: CompactDisparity | None = None, detail: EfficientDisparity | None = None
+    ) -> None:
+        """Join two networks, by default of random weights; theirs are `layout.*`, `detail.*`."""
         super().__init__()
-        self.layout = layout
-        self.detail = detail
+        self.layout = layout or CompactDisparity()
+        self.detail = detail or EfficientDisparity()
 
     @classmethod
     def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
