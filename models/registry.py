@@ -78,6 +78,7 @@ class Entry(NamedTuple):
 
 # The order matters: a file holds the first network whose pattern one of its keys matches.
 NETWORKS = (
+    Entry("estimation", "models.paired_estimation:PairedDisparity"),
     Entry("estimation", "models.efficient_estimation:EfficientDisparity", ("efficient",)),
     Entry("estimation", "models.compact_estimation:CompactDisparity", ("compact",)),
     Entry("estimation", "models.disparity_estimation:Disparity", ("paper",)),

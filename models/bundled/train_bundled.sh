@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Train the disparity network that ships, with train.py:  models/bundled/train_bundled.sh DATA
+# Train the first disparity network, with train.py:  models/bundled/train_bundled.sh DATA
 #
 # DATA holds nyu-train/{images,depth} (NYU Depth v2, official training split, 16-bit PNG in mm),
 # photos/{images,disparity,confidence} (photographs with relative pseudo-disparity) and
 # mobilenetv2_imagenet.safetensors (the encoder's ImageNet weights); MODEL_CARD.md says where each
 # comes from. The network is trained, helps to label the photographs anew, is trained further on
 # those labels, helps once more, and ends on larger windows at the size of use; the mean of the last
-# two parts ships. Some hours on two cores; resumes where it was stopped. In the environment:
+# two parts is packed, for train_estimation.sh to join with the second network. Some hours on two cores; resumes where it was stopped. In the environment:
 # FROM, the weights to start from; STEPS, MORE_STEPS and LAST_STEPS of the three parts; PROCESSES,
 # which share each batch of 8 (two of a thread each are faster on two busy cores than one of two).
 set -euo pipefail
@@ -55,5 +55,5 @@ data_sets 1.0 data/photos-relabelled-again 0.8 $scenes 0.24 > "$sets"
 part last models/trained/disparity-second.tar "${LAST_STEPS:-2600}" 2e-4 5e-5 11 \
     320x240 240x320,288x288,352x256 0.7
 
-python -m models.bundled.pack_weights models/bundled/disparity-estimation.safetensors \
+python -m models.bundled.pack_weights models/trained/disparity-compact.safetensors \
     models/trained/disparity-second.tar models/trained/disparity-last.tar

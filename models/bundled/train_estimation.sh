@@ -3,8 +3,8 @@
 #
 # DATA holds what train_bundled.sh needs, with efficientnet_lite2_imagenet.safetensors as the
 # encoder's weights. The network begins with the grid of the first one, is trained on small windows,
-# then on larger ones, and the weights that order held-out photos best are packed. None ships yet:
-# MODEL_CARD.md says how it compares. Some hours on two cores; resumes where it was stopped. In the
+# then on larger ones, and the weights that order held-out photos best are joined with the first
+# network into a pair, as it ships. Some hours on two cores; resumes where it was stopped. In the
 # environment: FIRST, weights of the first network; STEPS, MORE_STEPS and LAST_STEPS of the three
 # parts; PROCESSES, which share each batch of 8 (two of a thread each are faster than one of two);
 # PACKED, the file to write. To look at it: kbe.py --estim-path FILE
@@ -48,6 +48,6 @@ part middle models/trained/disparity-small.tar "${MORE_STEPS:-6000}" 5e-4 1.5e-4
 part large models/trained/disparity-middle.tar "${LAST_STEPS:-3000}" 3e-4 1e-4 11 \
     384x288 288x384,352x352,512x288 0.7
 
-python -m models.bundled.pack_weights \
-    "${PACKED:-models/trained/disparity-efficient.safetensors}" \
-    models/trained/disparity-large-best.tar
+python -m models.bundled.join_networks \
+    "${PACKED:-models/trained/disparity-pair.safetensors}" \
+    "$first" models/trained/disparity-large-best.tar

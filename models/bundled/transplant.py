@@ -70,6 +70,7 @@ def fit_laterals(
 def main(target: str | Path, first: str | Path, encoder: str | Path, folder: str | Path) -> None:
     """Write the weights to begin with."""
     old = load_estimator(first)
+    old = getattr(old, "layout", old)  # of the pair that ships
     new = EfficientDisparity(
         tuple(lateral.out_channels for lateral in old.laterals), len(old.columns)
     ).eval()

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from models.paired_estimation import PARTS, part_of
 from models.registry import ROLES, find_network
 from utils.training import losses, metrics
 from utils.training.terms import Loss, weigh
@@ -25,7 +26,7 @@ LEAST_SHARE = 0.05  # of the mean disparity, added before logarithms are taken
 
 
 def start_from(network: nn.Module, path: str | Path) -> None:
-    """Load weights to begin with: of the whole network, or of its `encoder` alone.
+    """Load weights to begin with: of the whole network, of its `encoder` alone, or from a pair.
 
     Raises:
         ValueError: they fit neither.
@@ -33,6 +34,8 @@ def start_from(network: nn.Module, path: str | Path) -> None:
     from utils.weights.loading import read_state_dict
 
     state = read_state_dict(path)
+    wanted = network.state_dict().keys()
+    state = next((part for name in PARTS if (part := part_of(state, name)).keys() == wanted), state)
     target, what = network, "all weights"
     encoder = getattr(network, "encoder", None)
     if encoder is not None and state.keys() == encoder.state_dict().keys():
