@@ -14,19 +14,28 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from utils.training.data_sets import disparity_of
+from utils.training.data_sets import Opened, disparity_of
 
 MOST_UNKNOWN = 100  # batches in a row that may hold no known pixel
 DRAWS = 16  # uniform random numbers that come with each sample, for the trainer's own decisions
 
 
-def choose_box(size, crop, draws, scale_min, centred, align):
+def choose_box(
+    size: tuple[int, int],
+    crop: tuple[int, int],
+    draws: Sequence[float] | np.ndarray,
+    scale_min: float,
+    centred: bool,
+    align: int,
+) -> tuple[int, int, int, int]:
     """A window of the photo with the aspect of the crop.
 
     Args:
@@ -51,7 +60,9 @@ def choose_box(size, crop, draws, scale_min, centred, align):
     return top, left, int(height - margins[0]), int(width - margins[1])
 
 
-def cut(array, box, photo_size):
+def cut(
+    array: np.ndarray, box: tuple[int, int, int, int], photo_size: tuple[int, int]
+) -> np.ndarray:
     """The window of an array that may be smaller than the photo, in proportion."""
     rows, columns = array.shape[0] / photo_size[0], array.shape[1] / photo_size[1]
     top, left, height, width = box
@@ -59,7 +70,9 @@ def cut(array, box, photo_size):
     return array[round(top * rows) : ends[0], round(left * columns) : ends[1]]
 
 
-def resize_known(values, known, size):
+def resize_known(
+    values: np.ndarray, known: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Resize a map with gaps so that gaps never bleed into it.
 
     Shrinking averages the known pixels of each area; growing takes the nearest pixel, because a
@@ -77,7 +90,7 @@ def resize_known(values, known, size):
     return total / np.maximum(share, 1e-6) * (share > 0.5), (share > 0.5).astype(np.float32)
 
 
-def largest_objects(numbers, most=255):
+def largest_objects(numbers: np.ndarray, most: int = 255) -> np.ndarray:
     """Instances as uint8: where there are more objects in a window, the largest ones of them."""
     if numbers.dtype == np.uint8:
         return numbers
@@ -89,7 +102,13 @@ def largest_objects(numbers, most=255):
     return numbered[places.reshape(numbers.shape)]
 
 
-def make_view(view, box, crop, flip, confidence_min):
+def make_view(
+    view: dict[str, Any],
+    box: tuple[int, int, int, int],
+    crop: tuple[int, int],
+    flip: bool,
+    confidence_min: float,
+) -> dict[str, torch.Tensor]:
     """Cut, resize and perhaps mirror one view.
 
     Returns:
@@ -106,7 +125,7 @@ def make_view(view, box, crop, flip, confidence_min):
     )
     disparity, known = disparity_of({**view, "stored": cut(view["stored"], box, photo_size)})
     disparity, known = resize_known(disparity, known, crop)
-    trust = np.ones(crop, np.float32)
+    trust: np.ndarray = np.ones(crop, np.float32)
     if "confidence" in view:
         trust = cut(view["confidence"], box, photo_size).astype(np.float32) / 255
         trust = cv2.resize(trust, target, interpolation=cv2.INTER_LINEAR)
@@ -131,7 +150,7 @@ def make_view(view, box, crop, flip, confidence_min):
     }
 
 
-def spoil(pixels, rng):
+def spoil(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What cameras and the web do to photos: blur, lost resolution, noise, JPEG; each sometimes.
 
     Args:
@@ -154,7 +173,9 @@ def spoil(pixels, rng):
     if packs:
         quality = int(rng.integers(25, 90))
         _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        pixels = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        again = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        assert again is not None  # what OpenCV packed it unpacks
+        pixels = again
     return pixels
 
 
@@ -172,24 +193,25 @@ class Samples(Dataset):
 
     def __init__(
         self,
-        sets,
-        crop,
+        sets: Sequence[Opened],
+        crop: tuple[int, int],
         *,
-        train,
-        seed=0,
-        second_view=False,
-        scale_min=0.5,
-        cache_mib=0,
-        other_crops=(),
-        spoil=False,
-    ):
+        train: bool,
+        seed: int = 0,
+        second_view: bool = False,
+        scale_min: float = 0.5,
+        cache_mib: int = 0,
+        other_crops: Sequence[tuple[int, int]] = (),
+        spoil: bool = False,
+    ) -> None:
         """Remember how to draw; nothing is read before the first index."""
         self.sets, self.train, self.seed, self.spoil = sets, train, seed, spoil and train
         self.crops = [tuple(crop), *map(tuple, other_crops)]
         self.second_view, self.scale_min = second_view, scale_min
-        self.cache, self.cache_left = {}, cache_mib * 2**20
+        self.cache: dict[tuple[int, int], Any] = {}
+        self.cache_left = cache_mib * 2**20
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: tuple[int, ...]) -> dict[str, Any]:
         """Read one sample; {"error": message} if that fails."""
         try:
             return self._sample(*key)
@@ -255,7 +277,9 @@ class Samples(Dataset):
         }
 
 
-def split(sets, share, seed=111):
+def split(
+    sets: Sequence[Opened], share: float, seed: int = 111
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Set aside a random share of every set for validation, the same in every run.
 
     Returns:
@@ -280,8 +304,18 @@ class Stream(Sampler):
     """
 
     def __init__(
-        self, sets, items, batch_size, *, seed, start=0, steps=None, rank=0, world=1, crops=1
-    ):
+        self,
+        sets: Sequence[Opened],
+        items: Sequence[np.ndarray],
+        batch_size: int,
+        *,
+        seed: int,
+        start: int = 0,
+        steps: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+        crops: int = 1,
+    ) -> None:
         """Begin at batch `start` and stop before batch `steps` (None: never)."""
         self.items, self.seed, self.batch_size = items, seed, batch_size
         self.weights = [opened.data_set["weight"] for opened in sets]
@@ -290,9 +324,10 @@ class Stream(Sampler):
         shares = zip(items, self.weights, strict=True)
         self.counts = [max(1, round(len(i) * w)) for i, w in shares]
         self.epoch_length = sum(self.counts)
-        self._epoch, self._keys = None, None
+        self._epoch: int | None = None
+        self._keys: Any = None  # of that epoch, from _draw
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
         """Lists of keys, one list per batch."""
         steps = itertools.count(self.start) if self.steps is None else range(self.start, self.steps)
         for step in steps:
@@ -300,7 +335,7 @@ class Stream(Sampler):
             shape = int(np.random.default_rng([self.seed, 0, step]).integers(self.crops))
             yield [(*self.key(number), shape) for number in range(first, first + self.batch_size)]
 
-    def key(self, number):
+    def key(self, number: int) -> tuple[int, ...]:
         """(set, item, number) of the sample with this running number."""
         epoch, place = divmod(number, self.epoch_length)
         if epoch != self._epoch:
@@ -317,7 +352,7 @@ class Stream(Sampler):
         return np.array(keys)[rng.permutation(len(keys))]
 
 
-def collate(samples):
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Stack samples into a batch; if one could not be read, the batch is only its message."""
     for sample in samples:
         if "error" in sample:
@@ -362,7 +397,7 @@ def _batches(loader):
             worker.join()
 
 
-def prepare(batch, device, colours):
+def prepare(batch: dict[str, Any], device: str | torch.device, colours: bool) -> dict[str, Any]:
     """Move a batch to the device, images to float32 in [0, 1], colours changed if asked.
 
     Raises:
@@ -382,7 +417,7 @@ def prepare(batch, device, colours):
     return moved
 
 
-def change_colours(image, uniform):
+def change_colours(image: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     """Vary exposure, contrast, saturation and white balance, each sample by its own numbers.
 
     Args:
@@ -426,22 +461,22 @@ class TrainingData:
 
     def __init__(
         self,
-        sets,
-        held_out=None,
+        sets: Sequence[Opened],
+        held_out: Sequence[Opened] | None = None,
         *,
-        crop,
-        batch_size,
-        second_view=False,
-        crop_scale=0.5,
-        colours=True,
-        workers=1,
-        cache_mib=4096,
-        val_share=0.01,
-        val_images=64,
-        seed=0,
-        other_crops=(),
-        spoil=False,
-    ):
+        crop: tuple[int, int],
+        batch_size: int,
+        second_view: bool = False,
+        crop_scale: float = 0.5,
+        colours: bool = True,
+        workers: int = 1,
+        cache_mib: int = 4096,
+        val_share: float = 0.01,
+        val_images: int = 64,
+        seed: int = 0,
+        other_crops: Sequence[tuple[int, int]] = (),
+        spoil: bool = False,
+    ) -> None:
         """Split the sets; nothing is read yet."""
         self.sets, self.batch_size, self.seed = sets, batch_size, seed
         self.workers, self.colours = workers, colours
@@ -453,7 +488,11 @@ class TrainingData:
             self.items = [np.arange(len(opened)) for opened in sets]
             check_sets, check_items = held_out, [np.arange(len(opened)) for opened in held_out]
         self.check_items = [i[: max(1, val_images // len(check_items))] for i in check_items]
-        options = {"second_view": second_view, "seed": seed, "scale_min": crop_scale}
+        options: dict[str, Any] = {
+            "second_view": second_view,
+            "seed": seed,
+            "scale_min": crop_scale,
+        }
         memory = cache_mib // max(1, workers)
         self.samples = Samples(
             sets,
@@ -467,7 +506,9 @@ class TrainingData:
         self.check_samples = Samples(check_sets, crop, train=False, cache_mib=1024, **options)
         self.epoch_length = Stream(sets, self.items, batch_size, seed=seed).epoch_length
 
-    def training(self, start, steps, rank=0, world=1):
+    def training(
+        self, start: int, steps: int | None, rank: int = 0, world: int = 1
+    ) -> Iterator[dict[str, Any]]:
         """Iterate over the raw batches of steps `start` to `steps - 1`, read ahead by workers."""
         stream = Stream(
             self.sets,
@@ -495,7 +536,7 @@ class TrainingData:
             )
         )
 
-    def prepare(self, batch, device):
+    def prepare(self, batch: dict[str, Any], device: str | torch.device) -> dict[str, Any]:
         """Bring a raw training batch to the device and vary its colours.
 
         Raises:
@@ -512,7 +553,7 @@ class TrainingData:
             )
         return prepare(batch, device, self.colours)
 
-    def validation(self, device):
+    def validation(self, device: str | torch.device) -> Iterator[dict[str, Any]]:
         """Every held-out sample once, in order, as large as the aspect allows, colours as is.
 
         No batch mixes data sets; `set` is "name: " where there are several, else "".

@@ -13,6 +13,8 @@ models/trained: <type>-<save name>.tar, and beside it the one that validated bes
 .json, .curve.png and .panel.png. It is never replaced unless --resume or --overwrite say so.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
 import json
@@ -20,13 +22,22 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from utils.cli.train_flags import build_parser, resolve
+from utils.cli.train_flags import Settings, build_parser, resolve
+
+if TYPE_CHECKING:
+    import argparse
+
+    import data_loader
+    from utils.training.data_sets import Opened
+    from utils.training.trainer import Trainer
 
 # `name` is for display and --dataset only. `path` holds images/ and depth/ with the same stems, or
 # shards of synthetic scenes. `param`: baseline in the unit of the depth, focal length in px of the
 # stored photos. All optional keys are explained in utils/training/data_sets.py.
-DATASETS = [
+DATASETS: list[dict[str, Any]] = [
     {
         "name": "synthetic",
         "path": "data/synthetic",
@@ -59,18 +70,18 @@ TRAINERS = {  # of each mode: module:Class
 }
 
 
-def make_parser():
+def make_parser() -> argparse.ArgumentParser:
     """The command line; its flags are declared in utils/cli/train_flags.py."""
     return build_parser(__doc__)
 
 
-def read_settings(arguments):
+def read_settings(arguments: Sequence[str] | None) -> Settings:
     """Resolve a command line to Settings; ValueError for combinations that cannot work."""
     settings = resolve(vars(make_parser().parse_args(arguments)))
     return trainer_of(settings.training_mode).settle(settings)
 
 
-def known_data_sets(dataset_file):
+def known_data_sets(dataset_file: str | None) -> dict[str, dict[str, Any]]:
     """{name: dict} of DATASETS and the list in a JSON file; the file wins over DATASETS."""
     known = {data_set["name"]: data_set for data_set in DATASETS}
     if dataset_file:
@@ -86,7 +97,12 @@ def known_data_sets(dataset_file):
     return known
 
 
-def choose_data_sets(wanted, known, flag="--dataset", masks=False):
+def choose_data_sets(
+    wanted: Sequence[str],
+    known: dict[str, dict[str, Any]],
+    flag: str = "--dataset",
+    masks: bool = False,
+) -> list[Opened]:
     """Open the data sets called `wanted`, making synthetic scenes or masks that are still missing.
 
     Args:
@@ -106,7 +122,7 @@ def choose_data_sets(wanted, known, flag="--dataset", masks=False):
     return opened
 
 
-def generate_missing(data_set):
+def generate_missing(data_set: dict[str, Any]) -> None:
     """Make the scenes that a data set with the key `generate` lacks, once per machine."""
     if data_set.get("generate"):
         from accelerate import PartialState
@@ -117,7 +133,7 @@ def generate_missing(data_set):
             ensure_dataset(data_set["path"], data_set["generate"])
 
 
-def make_trainer(settings):
+def make_trainer(settings: Settings) -> Trainer:
     """Open the data and build the trainer of the mode."""
     from accelerate import PartialState
 
@@ -133,22 +149,26 @@ def make_trainer(settings):
         choose_data_sets(settings.val_dataset, known, "--val-dataset"),
         kind.second_view,
     )
-    trainer = kind(settings, data)
-    if settings.mask_loss == "other":
-        wanted = settings.mask_loss_dataset
+    trainer: Any = kind(settings, data)
+    if settings.mask_loss == "other" and (wanted := settings.mask_loss_dataset):
         known.setdefault(wanted, photos_with_masks(wanted))
         opened = choose_data_sets([wanted], known, "--mask-loss-dataset", masks=True)
         trainer.mask_data = training_data(settings, opened)
     return trainer
 
 
-def trainer_of(mode):
+def trainer_of(mode: str) -> type[Trainer]:
     """The trainer class of a mode."""
     module, name = TRAINERS[mode].split(":")
     return getattr(importlib.import_module(module), name)
 
 
-def training_data(settings, sets, held_out=None, second_view=False):
+def training_data(
+    settings: Settings,
+    sets: list[Opened],
+    held_out: list[Opened] | None = None,
+    second_view: bool = False,
+) -> data_loader.TrainingData:
     """The stream of batches over opened data sets."""
     import data_loader
 
@@ -169,7 +189,7 @@ def training_data(settings, sets, held_out=None, second_view=False):
     return data_loader.TrainingData(sets, held_out, second_view=second_view, **options)
 
 
-def photos_with_masks(folder):
+def photos_with_masks(folder: str) -> dict[str, Any]:
     """A data set dict for a folder of images/ and perhaps masks/, without any depth."""
     return {
         "name": folder,
@@ -179,7 +199,7 @@ def photos_with_masks(folder):
     }
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     try:
         settings = read_settings(arguments)
@@ -201,7 +221,7 @@ def main(arguments=None):
         return 130
 
 
-def run(settings):
+def run(settings: Settings) -> int:
     """Train; returns the exit status."""
     from accelerate import PartialState
 
@@ -225,7 +245,7 @@ def run(settings):
     return 0
 
 
-def describe(error, settings):
+def describe(error: Exception, settings: Settings) -> str:
     """One line for an error that nobody foresaw, where it arose, and what to do about it."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     lines = str(error).strip().splitlines() or ["no more is known"]

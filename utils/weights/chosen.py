@@ -1,8 +1,10 @@
 """The networks of one run: which weights files, loaded once, and what is said about them."""
 
 import logging
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,7 +19,7 @@ from utils.weights.loading import load_estimator, load_network
 log = logging.getLogger("kbe")
 
 
-def find_weights(role, given=None, models=FOLDER):
+def find_weights(role: str, given: str | Path | None = None, models: Path = FOLDER) -> Path | None:
     """Choose the weights file of a role.
 
     Args:
@@ -38,14 +40,14 @@ def find_weights(role, given=None, models=FOLDER):
             )
         return path
     candidates = [models / "trained" / name for name in ROLES[role].trained]
-    if ROLES[role].bundled:
-        candidates.append(models / "bundled" / ROLES[role].bundled)
+    if bundled := ROLES[role].bundled:
+        candidates.append(models / "bundled" / bundled)
     return next(
         (path for path in candidates if path.is_file() or (path / "config.json").is_file()), None
     )
 
 
-def is_gpu_full(error):
+def is_gpu_full(error: BaseException) -> bool:
     """Whether an error says that a GPU has no memory left: torch's (CUDA, Metal) or CuPy's."""
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
 
@@ -61,13 +63,13 @@ class Networks:
 
     def __init__(
         self,
-        estimation=None,
-        refinement=None,
-        inpainting=None,
-        inpaint_depth=None,
-        device="cpu",
-        trust=False,
-    ):
+        estimation: str | Path | None = None,
+        refinement: str | Path | None = None,
+        inpainting: str | Path | None = None,
+        inpaint_depth: str | Path | None = None,
+        device: str | torch.device = "cpu",
+        trust: bool = False,
+    ) -> None:
         """Remember the files; nothing is read yet."""
         self.paths = {
             "estimation": estimation,
@@ -78,35 +80,36 @@ class Networks:
         self.device, self.trust = device, trust
 
     @cached_property
-    def estimator(self):
+    def estimator(self) -> Callable[[torch.Tensor], torch.Tensor]:
         """Function from photo (1, 3, H, W) to coarse relative disparity (1, 1, h, w)."""
         path = self.paths["estimation"]
+        assert path is not None  # choose_networks saw to it, unless there is nothing to estimate
         if is_hugging_face(path):
             return HuggingFaceEstimator(str(path).removeprefix("hf:"), self.device)
         return partial(estimate_disparity, load_estimator(path, self.device, self.trust))
 
     @cached_property
-    def refiner(self):
+    def refiner(self) -> torch.nn.Module | None:
         """Network from photo and coarse disparity to fine disparity, or None."""
         return self._load("refinement", "refinement")
 
     @cached_property
-    def inpainter(self):
+    def inpainter(self) -> torch.nn.Module | None:
         """Network that fills colour and disparity, or None: fill by rule."""
         return self._load("inpainting", "inpainting")
 
     @cached_property
-    def depth_inpainter(self):
+    def depth_inpainter(self) -> torch.nn.Module | None:
         """Second inpainting network, taken for the disparity only, or None."""
         return self._load("inpaint_depth", "inpainting")
 
     @cached_property
-    def on_cpu(self):
+    def on_cpu(self) -> "Networks":
         """The same networks on the CPU, for what a GPU has no room for."""
         return Networks(**self.paths, device=torch.device("cpu"), trust=self.trust)
 
     @cached_property
-    def digests(self):
+    def digests(self) -> dict[str, str]:
         """SHA-256 of every weights file, by role: what `--skip-existing` compares."""
         return {
             role: file_digest(path) if Path(path).is_file() else str(path)
@@ -114,7 +117,7 @@ class Networks:
             if path is not None
         }
 
-    def describe(self, settings):
+    def describe(self, settings: Any) -> dict[str, str]:
         """Return {role: what was chosen}, to be said with every result."""
         if settings.flat:
             return {"depth": "flat"}
@@ -132,12 +135,12 @@ class Networks:
             chosen["inpaint_depth"] = str(paths["inpaint_depth"])
         return chosen
 
-    def _load(self, key, role):
+    def _load(self, key: str, role: str) -> Any:
         path = self.paths[key]
         return path and load_network(path, role, self.device, self.trust)
 
 
-def choose_device(name):
+def choose_device(name: str) -> torch.device:
     """Resolve --device to the torch.device on which networks run.
 
     Raises:
@@ -157,7 +160,7 @@ def choose_device(name):
     return torch.device(name)
 
 
-def choose_networks(settings, device=None):
+def choose_networks(settings: Any, device: str | None = None) -> Networks:
     """Find the weights of a run; nothing is loaded yet.
 
     Args:
