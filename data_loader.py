@@ -19,7 +19,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from utils.processes import follow_parent
-from utils.training.data_sets import disparity_of
+from utils.training.data_sets import Opened, disparity_of
 
 MOST_UNKNOWN = 100  # batches in a row that may hold no known pixel
 DRAWS = 16  # uniform random numbers that come with each sample, for the trainer's own decisions
@@ -28,7 +28,7 @@ DRAWS = 16  # uniform random numbers that come with each sample, for the trainer
 def choose_box(
     size: tuple[int, int],
     crop: tuple[int, int],
-    draws: Sequence[float],
+    draws: Sequence[float] | np.ndarray,
     scale_min: float,
     centred: bool,
     align: int,
@@ -122,7 +122,7 @@ def make_view(
     )
     disparity, known = disparity_of({**view, "stored": cut(view["stored"], box, photo_size)})
     disparity, known = resize_known(disparity, known, crop)
-    trust = np.ones(crop, np.float32)
+    trust: np.ndarray = np.ones(crop, np.float32)
     if "confidence" in view:
         trust = cut(view["confidence"], box, photo_size).astype(np.float32) / 255
         trust = cv2.resize(trust, target, interpolation=cv2.INTER_LINEAR)
@@ -170,7 +170,9 @@ def spoil(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if packs:
         quality = int(rng.integers(25, 90))
         _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        pixels = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        again = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        assert again is not None  # what OpenCV packed it unpacks
+        pixels = again
     return pixels
 
 
@@ -188,7 +190,7 @@ class Samples(Dataset):
 
     def __init__(
         self,
-        sets: list[Any],
+        sets: Sequence[Opened],
         crop: tuple[int, int],
         *,
         train: bool,
@@ -203,7 +205,8 @@ class Samples(Dataset):
         self.sets, self.train, self.seed, self.spoil = sets, train, seed, spoil and train
         self.crops = [tuple(crop), *map(tuple, other_crops)]
         self.second_view, self.scale_min = second_view, scale_min
-        self.cache, self.cache_left = {}, cache_mib * 2**20
+        self.cache: dict[tuple[int, int], Any] = {}
+        self.cache_left = cache_mib * 2**20
 
     def __getitem__(self, key: tuple[int, ...]) -> dict[str, Any]:
         """Read one sample; {"error": message} if that fails."""
@@ -272,7 +275,7 @@ class Samples(Dataset):
 
 
 def split(
-    sets: list[Any], share: float, seed: int = 111
+    sets: Sequence[Opened], share: float, seed: int = 111
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Set aside a random share of every set for validation, the same in every run.
 
@@ -299,8 +302,8 @@ class Stream(Sampler):
 
     def __init__(
         self,
-        sets: list[Any],
-        items: Any,
+        sets: Sequence[Opened],
+        items: Sequence[np.ndarray],
         batch_size: int,
         *,
         seed: int,
@@ -318,7 +321,8 @@ class Stream(Sampler):
         shares = zip(items, self.weights, strict=True)
         self.counts = [max(1, round(len(i) * w)) for i, w in shares]
         self.epoch_length = sum(self.counts)
-        self._epoch, self._keys = None, None
+        self._epoch: int | None = None
+        self._keys: Any = None  # of that epoch, from _draw
 
     def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
         """Lists of keys, one list per batch."""
@@ -441,8 +445,8 @@ class TrainingData:
 
     def __init__(
         self,
-        sets: list[Any],
-        held_out: list[Any] | None = None,
+        sets: Sequence[Opened],
+        held_out: Sequence[Opened] | None = None,
         *,
         crop: tuple[int, int],
         batch_size: int,
@@ -487,7 +491,7 @@ class TrainingData:
         self.epoch_length = Stream(sets, self.items, batch_size, seed=seed).epoch_length
 
     def training(
-        self, start: int, steps: int, rank: int = 0, world: int = 1
+        self, start: int, steps: int | None, rank: int = 0, world: int = 1
     ) -> Iterator[dict[str, Any]]:
         """Iterate over the raw batches of steps `start` to `steps - 1`, read ahead by workers."""
         stream = Stream(

@@ -6,7 +6,7 @@ to a point cloud, plan the camera, inpaint what its path uncovers, render, write
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,7 +70,7 @@ def film_maker(settings: Settings) -> Callable[[Job], dict[str, Any]]:
 
 def make_films(
     jobs: list[Job], settings: Settings, networks: "Networks", batch: bool = False
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Yield the result of each job, in order; while one is filmed, the next one is prepared.
 
     In a batch, a photo that fails gives a result with "error"; otherwise it raises.

@@ -14,6 +14,8 @@ models/trained: <type>-<save name>.tar, and beside it the one that validated bes
 .json, .curve.png and .panel.png. It is never replaced unless --resume or --overwrite say so.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import errno
 import importlib
@@ -23,10 +25,16 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from utils.cli.declare import Parser
 from utils.cli.train_flags import Settings, build_parser, resolve
+
+if TYPE_CHECKING:
+    import argparse
+
+    import data_loader
+    from utils.training.data_sets import Opened
+    from utils.training.trainer import Trainer
 
 # `name` is for display and --dataset only. `path` holds images/ and depth/ with the same stems, or
 # shards of synthetic scenes. `param`: baseline in the unit of the depth, focal length in px of the
@@ -64,12 +72,12 @@ TRAINERS = {  # of each mode: module:Class
 }
 
 
-def make_parser() -> Parser:
+def make_parser() -> argparse.ArgumentParser:
     """The command line; its flags are declared in utils/cli/train_flags.py."""
     return build_parser(__doc__)
 
 
-def read_settings(arguments: list[str] | None) -> Settings:
+def read_settings(arguments: Sequence[str] | None) -> Settings:
     """Resolve a command line to Settings; ValueError for combinations that cannot work."""
     settings = resolve(vars(make_parser().parse_args(arguments)))
     return trainer_of(settings.training_mode).settle(settings)
@@ -96,7 +104,7 @@ def choose_data_sets(
     known: dict[str, dict[str, Any]],
     flag: str = "--dataset",
     masks: bool = False,
-) -> list[Any]:
+) -> list[Opened]:
     """Open the data sets called `wanted`, making synthetic scenes or masks that are still missing.
 
     Args:
@@ -127,7 +135,7 @@ def generate_missing(data_set: dict[str, Any]) -> None:
             ensure_dataset(data_set["path"], data_set["generate"])
 
 
-def make_trainer(settings: Settings) -> Any:
+def make_trainer(settings: Settings) -> Trainer:
     """Open the data and build the trainer of the mode."""
     from accelerate import PartialState
 
@@ -147,16 +155,15 @@ def make_trainer(settings: Settings) -> Any:
         choose_data_sets(settings.val_dataset, known, "--val-dataset"),
         kind.second_view,
     )
-    trainer = kind(settings, data)
-    if settings.mask_loss == "other":
-        wanted = str(settings.mask_loss_dataset)
+    trainer: Any = kind(settings, data)
+    if settings.mask_loss == "other" and (wanted := settings.mask_loss_dataset):
         known.setdefault(wanted, photos_with_masks(wanted))
         opened = choose_data_sets([wanted], known, "--mask-loss-dataset", masks=True)
         trainer.mask_data = training_data(settings, opened)
     return trainer
 
 
-def trainer_of(mode: str) -> Any:
+def trainer_of(mode: str) -> type[Trainer]:
     """The trainer class of a mode."""
     module, name = TRAINERS[mode].split(":")
     return getattr(importlib.import_module(module), name)
@@ -164,10 +171,10 @@ def trainer_of(mode: str) -> Any:
 
 def training_data(
     settings: Settings,
-    sets: list[Any],
-    held_out: list[Any] | None = None,
+    sets: list[Opened],
+    held_out: list[Opened] | None = None,
     second_view: bool = False,
-) -> Any:
+) -> data_loader.TrainingData:
     """The stream of batches over opened data sets."""
     import data_loader
 
@@ -198,7 +205,7 @@ def photos_with_masks(folder: str) -> dict[str, Any]:
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     try:
         settings = read_settings(arguments)
@@ -244,7 +251,7 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def describe(error: BaseException, settings: Settings) -> str:
+def describe(error: Exception, settings: Settings) -> str:
     """One line for an error that nobody foresaw, where it arose, and what to do about it."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     lines = str(error).strip().splitlines() or ["no more is known"]

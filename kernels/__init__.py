@@ -9,6 +9,7 @@ of other devices (Apple MPS) travel to the CPU and back.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,6 +203,7 @@ def render_frame(
         raise ValueError(f"shift must be three finite numbers, got {shift}.")
     if len(lens) != 2 or not all(map(math.isfinite, lens)):
         raise ValueError(f"lens must be two finite numbers, got {lens}.")
+    render: Callable[..., tuple[Any, Any]]
     if on_gpu:
         from .cuda import render_frame as render
     else:

@@ -77,7 +77,7 @@ def _largest_disparity(corner, frac_x, frac_y, disparity, zbuffer):
 
 
 @jit
-def degrid(zbuffer: np.ndarray, closed: np.ndarray, tolerance: float) -> None:
+def degrid(zbuffer: np.ndarray, closed: np.ndarray, tolerance: float | np.float32) -> None:
     """Close one-pixel cracks: pull a pixel up to the mean of opposite neighbours in front of it.
 
     Reads one padded z-buffer and writes another, so the order of the pixels does not matter.
@@ -267,15 +267,15 @@ def splat(
     Returns:
         view (B, C, H, W), coverage (B, 1, H, W), and per sample what `gather` needs again.
     """
-    points, features = points.numpy(), features.numpy()
-    batch, channels = features.shape[:2]
-    cameras = [(points[b], size, focal_px[b], baseline[b], tolerance) for b in range(batch)]
+    positions, values = points.numpy(), features.numpy()
+    batch, channels = values.shape[:2]
+    cameras = [(positions[b], size, focal_px[b], baseline[b], tolerance) for b in range(batch)]
     footprints = run_all(_footprints, cameras)
     view = np.empty((batch, channels, *size), np.float32)
     run_all(
         _splat,
         [
-            (features[b, group], *footprints[b], view[b, group])
+            (values[b, group], *footprints[b], view[b, group])
             for b in range(batch)
             for group in _groups(channels)
         ],
@@ -289,13 +289,13 @@ def splat(
 
 def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     """Backward pass of `kernels.render_pointcloud`: (B, C, H, W) -> (B, C, N)."""
-    grad_view = grad_view.contiguous().numpy()
-    batch, channels = grad_view.shape[:2]
+    given = grad_view.contiguous().numpy()
+    batch, channels = given.shape[:2]
     grad = np.empty((batch, channels, len(footprints[0][0]) if batch else 0), np.float32)
     run_all(
         _gather,
         [
-            (grad_view[b, group], *footprints[b], grad[b, group])
+            (given[b, group], *footprints[b], grad[b, group])
             for b in range(batch)
             for group in _groups(channels)
         ],

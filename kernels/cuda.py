@@ -106,7 +106,7 @@ def splat(
     size: tuple[int, int],
     focal_px: Sequence[float],
     baseline: Sequence[float],
-    tolerance: float,
+    tolerance: float | np.float32,
 ) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 

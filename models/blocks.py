@@ -151,7 +151,9 @@ class GridNetwork(nn.Module):
     here; a subclass may let anything else travel by giving its own blocks and its own `merge`.
     """
 
-    lateral, down, up = Residual, Down, Up
+    lateral: type[nn.Module] = Residual
+    down: type[nn.Module] = Down
+    up: type[nn.Module] = Up
 
     def add_grid(self, widths: Sequence[int]) -> None:
         """Create the blocks of a grid whose row r carries `widths[r]` channels."""
@@ -188,7 +190,7 @@ class GridNetwork(nn.Module):
         return nodes[0]
 
     @staticmethod
-    def merge(node: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
+    def merge(node: Any, branch: Any) -> Any:
         """Join the vertical branch, which may be one row and column too large, to a node."""
         return node + crop_like(branch, node)
 

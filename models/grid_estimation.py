@@ -6,7 +6,7 @@ rows are resolutions and whose columns carry the answer from the coarse rows to 
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -89,10 +89,9 @@ class UpColumn(nn.Module):
         """Make the column; `widths` are the channels of its rows, finest first."""
         super().__init__()
         self.rows = nn.ModuleList(Residual(width, width, width) for width in widths)
+        row: Any
         for row in self.rows:
-            nn.init.zeros_(
-                row.get_parameter(f"moduleMain.{len(row.moduleMain) - 1}.weight")
-            )  # each block starts as its shortcut
+            nn.init.zeros_(row.moduleMain[-1].weight)  # each block starts as its shortcut
         pairs = zip(widths[1:], widths[:-1], strict=True)
         self.ups = nn.ModuleList(nn.Conv2d(below, width, 1) for below, width in pairs)
 
@@ -122,6 +121,7 @@ class Attention(nn.Module):
         self.think = nn.Sequential(
             nn.Conv2d(channels, 2 * channels, 1), nn.GELU(), nn.Conv2d(2 * channels, channels, 1)
         )
+        last: Any
         for last in (self.place, self.join, self.think[-1]):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)

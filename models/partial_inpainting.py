@@ -4,7 +4,7 @@ Source: Liu et al., Image Inpainting for Irregular Holes Using Partial Convoluti
 (arXiv:1804.07723), in the grid of arXiv:1909.05483.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import nn
@@ -44,7 +44,7 @@ class PartialConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
         self.multi_channel = multi_channel
 
-    def forward(
+    def forward(  # type: ignore[override]  # a convolution that takes and returns a mask, too
         self, features: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the features of known pixels and where anything was known."""
@@ -55,7 +55,7 @@ class PartialConv2d(nn.Conv2d):
             known.sum(1, keepdim=True),
             self.kernel_size,
             self.stride,
-            self.padding,
+            self.padding,  # type: ignore[arg-type]  # a number, never "same"
             divisor_override=1,
         )
         updated = seen.clamp(0, 1)
@@ -171,7 +171,7 @@ class PartialInpaint(Inpaint):
     mask_channels = 0
 
     @classmethod
-    def fresh(cls, size: str) -> "PartialInpaint":
+    def fresh(cls, size: str) -> Self:
         """Return a new network to be trained: as the published one began, or half as wide."""
         if size == "paper":
             return super().fresh(size)
@@ -180,10 +180,9 @@ class PartialInpaint(Inpaint):
     @staticmethod
     def merge(node: Masked, branch: Masked) -> Masked:
         """Add features, and call known what both sides know."""
-        return Masked(
-            node.features + crop_like(branch.features, node.features),
-            torch.minimum(node.mask, crop_like(branch.mask, node.mask)),
-        )
+        features = node.features + crop_like(branch.features, node.features)
+        assert node.mask is not None and branch.mask is not None
+        return Masked(features, torch.minimum(node.mask, crop_like(branch.mask, node.mask)))
 
     def paint(
         self, features: torch.Tensor, mask: torch.Tensor

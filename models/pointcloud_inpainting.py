@@ -1,7 +1,7 @@
 """Inpainting: colour and disparity for what a moved camera uncovers, by one network at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import nn
@@ -53,7 +53,7 @@ class Inpaint(Inpainter, GridNetwork):
 
     label = "an inpainting network"
     pattern = r"^module(Context|Input)\."
-    published_widths = (32, 64, 128, 256)
+    published_widths: tuple[int, ...] | None = (32, 64, 128, 256)
     colour_axes = (
         ("moduleContext.0.weight", 1),
         ("moduleInput.moduleMain.0.weight", 1),
@@ -85,13 +85,13 @@ class Inpaint(Inpainter, GridNetwork):
         self.moduleDisparity = self.lateral(finest, finest, 1, activate_first=False)
 
     @classmethod
-    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> "Inpaint":
+    def from_shapes(cls, shapes: Mapping[str, Sequence[int]]) -> Self:
         """Take the widths off the grid's rows."""
         channels = size_in(shapes, "moduleContext.0.weight", 0, 64)
         return cls(grid_widths(shapes, cls.first_activation), context_channels=channels)
 
     @classmethod
-    def fresh(cls, size: str) -> "Inpaint":
+    def fresh(cls, size: str) -> Self:
         """Return a new network to be trained, as the published one began."""
         return initialise(cls(), 0.01)
 

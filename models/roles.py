@@ -47,6 +47,8 @@ class Network:
     """
 
     label: str
+    widths: tuple[int, ...]
+    __call__: Callable[..., Any]  # of nn.Module
     published_widths: tuple[int, ...] | None = None
     colour_axes: tuple[tuple[str, int], ...] = ()
     foreign = Convention()
@@ -115,10 +117,10 @@ class Estimator(Network):
         depth_loss: what it learns from disparity of known scale: "ssi" or "reference".
     """
 
-    companion = None
+    companion: str | None = None
     depth_loss = "ssi"
 
-    def joined(self, companion: nn.Module) -> nn.Module:
+    def joined(self, companion: Any) -> nn.Module:
         """Return this network and its companion as one that takes just a photo."""
         raise NotImplementedError
 
@@ -134,7 +136,7 @@ class Estimator(Network):
         Returns:
             (B, 1, h, w) float32; may be negative.
         """
-        return self.__call__(image).float()
+        return self(image).float()
 
     def predict_mirrored_too(self, image: torch.Tensor) -> torch.Tensor:
         """Mean of the estimates of a photo and of its mirror image: steadier, at twice the cost."""

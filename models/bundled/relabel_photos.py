@@ -22,7 +22,7 @@ from utils.depth.estimators import resize_image
 from utils.depth.sharpening import resize_disparity
 from utils.files import folder_complete_or_absent
 from utils.film.photos import write_image
-from utils.training.data_sets import open_data_set
+from utils.training.data_sets import PhotoFolders, open_data_set
 from utils.training.metrics import align
 from utils.weights.loading import load_estimator
 
@@ -80,6 +80,8 @@ def main(source: str | Path, target: str | Path, weights: str | Path) -> None:
             "param": {"baseline": 1, "focal": 192},
         }
     )
+    if not isinstance(photos, PhotoFolders):
+        raise ValueError(f"{source} holds no images/ with maps beside them.")
     with folder_complete_or_absent(target) as folder:
         assert folder is not None
         for name in ("images", "disparity", "confidence"):

@@ -63,7 +63,7 @@ def test_lossless_formats_come_back_exactly(tmp_path, suffix):
     photo = read_image(path)
     np.testing.assert_array_equal(photo.pixels, gradient())
     assert photo.pixels.dtype == np.uint8 and photo.pixels.flags.writeable
-    assert photo.notes == () and photo.focal_px is None
+    assert photo.notes == ()
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "avif", "heic", "webp"])
@@ -136,13 +136,6 @@ def test_nonsense_in_exif_does_not_matter(tmp_path, exif, recwarn):
     path = save(tmp_path / "p.jpg", gradient(), exif=exif)
     assert read_image(path).pixels.shape == (24, 32, 3)
     assert not recwarn.list
-
-
-def test_focal_length_comes_from_the_35_mm_equivalent(tmp_path):
-    exif = Image.Exif()
-    exif.get_ifd(0x8769)[0xA405] = 26
-    photo = read_image(save(tmp_path / "p.jpg", gradient(300, 400), exif=exif))
-    assert photo.focal_px == pytest.approx(26 * 500 / 43.2666, rel=1e-4)
 
 
 def test_grey_becomes_three_equal_channels(tmp_path):

@@ -77,7 +77,7 @@ def find_zoom_window(
         ]
     )
     best = int(covered.argmax())  # the first of equals, as the paper's strict comparison
-    return AutoZoom(CropWindow(*centers[best], *target), centers, covered)
+    return AutoZoom(CropWindow(centers[best][0], centers[best][1], *target), centers, covered)
 
 
 def _count_covered(points, shifts, size, focal_px, baseline):

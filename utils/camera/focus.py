@@ -96,7 +96,8 @@ def aim(image_size: tuple[int, int], start: CropWindow, end: CropWindow) -> tupl
         (width, start.center_u + end.center_u, max(start.width, end.width)),
         (height, start.center_v + end.center_v, max(start.height, end.height)),
     )
-    return tuple(
+    u, v = (
         min(max(side / 2, total / 2 - AIM_SLACK * extent), total / 2 + AIM_SLACK * extent)
         for side, total, extent in axes
     )
+    return u, v

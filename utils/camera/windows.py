@@ -146,10 +146,10 @@ def complete_windows(
     Raises:
         ValueError: a window is empty or leaves the photo.
     """
-    whole = [n for n in (start, end) if n.w and n.h]
     photo_aspect = image_size[1] / image_size[0]
-    if aspect is None and whole and not _alike(whole[0].w / whole[0].h, photo_aspect, whole[0]):
-        aspect = whole[0].w / whole[0].h
+    whole = [(n.w / n.h, n) for n in (start, end) if n.w and n.h]
+    if aspect is None and whole and not _alike(whole[0][0], photo_aspect, whole[0][1]):
+        aspect = whole[0][0]
     box = aspect_box(image_size, aspect)
     windows, notes = [], []
     for name, numbers, default in zip(

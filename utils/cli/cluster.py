@@ -7,11 +7,11 @@ folder. Ray (an optional dependency) is imported here only.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections import deque
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from utils.files import PARTIAL, remove_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from utils.cli.flags import Settings
@@ -37,7 +37,7 @@ USUAL_CPUS = 4  # cores of one worker: more would wait for the encoder
 
 def spread(
     address: str, jobs: list[Job], make_worker: Callable, settings: Settings
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Yield the result of each job, in the order of the jobs, each once.
 
     A worker that dies is replaced, and its job goes to whichever worker is free next.
@@ -53,7 +53,7 @@ def spread(
     """
     folders = {
         str(Path(__file__).resolve().parents[2]),
-        str(Path(sys.modules[make_worker.__module__].__file__).resolve().parent),
+        str(Path(inspect.getfile(make_worker)).resolve().parent),
     }
     ray = _connect(address, folders)
     # Ray reports on standard output, which is for results; whoever prints them has kept it.

@@ -501,7 +501,8 @@ def resolve(given: dict[str, Any]) -> Settings:
     """
     given = {name: value for name, value in given.items() if value is not None}
     _check(given)
-    preset, shares = {}, {}
+    preset: dict[str, Any] = {}
+    shares: dict[str, Any] = {}
     if "like" in given:
         from utils.cli.presets import read_preset
 

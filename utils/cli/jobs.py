@@ -117,6 +117,7 @@ def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
     else:
         # Players take a film for side by side by the end of its name.
         suffix = ("_sbs" if settings.stereo == "sbs" else "") + CODECS[settings.codec].suffixes[0]
+        assert settings.out is not None  # it has a default where there is no --slideshow
         jobs = plan_jobs(photos, batch, settings.out, suffix)
     jobs = [
         job._replace(choice=settle(choice, settings, job.photo))
@@ -182,7 +183,7 @@ def find_photos(
     for text in inputs:
         path, several = Path(text).expanduser(), True
         if text == "-":
-            found = _only_data(_listed(stdin.read()))
+            found = _only_data(_listed(stdin.read() if stdin else ""))
         elif path.is_dir():
             found = _in_folder(path, recursive)
         elif not path.exists() and glob.has_magic(text):
@@ -199,7 +200,7 @@ def find_photos(
             )
         photos += found
         batch = batch or several
-    once = {}
+    once: dict[object, Path] = {}
     for photo in photos:
         once.setdefault(_identity(photo), photo)
     return list(once.values()), batch

@@ -41,7 +41,7 @@ def window_shares(plan: Plan, settings: Settings) -> dict[str, float]:
     if settings.size is None and abs(aspect * height / width - 1) < 0.02:
         aspect = width / height  # the photo's, but for rounding
     box_width = aspect_box((height, width), aspect)[1]
-    shares = {}
+    shares: dict[str, float] = {}
     for end, window in (("start", plan.start), ("end", plan.end)):
         if any(name.startswith(end) for name in given):
             shares |= {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
@@ -156,7 +156,7 @@ class _Ended(BaseException):
 
 def film_slideshow(
     jobs: list[Job], settings: Settings, networks: Networks, prepare: Callable
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Yield the result of each photo, with its "start" and "end" in seconds, then the film's.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from kernels.threads import render_threads
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from utils.camera.path import CameraPath
+
+    Frame = tuple[np.ndarray, np.ndarray]  # pixels and holes
 
 # Frames kept for the way back of a boomerang; what does not fit is rendered a second time.
 CACHE_BYTES = 256 * 2**20
@@ -93,9 +95,11 @@ def film_frames(
         return scene.render(**path.view(times[position], size))
 
     order = film_order(count, loop)
-    cache = OrderedDict()  # what was rendered last is what the way back needs first
+    # What was rendered last is what the way back needs first.
+    cache: OrderedDict[int, Frame] = OrderedDict()
     with ThreadPoolExecutor(workers, thread_name_prefix="render") as pool:
-        pending, upcoming = deque(), iter(order)
+        pending: deque[Future[Frame] | Frame] = deque()
+        upcoming = iter(order)
         try:
             for index, position in enumerate(order):
                 while len(pending) <= workers and (ahead := next(upcoming, None)) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import cv2
@@ -52,7 +52,8 @@ class Palette:
         if self.palette is None or self.misfit(sample) > 1.2 * self.error + 0.5:
             self.choose(sample)
         dithered = cv2.add(pixels, self.dither, dtype=cv2.CV_8U)
-        return av.VideoFrame.from_ndarray((self.indices(dithered), self.table), format="pal8")
+        paletted: Any = self.indices(dithered), self.table  # PyAV's types know only arrays
+        return av.VideoFrame.from_ndarray(paletted, format="pal8")
 
     def choose(self, sample: np.ndarray) -> None:
         """Take the palette that suits this (H, W, 3) sample."""

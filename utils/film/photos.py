@@ -10,7 +10,6 @@ sRGB.
 """
 
 import contextlib
-import math
 import threading
 import warnings
 from pathlib import Path
@@ -65,7 +64,7 @@ MIN_SIDE = 16  # below this there is no room for crop windows, nor for six halvi
 # Decoders that only look at pixels. Pillow knows more, but its EPS starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "QOI", "AVIF", "HEIF")
 
-EXIF_ORIENTATION, EXIF_DETAILS, EXIF_FOCAL_35MM = 0x0112, 0x8769, 0xA405
+EXIF_ORIENTATION, EXIF_DETAILS = 0x0112, 0x8769
 EXIF_INTEROPERABILITY = 0xA005
 # What turns a stored picture upright, by the EXIF orientation that asks for it: whether rows and
 # columns change places, then OpenCV's code of a flip (0 up to down, 1 left to right, -1 both).
@@ -91,7 +90,6 @@ class Photo(NamedTuple):
 
     pixels: np.ndarray  # (H, W, 3) uint8, sRGB, upright
     notes: tuple[str, ...]  # what was done to get there, each a phrase worth telling the user
-    focal_px: float | None  # from the EXIF 35 mm equivalent, for this size; None if not recorded
     orientation: int = 1  # by which it was turned, as EXIF counts: 1 to 8
 
 
@@ -103,7 +101,6 @@ class Stored(NamedTuple):
     alpha: np.ndarray | None  # (H, W) uint8
     space: Space | None
     orientation: int
-    focal_px: float | None
     tall: float = 1.0  # height of a pixel / its width
     turned: int = 0  # orientation by which the decoder has turned it already
 
@@ -118,7 +115,7 @@ def read_image(path: str | Path) -> Photo:
     Args:
         path: image file, at least MIN_SIDE px each way and at most MAX_PIXELS.
     Returns:
-        Photo: pixels (H, W, 3) uint8, notes, focal_px.
+        Photo: pixels (H, W, 3) uint8, notes, orientation.
     Raises:
         ValueError: the file is missing, empty, damaged, no supported image, too small or too large.
     """
@@ -138,7 +135,7 @@ def read_image(path: str | Path) -> Photo:
         pixels = np.ascontiguousarray(upright(pixels, stored.orientation))
         if not pixels.flags.writeable:
             pixels = pixels.copy()
-        return Photo(pixels, tuple(notes), stored.focal_px, stored.turned or stored.orientation)
+        return Photo(pixels, tuple(notes), stored.turned or stored.orientation)
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
@@ -154,12 +151,12 @@ def read_size(path: str | Path) -> tuple[int, int]:
     with naming_the_file(path):
         if head.startswith(TIFF_HEADS):
             with tiff.open_page(path) as page:
-                (width, height), orientation = page.size, _exif(*_tiff_exif(page))[0]
+                (width, height), orientation = page.size, _exif(_tiff_exif(page))[0]
         else:
             with open_picture(path) as image:
                 (width, height), orientation = image.size, 1
                 if image.format != "PNG" or "exif" in image.info:  # else a PNG would be decoded
-                    orientation = _exif(image.getexif, image.size)[0]
+                    orientation = _exif(image.getexif)[0]
     return (width, height) if UPRIGHT.get(orientation, (False,))[0] else (height, width)
 
 
@@ -247,11 +244,11 @@ def read_stored(path: Path) -> np.ndarray:
             with tiff.open_page(path) as page:
                 _check_size(path, page.size)
                 values = tiff.read_samples(path, page).values
-                orientation = _exif(*_tiff_exif(page))[0]
+                orientation = _exif(_tiff_exif(page))[0]
         else:
             with open_picture(path) as image:
                 values = _stored_by_pillow(path, image)
-                orientation = _exif(image.getexif, image.size)[0]
+                orientation = _exif(image.getexif)[0]
         if orientation not in UPRIGHT:
             return values
         exact = values.dtype in (np.uint8, np.uint16, np.float64)
@@ -365,25 +362,21 @@ def _check_size(path, size, least=1):
         )
 
 
-def _exif(load, size):
-    """Return (orientation 1..8, focal length in px or None, whether in Adobe RGB) from EXIF.
+def _exif(load):
+    """Return (orientation 1..8, whether in Adobe RGB) from EXIF.
 
     Args:
         load: function that returns PIL.Image.Exif, which may be nonsense.
-        size: (width, height) of the picture, px.
     """
     try:
         with _quietly():
             exif = load()
             orientation = exif.get(EXIF_ORIENTATION, 1)
             details = exif.get_ifd(EXIF_DETAILS)
-            focal_mm = float(details.get(EXIF_FOCAL_35MM) or 0)
             rule = exif.get_ifd(EXIF_INTEROPERABILITY).get(1) if details else None
     except Exception:  # the picture is still good
-        return 1, None, False
-    # The 35 mm equivalent compares diagonals (CIPA DCG-001): 43.27 mm on film.
-    focal_px = focal_mm * math.hypot(*size) / math.hypot(36, 24)
-    return orientation, focal_px if 5 <= focal_mm <= 2000 else None, rule in ("R03", b"R03")
+        return 1, False
+    return orientation, rule in ("R03", b"R03")
 
 
 # -- by Pillow ------------------------------------------------------------------------------------
@@ -393,7 +386,7 @@ def _read_with_pillow(path, notes):
     with open_picture(path) as image:
         _check_size(path, image.size, MIN_SIDE)
         deep = _is_deep_colour(image)
-        orientation, focal_px, adobe_rgb = _exif(image.getexif, image.size)
+        orientation, adobe_rgb = _exif(image.getexif)
         cicp = _cicp(path) if image.format == "PNG" else None
         nclx = _nclx(path, image) if image.format in ("HEIF", "AVIF") else None
         said = image.info
@@ -424,7 +417,7 @@ def _read_with_pillow(path, notes):
         else:
             values, kind, alpha = _samples(path, image)
         turned = said.get("original_orientation") or 0
-        return Stored(values, kind, alpha, space, orientation, focal_px, turned=turned)
+        return Stored(values, kind, alpha, space, orientation, turned=turned)
 
 
 def _samples(path, image):
@@ -534,7 +527,7 @@ def _read_tiff(path, notes):
     _check_format(path, b"")
     with tiff.open_page(path) as page:
         _check_size(path, page.size, MIN_SIDE)
-        orientation, focal_px, adobe_rgb = _exif(*_tiff_exif(page))
+        orientation, adobe_rgb = _exif(_tiff_exif(page))
         samples = tiff.read_samples(path, page)
         icc, tall = tiff.profile(page), tiff.pixel_shape(page)
     if page.pages > 1:
@@ -557,7 +550,7 @@ def _read_tiff(path, notes):
             values = _unmultiplied(values, alpha)
         alpha = None if alpha is None else reduce(alpha)
     space = colour_space(icc=icc, adobe_rgb=adobe_rgb)
-    return Stored(values, samples.kind, alpha, space, orientation, focal_px, tall)
+    return Stored(values, samples.kind, alpha, space, orientation, tall)
 
 
 def _tiff_exif(page):
@@ -569,7 +562,7 @@ def _tiff_exif(page):
         exif.load_from_fp(file.filehandle, page.tiff.offset)
         return exif
 
-    return load, page.size
+    return load
 
 
 def _over_whole_range(path, values, top):

@@ -67,6 +67,7 @@ def open_page(path: Path) -> Iterator[Page]:
 
     with tifffile.TiffFile(path) as file:
         best, count = None, 0
+        page: Any  # a TiffPage: pages are read whole unless asked otherwise
         for count, page in zip(range(1, MAX_PAGES + 1), file.pages, strict=False):
             area = page.imagewidth * page.imagelength * (0 if page.subfiletype & 5 else 1)
             if best is None or area > best[0]:

@@ -97,7 +97,7 @@ class VideoWriter:
         if self.music:
             check_music(self.music, self.path.suffix)
         self.chapters: list[tuple[int, str]] = []
-        self._queue = queue.Queue(QUEUE_FRAMES)
+        self._queue: queue.Queue[np.ndarray | None] = queue.Queue(QUEUE_FRAMES)
         self._thread = threading.Thread(target=self._run, name="video encoder", daemon=True)
         self._done = threading.Event()  # Thread.join() forgets the thread if Ctrl-C interrupts it
         self._abandoned = False
@@ -175,7 +175,8 @@ class _Encoder:
     """One open output file: converts frames, encodes and writes packets. Used by one thread."""
 
     def __init__(self, path, settings):
-        codec, height, width = settings.codec, *settings.size
+        codec = settings.codec
+        height, width = settings.size
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr whatever it likes: errors
         self.path, self.comment, self.fps = path, settings.comment, settings.fps
         self.frames, self.chapters = 0, settings.chapters
@@ -273,7 +274,8 @@ class _ToBT709:
 
 def even_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return the largest even (height, width) that fits into `size`, at least 2x2."""
-    return tuple(max(2, int(side) // 2 * 2) for side in size)
+    height, width = (max(2, int(side) // 2 * 2) for side in size)
+    return height, width
 
 
 def as_fps(fps: float | Fraction) -> Fraction:

@@ -100,8 +100,10 @@ class Scene:
         self.image = image.to(self.device, torch.float32)
         self.disparity = disparity.to(self.device, torch.float32)
         self.focal_px, self.baseline = float(focal_px), float(baseline)
-        self._points, self._colors, self._spacing = [], [], []
-        self._cloud = None
+        self._points: list[torch.Tensor] = []
+        self._colors: list[torch.Tensor] = []
+        self._spacing: list[torch.Tensor] = []
+        self._cloud: tuple[Any, Any, Any] | None = None
         points = unproject(self.depth, self.focal_px)
         # (1, 1, H, W) bool: which pixels make a point.
         self.surface = surface_mask(self.disparity, self.image)
@@ -111,7 +113,8 @@ class Scene:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the photo, px."""
-        return tuple(self.image.shape[2:])
+        height, width = self.image.shape[2:]
+        return height, width
 
     @property
     def depth(self) -> torch.Tensor:
@@ -131,7 +134,7 @@ class Scene:
             self._points, self._colors, self._spacing = [points], [colors], [spacing]
             self._cloud = points, colors, spacing
             if self.device.type == "cpu":
-                self._cloud = tuple(tensor.numpy() for tensor in self._cloud)
+                self._cloud = points.numpy(), colors.numpy(), spacing.numpy()
         return self._cloud
 
     def matte(self) -> Matte:
@@ -167,7 +170,7 @@ class Scene:
         Returns:
             frame (H, W, 3) uint8; holes (H, W) bool, where no point landed before filling.
         """
-        size = tuple(size or self.size)
+        size = size or self.size
         focal_px = focal_px or self.focal_px * size[1] / self.size[1]
         points, own, spacing = self.cloud()
         colors = own if colors is None else colors

@@ -19,6 +19,7 @@ import torch
 from utils.camera import NO_LENS, nearest_depth
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from utils.camera.path import CameraPath
@@ -60,8 +61,9 @@ class StereoScene:
 
     def __init__(self, scene: Scene, path: CameraPath, layout: str) -> None:
         """Choose the plane without parallax and the shift of the pictures."""
-        self.scene, self.device = scene, scene.device
-        self.merge = side_by_side if layout == "sbs" else anaglyph
+        self.scene: Any = scene  # or its Matte
+        self.device = scene.device
+        self.merge: Callable[..., np.ndarray] = side_by_side if layout == "sbs" else anaglyph
         inverse = 1 / scene.depth.flatten()
         inverse = inverse[:: max(1, len(inverse) // 1_000_000)]  # quantile() takes 16 million
         ends = torch.tensor([NEAREST, FARTHEST], device=inverse.device)

@@ -93,7 +93,7 @@ def check_choice(data_set: dict[str, Any], key: str, choices: Sequence[str | Non
         )
 
 
-def open_data_set(data_set: dict[str, Any], masks: bool = False) -> Any:
+def open_data_set(data_set: dict[str, Any], masks: bool = False) -> "Opened":
     """Open one data set dict: synthetic scenes, folders of photos and maps, or NYU's one file.
 
     Args:
@@ -121,7 +121,7 @@ def open_data_set(data_set: dict[str, Any], masks: bool = False) -> Any:
     return opened
 
 
-def check_known(opened: Any) -> None:
+def check_known(opened: "Opened") -> None:
     """Raise ValueError if of the first hundred photos of a data set not one pixel is known.
 
     A file that cannot be read ends the search: it is named when it is drawn.
@@ -454,6 +454,9 @@ class LabelledFile:
         scale = max(view["image"].shape[:2]) if self.data_set["focal_unit"] != "px" else 1.0
         param = self.data_set["param"]
         return [view | {"focal_px": param["focal"] * scale, "baseline": param["baseline"]}]
+
+
+Opened = PhotoFolders | SceneShards | LabelledFile
 
 
 def read_instances(path: Path) -> np.ndarray:

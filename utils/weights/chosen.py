@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ def find_weights(role: str, given: str | Path | None = None, models: Path = FOLD
     if given is not None:
         return _find_given(ROLES[role], str(given), models / "trained")
     candidates = [models / "trained" / name for name in ROLES[role].trained]
-    if ROLES[role].bundled:
-        candidates.append(models / "bundled" / ROLES[role].bundled)
+    if bundled := ROLES[role].bundled:
+        candidates.append(models / "bundled" / bundled)
     return next(
         (path for path in candidates if path.is_file() or (path / "config.json").is_file()), None
     )
@@ -97,25 +98,26 @@ class Networks:
         self.device, self.trust = device, trust
 
     @cached_property
-    def estimator(self) -> Any:
+    def estimator(self) -> Callable[[torch.Tensor], torch.Tensor]:
         """Function from photo (1, 3, H, W) to coarse relative disparity (1, 1, h, w)."""
         path = self.paths["estimation"]
+        assert path is not None  # choose_networks saw to it, unless there is nothing to estimate
         if is_hugging_face(path):
             return HuggingFaceEstimator(str(path).removeprefix("hf:"), self.device)
         return partial(estimate_disparity, load_estimator(path, self.device, self.trust))
 
     @cached_property
-    def refiner(self) -> Any:
+    def refiner(self) -> torch.nn.Module | None:
         """Network from photo and coarse disparity to fine disparity, or None."""
         return self._load("refinement", "refinement")
 
     @cached_property
-    def inpainter(self) -> Any:
+    def inpainter(self) -> torch.nn.Module | None:
         """Network that fills colour and disparity, or None: fill by rule."""
         return self._load("inpainting", "inpainting")
 
     @cached_property
-    def depth_inpainter(self) -> Any:
+    def depth_inpainter(self) -> torch.nn.Module | None:
         """Second inpainting network, taken for the disparity only, or None."""
         return self._load("inpaint_depth", "inpainting")
 
@@ -151,7 +153,7 @@ class Networks:
             chosen["inpaint_depth"] = str(paths["inpaint_depth"])
         return chosen
 
-    def _load(self, key, role):
+    def _load(self, key: str, role: str) -> Any:
         path = self.paths[key]
         return path and load_network(path, role, self.device, self.trust)
 
@@ -176,7 +178,7 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_networks(settings: Any, device: str | torch.device | None = None) -> Networks:
+def choose_networks(settings: Any, device: str | None = None) -> Networks:
     """Find the weights of a run; nothing is loaded yet.
 
     Args:
