@@ -205,6 +205,8 @@ def render_frame(
     cloud += [None] * (spacing is None)
     shift, lens = [float(value) for value in shift], [float(value) for value in lens]
     if rims is not None:
+        if len(rims) != 3:
+            raise ValueError(f"rims must be points, colors and spacing, got {len(rims)} arrays.")
         kinds = {
             "points": ("float32", "3N"),
             "colors": ("uint8", "N4"),

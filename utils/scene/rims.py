@@ -127,13 +127,18 @@ def _find_shares(disparity, pixels, edges, sides, band, reach, limit):
 def _connected(alpha, front, steps):
     """Take away what no path of at least this share connects to its own side."""
     inside = alpha >= 0
-    for side, share in ((front, alpha), (~front, 1 - alpha)):
-        share = np.where(inside, share, side).astype(np.float32)
-        reached = np.where(side, share, 0).astype(np.float32)
-        for _ in range(steps + 1):
-            reached = np.minimum(cv2.dilate(reached, np.ones((3, 3), np.uint8)), share)
-        alpha = np.where(inside, reached if side is front else 1 - reached, alpha)
-    return alpha.astype(np.float32)
+    alpha = np.where(inside, _reached(np.where(inside, alpha, front), front, steps), alpha)
+    back = _reached(np.where(inside, 1 - alpha, ~front), ~front, steps)
+    return np.where(inside, 1 - back, alpha).astype(np.float32)
+
+
+def _reached(share, side, steps):
+    """For each pixel the largest share that a path from its side has all along."""
+    share = share.astype(np.float32)
+    reached = np.where(side, share, np.float32(0))
+    for _ in range(steps + 1):
+        reached = np.minimum(cv2.dilate(reached, np.ones((3, 3), np.uint8)), share)
+    return reached
 
 
 @jit
