@@ -113,7 +113,8 @@ class Scene:
         self._layers = find_rims(self.disparity, self.image) if rims else None
         # (1, 1, H, W) bool: which pixels of the photo show one surface.
         self.surface = surface_mask(self.disparity, None if self._layers else self.image)
-        image, disparity, keep = self._solid()
+        image, disparity = self._solid()
+        keep = torch.ones_like(self.surface) if self._layers else self.surface
         depth = self.focal_px * self.baseline / disparity
         self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
@@ -160,11 +161,10 @@ class Scene:
         return rims if self.device.type == "cuda" else tuple(part.numpy() for part in rims)
 
     def _solid(self):
-        """Image and disparity without rims, and which of their pixels make an opaque point."""
+        """Image and disparity of the opaque points: the photo without its rims."""
         if self._layers is None:
-            return self.image, self.disparity, self.surface
-        layers = self._layers
-        return layers.image, layers.disparity, torch.ones_like(layers.disparity, dtype=torch.bool)
+            return self.image, self.disparity
+        return self._layers.image, self._layers.disparity
 
     def matte(self) -> Matte:
         """Return what renders this scene in white, where it is invented, and black."""
@@ -260,13 +260,14 @@ class Scene:
         """Return image, disparity and surfaces at the size at which inpainting works."""
         height, width = self.size
         scale = min(1.0, (INPAINT_PIXELS / (height * width)) ** 0.5)
-        image, disparity, keep = self._solid()
-        if scale == 1:
-            return image, disparity, keep
-        size = [max(1, round(side * scale)) for side in self.size]
-        # Averaging disparity over an edge would invent surfaces between near and far.
-        image = F.interpolate(image, size, mode="area")
-        disparity = F.interpolate(disparity, size, mode="nearest-exact")
+        image, disparity = self._solid()
+        if scale < 1:
+            size = [max(1, round(side * scale)) for side in self.size]
+            # Averaging disparity over an edge would invent surfaces between near and far.
+            image = F.interpolate(image, size, mode="area")
+            disparity = F.interpolate(disparity, size, mode="nearest-exact")
+        elif self._layers:
+            return image, disparity, torch.ones_like(self.surface)
         return image, disparity, surface_mask(disparity, image)
 
     def _lift(self, view, filled):
