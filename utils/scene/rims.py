@@ -31,8 +31,12 @@ LEAST = np.float32(0.04)
 LOCAL_PX = 3
 TRUST_MEAN = np.float32(0.5)
 PURE = 6  # power of alpha by which a neighbour counts as one side's
+# A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
+# many standard deviations is the front's halo, and goes with it.
+HALO, STANDS_OUT = 0.5, np.float32(2.5)
+HALO_SHARE = np.float32(0.25)
 MIN_WEIGHT = 0.5  # of clean pixels, below which a side has none worth the name
-SIDES = 9  # numbers per edge pixel
+SIDES = 10  # numbers per edge pixel
 
 
 class Rims(NamedTuple):
@@ -75,7 +79,8 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     band = np.flatnonzero(edges.distance <= reach).astype(np.int32)
     sides = _measure_both_sides(depth_map, pixels, edges, reach, limit)
     alpha, colors = _find_shares(depth_map, pixels, edges, sides, band, reach, limit)
-    peeled = _peel(depth_map, pixels, alpha, colors, *edges, sides, band, limit)
+    halo = np.float32(max(1, HALO * reach))
+    peeled = _peel(depth_map, pixels, alpha, colors, *edges, sides, band, limit, halo)
     solid, solid_disparity, index, rim_colors, rim_disparity = (
         torch.from_numpy(part).to(image.device) for part in peeled
     )
@@ -100,7 +105,8 @@ def _find_edges(disparity, limit):
 
 
 def _measure_both_sides(disparity, pixels, edges, reach, limit):
-    """Per edge pixel (E, 9): front RGB, back RGB, variance of both along the way; disparities."""
+    """Per edge pixel (E, SIDES): front RGB, back RGB; variance of both along the way between them;
+    disparities of both; variance of the back's colour."""
     sides = np.zeros((len(edges.pixels), SIDES), np.float32)
     clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * reach))
     radius = int(np.ceil(clean)) + SAMPLE_PX
@@ -185,8 +191,8 @@ def _measure_sides(disparity, pixels, edge, near, far, distance, clean, radius, 
             if weights[kind] <= MIN_WEIGHT:
                 _purest(disparity, pixels, kind, top, bottom, left, right, middle,
                         near[e] if kind == 0 else far[e], limit, sides[e])  # fmt: skip
-        sides[e, 6] = _variance(disparity, pixels, distance, clean, top, bottom, left, right,
-                                middle, near[e], far[e], limit, sides[e])  # fmt: skip
+        _measure_variance(disparity, pixels, distance, clean, top, bottom, left, right,
+                          middle, near[e], far[e], limit, sides[e])  # fmt: skip
 
 
 @jit
@@ -211,27 +217,33 @@ def _purest(disparity, pixels, kind, top, bottom, left, right, middle, level, li
 
 
 @jit
-def _variance(disparity, pixels, distance, clean, top, bottom, left, right, middle, near, far,
-              limit, side):  # fmt: skip
-    """Variance of the clean pixels' colours along the way from back to front."""
+def _measure_variance(disparity, pixels, distance, clean, top, bottom, left, right, middle, near,
+                      far, limit, side):  # fmt: skip
+    """Variances of the clean pixels' colours: see `_measure_both_sides`."""
     along = np.zeros(3, np.float32)
     squared = np.float32(1e-6)
     for c in range(3):
         along[c] = side[c] - side[3 + c]
         squared += along[c] ** 2
-    total, count = 0.0, 0
+    total, count, back_total, back_count = 0.0, 0, 0.0, 0
     for row in range(top, bottom):
         for column in range(left, right):
             d = disparity[row, column]
             kind = 0 if d > middle else 1
             if distance[row, column] < clean or abs(d - (near if kind == 0 else far)) >= limit:
                 continue
-            dot = 0.0
+            dot, whole = 0.0, 0.0
             for c in range(3):
-                dot += (pixels[row, column, c] - side[3 * kind + c]) * along[c]
+                step = pixels[row, column, c] - side[3 * kind + c]
+                dot += step * along[c]
+                whole += step * step
             total += dot * dot / squared
             count += 1
-    return total / max(count, 1)
+            if kind == 1:
+                back_total += whole
+                back_count += 1
+    side[6] = total / max(count, 1)
+    side[9] = back_total / back_count if back_count > 0 else 1e6
 
 
 @jit
@@ -314,7 +326,50 @@ def _refine(disparity, pixels, ramp, rough, near, far, distance, nearest, sides,
 
 
 @jit
-def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, sides, band, limit):
+def _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo):
+    """Share out what the means leave unexplained, so that front over back is the photo again.
+
+    The back takes no more than it varies by itself. Otherwise the bright line that sharpening
+    draws around a dark object would stay behind when the object moves.
+    """
+    width = alpha.shape[1]
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        share = alpha[y, x]
+        if share == 1:
+            for c in range(3):
+                colors[k, c] = pixels[y, x, c]
+            continue
+        spread = share * share + (1 - share) * (1 - share)
+        taken = np.float32(0)
+        for c in range(3):
+            rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
+            taken += ((1 - share) / spread * rest) ** 2
+        side = sides[nearest[y, x]]
+        room = STANDS_OUT * np.sqrt(3 * NOISE * NOISE + side[9])
+        taken = np.sqrt(taken)
+        if share == 0 and (distance[y, x] > halo or side[6] < 0 or taken <= room):
+            continue
+        part = min(room / max(taken, np.float32(1e-6)), np.float32(1))
+        for c in range(3):
+            rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
+            back = colors[k, 3 + c] + part * (1 - share) / spread * rest
+            colors[k, 3 + c] = min(max(back, np.float32(0)), np.float32(255))
+        if share == 0:
+            share = HALO_SHARE
+        for c in range(3):  # the front's colour must exist
+            step = pixels[y, x, c] - colors[k, 3 + c]
+            most = 255 - colors[k, 3 + c] if step > 0 else -colors[k, 3 + c]
+            if step != 0:
+                share = max(share, min(step / most, np.float32(1)) if most != 0 else np.float32(1))
+        alpha[y, x] = share
+        for c in range(3):
+            colors[k, c] = colors[k, 3 + c] + (pixels[y, x, c] - colors[k, 3 + c]) / share
+
+
+@jit
+def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, sides, band, limit,
+          halo):  # fmt: skip
     """Split the photo: opaque colours (H, W, 3), disparity (H, W); rim pixels, RGBA, disparity."""
     height, width = disparity.shape
     solid, solid_disparity = pixels.copy(), disparity.copy()
@@ -326,6 +381,7 @@ def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, 
         e, d = nearest[y, x], disparity[y, x]
         before[y, x] = d if near[e] - d < half else sides[e, 7]
         solid_disparity[y, x] = d if d - far[e] < half else sides[e, 8]
+    _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo)
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
         if 0 < alpha[y, x] < 1:
@@ -354,16 +410,11 @@ def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, 
         y, x = band[k] // width, band[k] % width
         if kind[y, x] != 1:
             continue
-        share = alpha[y, x]
-        spread = share * share + (1 - share) * (1 - share)
         for c in range(3):
-            # What the means leave unexplained is shared out: front over back is the photo again.
-            rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
-            own = colors[k, c] + share / spread * rest
-            rim_colors[count, c] = np.uint8(min(max(own, 0), 255) + np.float32(0.5))
-            solid[y, x, c] = colors[k, 3 + c] + (1 - share) / spread * rest
+            rim_colors[count, c] = np.uint8(min(max(colors[k, c], 0), 255) + np.float32(0.5))
+            solid[y, x, c] = colors[k, 3 + c]
         index[count] = band[k]
-        rim_colors[count, 3] = np.uint8(share * RIM_FULL + np.float32(0.5))
+        rim_colors[count, 3] = np.uint8(alpha[y, x] * RIM_FULL + np.float32(0.5))
         rim_disparity[count] = before[y, x]
         count += 1
     for k in range(count):
