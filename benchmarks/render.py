@@ -9,6 +9,8 @@ the method of `render_pointcloud` and `fill_disocclusion` written with torch's o
 alternate between the two, and the median round counts. `cpu ms` is processor time per frame; on a
 machine that does nothing else, the time per frame is that divided by the threads.
 
+Then the price of soft rims: the second film once more as a `Scene` with and without them.
+
 Where there is a CUDA device, 1920x1080 frames are compared with a straightforward version of three
 kernels and a fill (`three_kernels.cu`).
 """
@@ -29,6 +31,7 @@ from tqdm import tqdm
 import kernels
 from kernels.cpu_fill import UNITS
 from utils.camera import complete_windows, default_focal_px, path_times, published_path
+from utils.scene import Scene
 
 BASELINE = 120
 HOLE_SHARE = 0.06
@@ -244,6 +247,39 @@ def difference(scene, size, pose):
     return float(np.mean(np.abs(frame.astype(int) - plain)[known] > 1))
 
 
+def time_rims(args):
+    """Frames of one scene with soft rims and without, in turn; a dict of figures."""
+    size = tuple(args.size)
+    points, colors, _ = make_scene(size, complete=False)
+    image = torch.from_numpy(colors.reshape(*size, 3)).permute(2, 0, 1)[None] / 255
+    disparity = torch.from_numpy(default_focal_px(size) * BASELINE / points[2])
+    scenes = [
+        Scene(image, disparity.view(1, 1, *size), default_focal_px(size), BASELINE, rims=rims)
+        for rims in (False, True)
+    ]
+    poses = camera_poses(size, args.frames)
+    for scene in scenes:
+        scene.inpaint(None, tuple(1.1 * value for value in poses[-1][0]))
+        scene.render(*poses[0], size)
+    with ThreadPoolExecutor(args.threads) as pool:
+        rounds = [
+            [
+                figure
+                for scene in scenes
+                for figure in timed(
+                    lambda scene=scene: list(pool.map(lambda p: scene.render(*p, size), poses))
+                )
+            ]
+            for _ in range(args.rounds)
+        ]
+    opaque, opaque_cpu, soft, soft_cpu = map(statistics.median, zip(*rounds, strict=True))
+    return {
+        "points": scenes[1].cloud()[0].shape[1], "rim_points": scenes[1].rims()[0].shape[1],
+        "opaque_ms": opaque, "opaque_cpu_ms": opaque_cpu, "ms": soft, "cpu_ms": soft_cpu,
+        "ratio": soft / opaque, "cpu_ratio": soft_cpu / opaque_cpu,
+    }  # fmt: skip
+
+
 def time_gpu(args):
     """Time `render_frame` and the three-kernel version on the GPU at 1920x1080."""
     from benchmarks.three_kernels import ThreeKernels
@@ -310,11 +346,17 @@ def main():
     if torch.cuda.is_available():
         rows += time_gpu(args)
     print_table(rows)
+    rims = time_rims(args)
+    print(
+        f"soft rims: {rims['points']} + {rims['rim_points']} points, {rims['ms']:.2f} ms a frame "
+        f"({rims['cpu_ms']:.2f} cpu), {rims['ratio']:.3f} x opaque ({rims['cpu_ratio']:.3f} cpu)"
+    )
     report = {
         "cores": os.cpu_count(),
         "threads": args.threads,
         "load": os.getloadavg()[0],
         "rows": rows,
+        "rims": rims,
     }
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report, indent=2))

@@ -163,6 +163,7 @@ def render_frame(
     spacing: Any = None,
     fill: bool = True,
     lens: Any = (0.0, 0.0),
+    rims: Any = None,
 ) -> tuple[Any, Any]:
     """Render one 8-bit frame of a film: move, project, splat, normalise and fill in one go.
 
@@ -183,9 +184,14 @@ def render_frame(
             point is drawn that wide, so that magnified surfaces show no cracks.
         fill: fill holes; otherwise they stay black.
         lens: (2,) px that the picture is shifted right and down, as by a lens that is shifted.
+        rims: a second, small cloud that is drawn over the first with an alpha, or None: points
+            (3, M) float32, colors (M, 4) uint8 and spacing (M,) float32. The fourth channel is
+            alpha: 0 to 254 from nothing to all, and 255 for all where the first cloud has the
+            same point. For an edge that moves smoothly there must be points of alpha 0 outside it
+            and of 255 inside it.
     Returns:
-        frame (H, W, 3) uint8, rounded; holes (H, W) bool, True where nothing landed. NumPy arrays,
-        or CUDA tensors if `points` is one.
+        frame (H, W, 3) uint8, rounded; holes (H, W) bool, True where nothing landed, or rims cover
+        less than half. NumPy arrays, or CUDA tensors if `points` is one.
     Raises:
         ValueError: a shape, dtype or device does not fit, or a camera number is not positive.
     """
@@ -199,6 +205,18 @@ def render_frame(
     cloud = [_cloud_array(name, *wanted, points, on_gpu) for name, wanted in arrays.items()]
     cloud += [None] * (spacing is None)
     shift, lens = [float(value) for value in shift], [float(value) for value in lens]
+    if rims is not None:
+        if len(rims) != 3:
+            raise ValueError(f"rims must be points, colors and spacing, got {len(rims)} arrays.")
+        kinds = {
+            "points": ("float32", "3N"),
+            "colors": ("uint8", "N4"),
+            "spacing": ("float32", "N"),
+        }
+        rims = [
+            _cloud_array(f"rims' {name}", array, *kinds[name], rims[0], on_gpu)
+            for name, array in zip(kinds, rims, strict=True)
+        ]
     if len(shift) != 3 or not all(map(math.isfinite, shift)):
         raise ValueError(f"shift must be three finite numbers, got {shift}.")
     if len(lens) != 2 or not all(map(math.isfinite, lens)):
@@ -208,7 +226,8 @@ def render_frame(
         from .cuda import render_frame as render
     else:
         from .cpu_frame import render_frame as render
-    return render(*cloud[:2], shift, size, focal_px, disparity_scale, cloud[2], bool(fill), lens)
+    camera = shift, size, focal_px, disparity_scale
+    return render(*cloud[:2], *camera, cloud[2], bool(fill), lens, rims)
 
 
 class _Splat(torch.autograd.Function):

@@ -18,6 +18,10 @@ WIDEST_FOOTPRINT = np.float32(32)  # bounds the work for points right before the
 WEIGHT_ONE = np.float32(65536)  # weights are counted in units of 2**-16
 FULL = np.uint64(255 * 65536) << np.uint64(32)  # 255 points' worth: one more cannot overflow
 
+# Alpha of rim points, a byte.
+RIM_FULL = np.uint8(254)  # a point of the front alone
+RIM_SHARED = np.uint8(255)  # the same, and the cloud has it as well
+
 NAMES = (
     "NEAR_PLANE",
     "COVERAGE_THRESHOLD",
@@ -28,6 +32,8 @@ NAMES = (
     "WIDEST_FOOTPRINT",
     "WEIGHT_ONE",
     "FULL",
+    "RIM_FULL",
+    "RIM_SHARED",
 )
 
 
@@ -35,6 +41,8 @@ def _literal(value: float | np.generic) -> str:
     """Write a number as C++ reads it, to the last bit."""
     if isinstance(value, np.float32):
         return f"{value.item().hex()}f"  # hexadecimal: no rounding between decimal and binary
+    if isinstance(value, np.uint8):
+        return str(value)
     return f"{value}ull" if isinstance(value, np.uint64) else float(value).hex()
 
 

@@ -28,6 +28,7 @@ from .constants import (
 )
 from .cpu import NOWHERE, degrid
 from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
+from .cpu_rims import WORDS, compose, splat_rims
 from .jit import jit
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class _Scratch:
         self.sums = np.empty(padded[0] * padded[1] * 2, np.uint64)
         self.state = np.full(padded, OUTSIDE, np.uint8)
         self.bounds = None  # made when the first hole is filled
+        self.layer = self.touched = None  # made for the first rim
 
 
 def _scratch(size):
@@ -280,6 +282,15 @@ def _fill(frame, holes, scratch):
     _copy_colors(frame, scratch.state.shape[1], to, origin)
 
 
+def _splat_rims(rims, camera, scratch):
+    """Splat the rims; return the pixels that they lie over."""
+    if scratch.layer is None:
+        scratch.layer = np.zeros(scratch.closed.size * WORDS, np.uint64)
+        scratch.touched = np.empty(scratch.closed.size, np.int32)
+    count = splat_rims(*rims, camera, scratch.closed, scratch.sums, scratch.layer, scratch.touched)
+    return scratch.touched[:count]
+
+
 def render_frame(
     points: np.ndarray,
     colors: np.ndarray,
@@ -290,16 +301,20 @@ def render_frame(
     spacing: Any,
     fill: bool,
     lens: Any = (0.0, 0.0),
+    rims: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See `kernels.render_frame`; spacing may be None."""
+    """See `kernels.render_frame`; spacing and rims may be None."""
     scratch = _scratch(size)
     spacing = np.empty(0, np.float32) if spacing is None else spacing
     camera = np.array([*shift, focal_px, disparity_scale, *lens], np.float32)
     _largest_disparity(points, spacing, camera, size, scratch.zbuffer)
     degrid(scratch.zbuffer, scratch.closed, TOLERANCE)
     _splat(points, colors, spacing, camera, size, scratch.closed, scratch.sums)
+    touched = _splat_rims(rims, camera, scratch) if rims else None
     frame, holes = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
     halves = scratch.sums.view(np.uint32).reshape(*scratch.state.shape, 4)
     if _normalise(halves, frame, holes) and fill:
         _fill(frame, holes, scratch)
+    if touched is not None:
+        compose(scratch.layer, touched, frame, holes)
     return frame, holes

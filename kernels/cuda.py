@@ -212,8 +212,9 @@ def render_frame(
     spacing: Any,
     fill: bool,
     lens: Any = (0.0, 0.0),
+    rims: Any = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """See `kernels.render_frame`; spacing may be None."""
+    """See `kernels.render_frame`; spacing and rims may be None."""
     device, count = points.device, points.shape[1]
     camera = *map(np.float32, (*shift, focal_px, disparity_scale, *lens)), *map(np.int32, size)
     zbuffer = torch.zeros(1, size[0] + 2, size[1] + 2, device=device)
@@ -227,8 +228,14 @@ def render_frame(
     closed = _degrid(zbuffer, size, 1)
     launch("frame.cu", "frame_splat", count,
            points, colors, spacing, np.int64(count), *camera, closed, sums)  # fmt: skip
+    if rims is not None:
+        layer = torch.zeros(zbuffer.numel(), 3, dtype=torch.int64, device=device)
+        launch("frame.cu", "frame_rims", rims[0].shape[1],
+               *rims, np.int64(rims[0].shape[1]), *camera, closed, sums, layer)  # fmt: skip
     launch("frame.cu", "frame_normalise", known.numel(), sums, *camera[7:], frame, holes, known)
     if fill:
         sources = _find_sources(known[None], closed)
         launch("fill.cu", "copy_colors", known.numel(), sources, np.int64(known.numel()), frame)
+    if rims is not None:
+        launch("frame.cu", "frame_compose", known.numel(), layer, *camera[7:], frame, holes)
     return frame, holes.bool()

@@ -148,3 +148,71 @@ extern "C" __global__ void frame_normalise(const word* sums, int height, int wid
     holes[t] = hole;
     known[t] = !hole;
 }
+
+// One thread per rim point (M), colors (M, 4). Adds it to layer (P, 3) where it stands in front of
+// closed (H + 2, W + 2), and to the frame's own sums (P, 2) where that is its surface. Twin, and
+// what the numbers mean: cpu_rims.py. Whole numbers: any order gives the same.
+extern "C" __global__ void frame_rims(
+        const float* points, const unsigned char* colors, const float* spacing, long long count,
+        float shift_x, float shift_y, float shift_z, float focal_px, float disparity_scale,
+        float lens_x, float lens_y, int height, int width, const float* closed, word* sums, word* layer) {
+    long long i = thread_index();
+    if (i >= count) return;
+    float z = points[2 * count + i] + shift_z;
+    if (!(z >= NEAR_PLANE && z < INFINITE)) return;
+    float key = disparity_scale / z, scale = key * (focal_px / disparity_scale);
+    float spacing_px = spacing[i] * scale;
+    float spread = spacing_px > 1.0f ? fminf(spacing_px, WIDEST_FOOTPRINT) : 1.0f;
+    float gain = spacing_px < 1.0f && spacing_px > 0.0f ? spacing_px * spacing_px : 1.0f;
+    float x, y, margin = spread - 1.0f;
+    if (!place(points[i], shift_x, lens_x, scale, width, margin, &x) ||
+        !place(points[count + i], shift_y, lens_y, scale, height, margin, &y))
+        return;
+    int alpha = colors[4 * i + 3], stride = width + 2;
+    float share = (float)min(alpha, RIM_FULL) * (1.0f / (float)RIM_FULL);
+    word red_green = (word)colors[4 * i] | (word)colors[4 * i + 1] << 32;
+    word blue_one = (word)colors[4 * i + 2] | 1ull << 32;
+    int first_x, last_x, first_y, last_y;
+    span(x, spread, width, &first_x, &last_x);
+    span(y, spread, height, &first_y, &last_y);
+    float slope = 1.0f / spread;
+    for (int row = first_y; row < last_y; ++row) {
+        float across = fmaxf(1.0f - fabsf((float)row - y) * slope, 0.0f) * (gain * WEIGHT_ONE);
+        for (int column = first_x; column < last_x; ++column) {
+            float weight = fmaxf(1.0f - fabsf((float)column - x) * slope, 0.0f) * across;
+            if (weight < 0.5f) continue;
+            long long pixel = (long long)row * stride + column;
+            float before = key - closed[pixel];
+            if (before > TOLERANCE) {
+                if (layer[3 * pixel + 2] >= FULL >> 32) continue;
+                word shown = (word)(long long)(weight * share + 0.5f);
+                atomicAdd(layer + 3 * pixel, red_green * shown);
+                atomicAdd(layer + 3 * pixel + 1, blue_one * shown);
+                atomicAdd(layer + 3 * pixel + 2, (word)(long long)(weight + 0.5f));
+            } else if (before >= -TOLERANCE && alpha == RIM_FULL) {
+                add(sums, pixel, (word)(long long)(weight + 0.5f), red_green, blue_one);
+            }
+        }
+    }
+}
+
+// One thread per pixel (H * W). Lays layer (P, 3) over frame (H, W, 3); a hole that rims cover by
+// half is none. Nothing races.
+extern "C" __global__ void frame_compose(const word* layer, int height, int width,
+                                         unsigned char* frame, unsigned char* holes) {
+    long long t = thread_index();
+    if (t >= (long long)height * width) return;
+    long long pixel = (t / width + 1) * (width + 2) + t % width + 1;
+    word red_green = layer[3 * pixel], blue_alpha = layer[3 * pixel + 1];
+    float weight = (float)layer[3 * pixel + 2];
+    float shown = (float)(unsigned int)(blue_alpha >> 32);
+    if (shown < ceilf(COVERAGE_THRESHOLD * WEIGHT_ONE)) return;
+    float share = fminf(shown / fminf(weight, WEIGHT_ONE), 1.0f);
+    float inverse = share / shown, rest = 1.0f - share;
+    const unsigned int colors[3] = {(unsigned int)red_green, (unsigned int)(red_green >> 32),
+                                    (unsigned int)blue_alpha};
+    for (int c = 0; c < 3; ++c)
+        frame[3 * t + c] = (unsigned char)(int)((float)colors[c] * inverse +
+                                                (float)frame[3 * t + c] * rest + 0.5f);
+    holes[t] = holes[t] && share < 0.5f;
+}

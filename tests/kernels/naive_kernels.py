@@ -134,3 +134,27 @@ def disocclusion_mask(points, size, focal_px, baseline):
     mask = np.zeros(points.shape[1], F)
     mask[list(winner.values())] = 1
     return mask.reshape(size)
+
+
+def lay_rims(frame, opaque, rims, size, focal_px, scale):
+    """(H, W, 3) float frame with rims over it: tents in front of the z-buffer `opaque` (H, W).
+
+    Rims: points (3, M), colors (M, 4), spacing (M,). Where the z-buffer has the rim's own surface
+    nothing is added, as all points of the cloud must show there in this plain version.
+    """
+    color, shown, weights = np.zeros((*size, 3)), np.zeros(size), np.zeros(size)
+    for (x, y, z), rgba, spacing in zip(rims[0].T, rims[1], rims[2], strict=True):
+        u = x * focal_px / z + (size[1] - 1) / 2
+        v = y * focal_px / z + (size[0] - 1) / 2
+        grown = spacing * focal_px / z
+        spread, alpha = max(grown, 1.0), min(rgba[3], 254) / 254
+        for row, column in np.ndindex(*size):
+            tent = max(1 - abs(row - v) / spread, 0) * max(1 - abs(column - u) / spread, 0)
+            if tent and scale / z - opaque[row, column] > 1:
+                tent *= min(grown, 1.0) ** 2
+                color[row, column] += tent * alpha * rgba[:3].astype(float)
+                shown[row, column] += tent * alpha
+                weights[row, column] += tent
+    share = (shown / np.clip(weights, 1e-9, 1)).clip(0, 1)[..., None]
+    own = color / np.maximum(shown, 1e-9)[..., None]
+    return np.where(shown[..., None] > 1e-4, own * share + frame * (1 - share), frame)

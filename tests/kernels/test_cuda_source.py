@@ -15,7 +15,7 @@ import pytest
 import torch
 from test_kernels import BASELINE, FOCAL, at_pixels, random_holes, random_scene
 from test_kernels_frame import FOCAL as FRAME_FOCAL
-from test_kernels_frame import SCALE, layers
+from test_kernels_frame import SCALE, layers, rim_layer
 
 import kernels
 from benchmarks import three_kernels
@@ -205,6 +205,26 @@ def test_frame_has_the_bytes_of_the_cpu_twin(serial, seed, grown, fill):
         )
         assert np.array_equal(frame.numpy(), expected) and expected.any()
         assert np.array_equal(holes.numpy(), expected_holes) and expected_holes.any()
+
+
+@pytest.mark.parametrize("zoom", [0.7, 1.0, 2.6])
+@pytest.mark.parametrize("seed", SEEDS[:3])
+def test_rims_have_the_bytes_of_the_cpu_twin(serial, seed, zoom):
+    points, colors, spacing = layers(seed, (28, 36))
+    rims = rim_layer(seed, (28, 36))
+    rims[0][2, 5], rims[0][:, 9], rims[2][3] = float("inf"), float("nan"), float("nan")
+    for shift, lens in [((2.0, -1.0, -12.0), (0.0, 0.0)), ((-3.0, 0.5, 6.0), (3.3, -2.6))]:
+        camera = shift, (24, 40), zoom * FRAME_FOCAL, SCALE
+        cloud = [torch.from_numpy(a) for a in (points, colors, spacing)]
+        there = [torch.from_numpy(a) for a in rims]
+        frame, holes = serial.render_frame(*cloud[:2], *camera, cloud[2], True, lens, there)
+        plain, _ = serial.render_frame(*cloud[:2], *camera, cloud[2], True, lens)
+        expected, expected_holes = cpu_frame.render_frame(
+            points, colors, *camera, spacing, True, lens, rims
+        )
+        assert np.array_equal(frame.numpy(), expected) and (frame != plain).any()
+        assert np.array_equal(holes.numpy(), expected_holes)
+        assert expected_holes.any() or zoom > 1
 
 
 def test_yardstick_of_the_benchmark_renders_the_same_frame(serial):

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import naive_kernels as naive
 import numpy as np
 import pytest
 import torch
@@ -263,6 +264,167 @@ def test_shifted_lens_shifts_the_picture():
     moved, uncovered = kernels.render_frame(points, colors, *camera, lens=(7, -4))
     assert np.abs(moved[1:-5, 8:-1].astype(int) - frame[5:-1, 1:-8]).max() <= 1
     assert (uncovered[1:-5, 8:-1] == holes[5:-1, 1:-8]).all()
+
+
+# -- rims ---------------------------------------------------------------------------------------
+
+
+def rim_layer(seed, size=(48, 64)):
+    """Rim points here and there, before, in and behind the surfaces of `layers`."""
+    rng = np.random.default_rng(seed + 100)
+    points, _, spacing = layers(seed, size)
+    chosen = rng.choice(points.shape[1], 300, replace=False)
+    nearer = rng.choice([0.8, 0.97, 1.0, 1.2], 300).astype(np.float32)
+    colors = rng.integers(0, 256, (300, 4)).astype(np.uint8)
+    colors[:, 3] = rng.choice([0, 60, 200, 254, 255], 300)
+    return [np.ascontiguousarray(points[:, chosen] * nearer), colors, spacing[chosen] * nearer]
+
+
+def half_covered(alpha=127, size=(12, 16)):
+    """A blue wall, and a red rim one point wide before it, in the middle of every row."""
+    points, spacing = plane(size, 80.0)
+    colors = np.tile(np.uint8([[0, 0, 200]]), (points.shape[1], 1))
+    rims = lift(np.full(size, 20.0))
+    column = np.arange(points.shape[1]) % size[1]
+    alphas = np.where(column == 8, alpha, 0)
+    rim_colors = np.column_stack([np.tile(np.uint8([[200, 0, 0]]), (len(column), 1)), alphas])
+    near = abs(column - 8) <= 1
+    return (points, colors, spacing), [
+        np.ascontiguousarray(rims[0][:, near]),
+        rim_colors[near].astype(np.uint8),
+        rims[1][near],
+    ]
+
+
+def with_rims(cloud, rims, shift=(0, 0, 0), size=(12, 16), focal=FOCAL, fill=True):
+    points, colors, spacing = cloud
+    return kernels.render_frame(points, colors, shift, size, focal, SCALE, spacing, fill, rims=rims)
+
+
+def test_half_a_rim_is_half_seen():
+    frame, holes = with_rims(*half_covered())
+    assert (frame[:, 8] == [100, 0, 100]).all() and not holes.any()
+    assert (frame[:, :8] == [0, 0, 200]).all() and (frame[:, 9:] == [0, 0, 200]).all()
+
+
+@pytest.mark.parametrize("part", [0.25, 0.5])
+def test_rim_moves_by_parts_of_a_pixel(part):
+    frame, _ = with_rims(*half_covered(254), shift=(part * 20 / FOCAL, 0, 0))
+    inner = frame[2:-2].astype(int)
+    assert np.abs(inner[:, 8] - [200 * (1 - part), 0, 200 * part]).max() <= 1
+    assert np.abs(inner[:, 9] - [200 * part, 0, 200 * (1 - part)]).max() <= 1
+
+
+@pytest.mark.parametrize("zoom", [0.7, 1.0, 1.2, 1.9, 4.0])
+def test_magnified_rim_keeps_its_share(zoom):
+    """A pixel's width of red before blue stays one, scaled, whatever the magnification.
+
+    Made smaller, what lies outside the rim's own points is less than a pixel away, and it grows.
+    """
+    size = (round(12 * zoom), round(16 * zoom))
+    frame, _ = with_rims(*half_covered(254), size=size, focal=zoom * FOCAL)
+    rows = frame[size[0] // 3 : -(size[0] // 3)].astype(float)
+    assert rows[..., 0].sum(1).mean() / 200 == pytest.approx(zoom, rel=0.06 if zoom >= 1 else 0.12)
+    assert np.abs(rows[..., 0] + rows[..., 2] - 200).max() <= 1
+
+
+def test_rim_behind_a_surface_is_hidden():
+    cloud, rims = half_covered()
+    rims[0] = rims[0] * 5
+    rims[2] = rims[2] * 5
+    assert np.array_equal(with_rims(cloud, rims)[0], with_rims(cloud, None)[0])
+
+
+def test_rim_over_a_hole_is_laid_on_what_fills_it():
+    (points, colors, spacing), rims = half_covered(191)
+    kept = np.arange(points.shape[1]) % 16 < 6
+    kept |= np.arange(points.shape[1]) % 16 > 10
+    cloud = np.ascontiguousarray(points[:, kept]), colors[kept], spacing[kept]
+    frame, holes = with_rims(cloud, rims)
+    assert (frame[:, 8] == [150, 0, 50]).all()
+    assert holes[:, 6:11].tolist() == [[True, True, False, True, True]] * 12
+    empty, _ = with_rims(cloud, rims, fill=False)
+    assert (empty[:, 8] == [150, 0, 0]).all() and (empty[:, 7] == 0).all()
+
+
+def test_rim_of_the_surface_that_is_seen_takes_part_in_it():
+    """Where the cloud lacks a point, the rim's full one fills in: no seam, no pixel twice."""
+    points, spacing = plane((6, 9), 20.0)
+    colors = np.arange(9).repeat(3).reshape(9, 3)[np.arange(54) % 9].astype(np.uint8) * 20
+    lacking = np.arange(54) % 9 < 5
+    rim_colors = np.column_stack([colors, np.where(lacking, 255, 254)]).astype(np.uint8)
+    ring = (np.arange(54) % 9 >= 4) & (np.arange(54) % 9 <= 5)
+    cloud = np.ascontiguousarray(points[:, lacking]), colors[lacking], spacing[lacking]
+    rims = [np.ascontiguousarray(points[:, ring]), rim_colors[ring], spacing[ring]]
+    shift = (-0.4 * 20 / FOCAL, 0, 0)
+    frame, _ = with_rims(cloud, rims, shift, (6, 9))
+    whole, _ = with_rims((points, colors, spacing), None, shift, (6, 9))
+    assert np.abs(frame[:, 1:5].astype(int) - whole[:, 1:5]).max() <= 1
+
+
+@pytest.mark.parametrize("zoom", [0.8, 1.0, 2.3])
+@pytest.mark.parametrize("seed", range(3))
+def test_rims_equal_the_plain_loop(seed, zoom):
+    size = (24, 32)
+    points, spacing = plane(size, 60.0)
+    colors = smooth_colors(size)
+    rims = rim_layer(seed, size)
+    rims[0] *= 0.8
+    shift = np.float32([0.7, -0.4, -2.0])
+    plain, _ = with_rims((points, colors, spacing), None, shift, size, zoom * FOCAL)
+    opaque = np.full(size, SCALE / 58.0)
+    moved = [rims[0] + shift[:, None], *rims[1:]]
+    near = moved[0][2] < 50
+    moved = [moved[0][:, near].astype(float), moved[1][near], moved[2][near]]
+    rims = [np.ascontiguousarray(rims[0][:, near]), rims[1][near], rims[2][near]]
+    expected = naive.lay_rims(plain.astype(float), opaque, moved, size, zoom * FOCAL, SCALE)
+    frame, _ = with_rims((points, colors, spacing), rims, shift, size, zoom * FOCAL)
+    assert (frame != plain).any()
+    assert np.abs(frame - expected).max() < 1 and np.abs(frame - expected).mean() < 0.26
+
+
+def test_frame_without_rims_follows_one_with_them():
+    """The layer is cleared after every frame."""
+    cloud, rims = half_covered()
+    first, _ = with_rims(cloud, rims)
+    assert (with_rims(cloud, None)[0] == [0, 0, 200]).all()
+    assert np.array_equal(first, with_rims(cloud, rims)[0])
+
+
+def test_many_rim_points_on_one_pixel_do_not_overflow():
+    cloud, _ = half_covered()
+    rims = [np.tile(np.float32([[0], [0], [20]]), 100_000), np.tile(np.uint8([[255, 1, 9, 254]]),
+            (100_000, 1)), np.full(100_000, 20 / FOCAL, np.float32)]  # fmt: skip
+    frame, _ = with_rims(cloud, rims, size=(13, 17))
+    assert frame[6, 8].tolist() == [255, 1, 9]
+
+
+def test_same_bytes_of_rims_from_any_number_of_threads():
+    points, colors, spacing = layers(1)
+    rims = rim_layer(1)
+    shifts = [(0.2 * t, -0.1 * t, -0.4 * t) for t in range(12)]
+
+    def film(workers):
+        with ThreadPoolExecutor(workers) as pool:
+            cloud = points, colors, spacing
+            return list(
+                pool.map(lambda s: with_rims(cloud, rims, s, (48, 64))[0].tobytes(), shifts)
+            )
+
+    one = film(1)
+    assert one == film(2) == film(5)
+
+
+def test_wrong_rims_are_named():
+    cloud, (points, colors, spacing) = half_covered()
+    for rims, name in (
+        ((points[:2], colors, spacing), r"rims' points must be \(3, N\)"),
+        ((points, colors[:, :3], spacing), r"rims' colors must be \(N, 4\) uint8"),
+        ((points, colors, spacing[1:]), r"rims' spacing must be \(N\)"),
+        ((points, colors), "rims must be points, colors and spacing"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            with_rims(cloud, rims)
 
 
 @pytest.mark.parametrize(

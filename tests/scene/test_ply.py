@@ -28,8 +28,11 @@ def test_points_open_right_side_up_in_front_of_the_camera(tmp_path):
     data = plyfile.PlyData.read(str(tmp_path / "scene.ply"))
     assert (data.text, data.byte_order) == (False, "<")
     vertex = data["vertex"].data
-    assert len(vertex) == count == scene.photo_points + added
-    assert added > 0
+    rims = vertex[scene.photo_points + added :]
+    assert len(vertex) == count and added > 0
+    assert (vertex["alpha"][: scene.photo_points + added] == 255).all()
+    # The square's outermost pixels, and nothing twice: 4 sides of 10 px.
+    assert len(rims) == 36 and (rims["blue"] == 255).all() and (rims["z"] == -1).all()
     photo = vertex[: scene.photo_points]
     red, blue = photo[photo["red"] == 255], photo[photo["blue"] == 255]
     assert (red["y"] > 0).all(), "what is up in the photo is up"

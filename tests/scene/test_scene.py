@@ -359,7 +359,9 @@ def test_matte_is_white_just_where_the_photo_shows_nothing():
     frame, left = scene.render(shift)
     matte, _ = scene.matte().render(shift, None, None)
     assert left.sum() < holes.sum(), "the inpainting filled nothing"
-    assert (matte[holes] == 255).all(), "invented or filled by rule"
+    assert (matte[holes] > 127).all(), "invented or filled by rule, less than half of it rim"
+    greyed = holes & (matte[..., 0] < 255)
+    assert (greyed.sum(axis=1) <= 1).all(), "in a row only the rim of the pillar may be grey"
     known = ~holes & (frame == photo_alone).all(axis=2)
     assert (matte[known] < 255).all() and matte[known].mean() < 10
     assert frame[holes].any(), "the scene keeps its colours"

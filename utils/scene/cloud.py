@@ -14,6 +14,7 @@ from utils.filters import binary_median
 from utils.scene.edges import surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.matte import Matte
+from utils.scene.rims import find_rims
 
 if TYPE_CHECKING:
     from typing import Any
@@ -79,12 +80,19 @@ class Scene:
         disparity: (1, 1, H, W) px, larger = nearer, positive (see `scale_disparity`).
         focal_px: focal length of the photo, px.
         baseline: depth = focal_px * baseline / disparity.
+        rims: take mixed pixels at depth edges apart, and draw the front's share over the rest
+            (see `find_rims`); False drops them instead.
     Raises:
         ValueError: shapes do not fit together, or disparity is not finite and positive.
     """
 
     def __init__(
-        self, image: torch.Tensor, disparity: torch.Tensor, focal_px: float, baseline: float
+        self,
+        image: torch.Tensor,
+        disparity: torch.Tensor,
+        focal_px: float,
+        baseline: float,
+        rims: bool = True,
     ) -> None:
         """Lift every pixel that lies on a surface."""
         if image.ndim != 4 or image.shape[:2] != (1, 3):
@@ -104,10 +112,14 @@ class Scene:
         self._colors: list[torch.Tensor] = []
         self._spacing: list[torch.Tensor] = []
         self._cloud: tuple[Any, Any, Any] | None = None
-        points = unproject(self.depth, self.focal_px)
-        # (1, 1, H, W) bool: which pixels make a point.
-        self.surface = surface_mask(self.disparity, self.image)
-        self._append(points, self.image, self.depth / self.focal_px, self.surface)
+        self._rims: tuple[Any, Any, Any] | None = None
+        self._layers = find_rims(self.disparity, self.image) if rims else None
+        # (1, 1, H, W) bool: which pixels of the photo show one surface.
+        self.surface = surface_mask(self.disparity, None if self._layers else self.image)
+        image, disparity = self._solid()
+        keep = torch.ones_like(self.surface) if self._layers else self.surface
+        depth = self.focal_px * self.baseline / disparity
+        self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
 
     @property
@@ -137,6 +149,27 @@ class Scene:
                 self._cloud = points.numpy(), colors.numpy(), spacing.numpy()
         return self._cloud
 
+    def rims(self) -> tuple[Any, Any, Any] | None:
+        """Return the rim points as `kernels.render_frame` takes them, None if there are none."""
+        if self._rims is None and self._layers is not None:
+            self._rims = self._lift_rims(self._layers)
+        return self._rims
+
+    def _lift_rims(self, layers):
+        """Points (3, M), colours (M, 4) and spacing (M,) of the rims."""
+        height, width = self.size
+        z = self.focal_px * self.baseline / layers.rim_disparity
+        x = (layers.pixel % width - (width - 1) / 2) * z / self.focal_px
+        y = (layers.pixel // width - (height - 1) / 2) * z / self.focal_px
+        rims = torch.stack([x, y, z]).float(), layers.colors, z / self.focal_px
+        return rims if self.device.type == "cuda" else tuple(part.numpy() for part in rims)
+
+    def _solid(self):
+        """Image and disparity of the opaque points: the photo without its rims."""
+        if self._layers is None:
+            return self.image, self.disparity
+        return self._layers.image, self._layers.disparity
+
     def matte(self) -> Matte:
         """Return what renders this scene in white, where it is invented, and black."""
         return Matte(self)
@@ -157,6 +190,7 @@ class Scene:
         fill: bool = True,
         colors: Any = None,
         lens: tuple[float, float] = NO_LENS,
+        rim_colors: Any = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Render the view of a moved camera.
 
@@ -167,6 +201,7 @@ class Scene:
             fill: fill the holes that are left from the farther side.
             colors: of the points instead of their own, as `cloud` has them.
             lens: how the lens is shifted, see `utils.camera.CameraPose`.
+            rim_colors: of the rim points instead of their own, as `rims` has them.
         Returns:
             frame (H, W, 3) uint8; holes (H, W) bool, where no point landed before filling.
         """
@@ -174,6 +209,9 @@ class Scene:
         focal_px = focal_px or self.focal_px * size[1] / self.size[1]
         points, own, spacing = self.cloud()
         colors = own if colors is None else colors
+        rims = self.rims()
+        if rims is not None and rim_colors is not None:
+            rims = rims[0], rim_colors, rims[2]
         frame, holes = kernels.render_frame(
             points,
             colors,
@@ -184,6 +222,7 @@ class Scene:
             spacing,
             fill,
             [-focal_px * slope for slope in lens],
+            rims,
         )
         if self.device.type == "cuda":
             frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
@@ -211,35 +250,29 @@ class Scene:
             int: how many points were added.
         """
         focal_px = focal_px or self.focal_px
-        image, disparity = self._working_copy()
+        image, disparity, keep = self._working_copy()
         scale = image.shape[3] / self.size[1]
         # Disparity stays that of the whole photo, and so must depth, as focal lengths shrink.
-        view = _View(
-            image,
-            disparity,
-            shift,
-            lens,
-            self.focal_px * scale,
-            focal_px * scale,
-            self.baseline / scale,
-        )
+        focals = self.focal_px * scale, focal_px * scale
+        view = _View(image, disparity, keep, shift, lens, *focals, self.baseline / scale)
         filled = view.fill_by_rule() if network is None else view.inpaint(network)
         if disparity_network is not None:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
         return self._lift(view, filled)
 
     def _working_copy(self):
-        """Return image and disparity at the size at which inpainting works."""
+        """Return image, disparity and surfaces at the size at which inpainting works."""
         height, width = self.size
         scale = min(1.0, (INPAINT_PIXELS / (height * width)) ** 0.5)
-        if scale == 1:
-            return self.image, self.disparity
-        size = [max(1, round(side * scale)) for side in self.size]
-        # Averaging disparity over an edge would invent surfaces between near and far.
-        return (
-            F.interpolate(self.image, size, mode="area"),
-            F.interpolate(self.disparity, size, mode="nearest-exact"),
-        )
+        image, disparity = self._solid()
+        if scale < 1:
+            size = [max(1, round(side * scale)) for side in self.size]
+            # Averaging disparity over an edge would invent surfaces between near and far.
+            image = F.interpolate(image, size, mode="area")
+            disparity = F.interpolate(disparity, size, mode="nearest-exact")
+        elif self._layers:
+            return image, disparity, torch.ones_like(self.surface)
+        return image, disparity, surface_mask(disparity, image)
 
     def _lift(self, view, filled):
         """Append the inpainted pixels of a view as points of the scene."""
@@ -272,7 +305,7 @@ class Scene:
 class _View:
     """A photo's cloud seen by a moved camera, with holes, at the working size of inpainting."""
 
-    def __init__(self, image, disparity, shift, lens, photo_focal_px, focal_px, baseline):
+    def __init__(self, image, disparity, keep, shift, lens, photo_focal_px, focal_px, baseline):
         self.image, self.disparity = image, disparity
         self.shift = tuple(float(value) for value in shift)
         self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
@@ -280,7 +313,7 @@ class _View:
         self.lens = depth.new_tensor([*lens, 0.0]).view(1, 3, 1)
         points = unproject(depth, photo_focal_px) + depth.new_tensor(self.shift).view(1, 3, 1)
         points = points - points[:, 2:] * self.lens  # so that the axis is what the lens looks along
-        self.keep = surface_mask(disparity, image).view(-1).nonzero().view(-1)
+        self.keep = keep.view(-1).nonzero().view(-1)
         self.points = points[:, :, self.keep].contiguous()
 
     def render(self, features):

@@ -19,20 +19,29 @@ if TYPE_CHECKING:
 class Matte:
     """Renders like the scene it is of, in the colours of a matte.
 
-    A pixel that photo and inpainting share, as at every edge, is grey by their shares. What no
-    point reaches, and the film fills by rule, is white.
+    A pixel that photo and inpainting share, as at every edge, is grey by their shares: so is a rim
+    of the photo before what is invented. What no point reaches, and the film fills by rule, is
+    white.
 
     Args:
         scene: utils.scene.cloud.Scene, inpainted.
     """
 
     def __init__(self, scene: Scene) -> None:
-        """Colour the points: the photo's black, inpainted ones white."""
+        """Colour the points: the photo's white, inpainted ones black; turned round at the end."""
         self.scene, self.device = scene, scene.device
-        self.colors = torch.zeros(
-            (scene.cloud()[0].shape[1], 3), dtype=torch.uint8, device=scene.device
-        )
-        self.colors[scene.photo_points :] = 255
+        points, rims = scene.cloud()[0], scene.rims()
+        colors = torch.zeros((points.shape[1], 3), dtype=torch.uint8, device=scene.device)
+        colors[: scene.photo_points] = 255
+        self.colors, self.rim_colors = self._ready(colors), None
+        if rims is not None:
+            rim_colors = torch.as_tensor(rims[1]).clone()
+            rim_colors[:, :3] = 255
+            self.rim_colors = self._ready(rim_colors)
+
+    def _ready(self, colors: torch.Tensor) -> Any:
+        """Return colours as the scene keeps its own."""
+        return colors if self.device.type == "cuda" else colors.numpy()
 
     def render(
         self,
@@ -43,7 +52,8 @@ class Matte:
         lens: tuple[float, float] = NO_LENS,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the matte (H, W, 3) uint8 of a view and its holes; see `Scene.render`."""
-        colors = self.colors if self.device.type == "cuda" else self.colors.numpy()
-        frame, holes = self.scene.render(shift, focal_px, size, False, colors, lens)
-        frame[holes] = 255
-        return frame, holes
+        # Holes stay black, and rims are laid over them: turned round, both are right.
+        known, holes = self.scene.render(
+            shift, focal_px, size, False, self.colors, lens, self.rim_colors
+        )
+        return 255 - known, holes

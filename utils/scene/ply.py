@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kernels.constants import RIM_FULL, RIM_SHARED
 from utils.files import complete_or_absent, naming_write_errors
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
     from utils.scene.cloud import Scene
 
-VERTEX = np.dtype([("position", "<f4", 3), ("color", "u1", 3)])
+VERTEX = np.dtype([("position", "<f4", 3), ("color", "u1", 4)])
 CHUNK = 2**20  # points converted at once
 
 
 def write_ply(path: Path, scene: Scene) -> int:
-    """Write the points of a scene, photo's first and inpainted ones after, as binary PLY.
+    """Write the points of a scene as binary PLY: photo's, inpainted ones, soft rims.
+
+    Alpha is 255 but for rims, which are to be laid over the rest.
 
     Args:
         path: file to write, complete or not at all; its folder is made.
@@ -34,9 +37,7 @@ def write_ply(path: Path, scene: Scene) -> int:
         OSError: it cannot be written.
     Source: G. Turk, The PLY polygon file format, 1994.
     """
-    points, colors, _ = (
-        np.asarray(part.cpu() if hasattr(part, "cpu") else part) for part in scene.cloud()
-    )
+    points, colors = _with_rims(scene)
     unit = float(scene.depth.amin())
     height, width = scene.size
     count = points.shape[1]
@@ -46,7 +47,7 @@ def write_ply(path: Path, scene: Scene) -> int:
         f"comment photo {width}x{height} px, focal length {scene.focal_px:g} px\n"
         f"element vertex {count}\n"
         + "".join(f"property float {axis}\n" for axis in "xyz")
-        + "".join(f"property uchar {channel}\n" for channel in ("red", "green", "blue"))
+        + "".join(f"property uchar {channel}\n" for channel in ("red", "green", "blue", "alpha"))
         + "end_header\n"
     )
     with naming_write_errors(path):
@@ -60,3 +61,21 @@ def write_ply(path: Path, scene: Scene) -> int:
                 vertices["color"] = colors[part]
                 file.write(vertices.tobytes())
     return count
+
+
+def _with_rims(scene):
+    """Points (3, N) and RGBA (N, 4) of the cloud and of those rim points that show something."""
+    points, colors, _ = map(_array, scene.cloud())
+    colors = np.concatenate([colors, np.full((len(colors), 1), 255, np.uint8)], 1)
+    if scene.rims() is None:
+        return points, colors
+    rims, rim_colors, _ = map(_array, scene.rims())
+    shown = (rim_colors[:, 3] > 0) & (rim_colors[:, 3] < RIM_SHARED)
+    rim_colors = rim_colors[shown]
+    rim_colors[:, 3] = np.rint(rim_colors[:, 3] * (255 / RIM_FULL))
+    return np.concatenate([points, rims[:, shown]], 1), np.concatenate([colors, rim_colors])
+
+
+def _array(part):
+    """A part of the cloud as NumPy has it."""
+    return np.asarray(part.cpu() if hasattr(part, "cpu") else part)

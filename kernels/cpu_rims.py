@@ -1,0 +1,149 @@
+"""Soft rims over a frame on the CPU (Numba): the second, small cloud of `kernels.render_frame`.
+
+A rim point is drawn over the opaque frame wherever it stands in front of the z-buffer, as a tent
+that reaches to its neighbours, with a weight that makes the tents of one surface add up to one.
+Where the opaque cloud shows the rim's own surface, the point takes part in that instead, like any
+other, so that colours go on without a seam (docs/method.md, Rims).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .constants import (
+    COVERAGE_THRESHOLD,
+    FULL,
+    NEAR_PLANE,
+    RIM_FULL,
+    TOLERANCE,
+    WEIGHT_ONE,
+    WIDEST_FOOTPRINT,
+)
+from .jit import jit
+
+ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
+LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
+HIGH_WORD, LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
+PER_ALPHA = ONE / np.float32(RIM_FULL)
+WORDS = 3  # per pixel: red and green; blue and alpha; weight
+
+
+@jit
+def _place(coordinate, shift, lens, scale, length, margin):
+    """Padded coordinate of a point along one axis, NaN if it is out of reach."""
+    position = (coordinate + shift) * scale + (HALF * np.float32(length) + HALF + lens)
+    seen = (position > -margin) & (position < np.float32(length) + ONE + margin)
+    return position if seen else np.float32(np.nan)
+
+
+@jit
+def _span(position, reach, length):
+    """First pixel within reach and the one after the last, inside the frame."""
+    first = max(int(np.ceil(position - reach)), 1)
+    return first, min(int(np.floor(position + reach)), length) + 1
+
+
+@jit
+def splat_rims(
+    points: np.ndarray,
+    colors: np.ndarray,
+    spacing: np.ndarray,
+    camera: np.ndarray,
+    closed: np.ndarray,
+    sums: np.ndarray,
+    layer: np.ndarray,
+    touched: np.ndarray,
+) -> int:
+    """Add rim points to the layer in front of the opaque frame, or to the frame's own sums.
+
+    Args:
+        points, colors, spacing: (3, M), (M, 4) and (M,) as in `kernels.render_frame`.
+        camera: (7,) float32: shift, focal length, disparity scale, lens shift.
+        closed: (H + 2, W + 2) z-buffer of the opaque cloud.
+        sums: of the opaque frame, before it is normalised.
+        layer: (WORDS * P,) uint64, all zero.
+        touched: (P,) int32: the pixels of the layer that are no longer zero are written here.
+    Returns:
+        int: how many those are.
+    """
+    height, width = closed.shape[0] - 2, closed.shape[1] - 2
+    focal, scale = camera[3], camera[4]
+    per_key = focal / scale
+    flat, stride, count = closed.reshape(-1), closed.shape[1], 0
+    for i in range(points.shape[1]):
+        z = points[2, i] + camera[2]
+        if not (z >= NEAR_PLANE and z < INFINITY):
+            continue
+        key = scale / z
+        # NaN grows nothing. What is smaller than a pixel counts by its area.
+        spacing_px = spacing[i] * (key * per_key)
+        spread = min(spacing_px, WIDEST_FOOTPRINT) if spacing_px > ONE else ONE
+        gain = spacing_px * spacing_px if spacing_px < ONE and spacing_px > ZERO else ONE
+        x = _place(points[0, i], camera[0], camera[5], key * per_key, width, spread - ONE)
+        y = _place(points[1, i], camera[1], camera[6], key * per_key, height, spread - ONE)
+        if not (x == x and y == y):
+            continue
+        alpha = colors[i, 3]
+        share = np.float32(min(alpha, RIM_FULL)) * PER_ALPHA
+        red_green = np.uint64(colors[i, 0]) | np.uint64(colors[i, 1]) << HIGH_WORD
+        blue_one = np.uint64(colors[i, 2]) | np.uint64(1) << HIGH_WORD
+        first_x, last_x = _span(x, spread, width)
+        first_y, last_y = _span(y, spread, height)
+        slope = ONE / spread
+        for row in range(first_y, last_y):
+            across = max(ONE - abs(np.float32(row) - y) * slope, ZERO) * (gain * WEIGHT_ONE)
+            for column in range(first_x, last_x):
+                weight = max(ONE - abs(np.float32(column) - x) * slope, ZERO) * across
+                if weight < HALF:
+                    continue
+                pixel = row * stride + column
+                before = key - flat[pixel]
+                if before > TOLERANCE:
+                    word = WORDS * pixel
+                    if layer[word + 2] == 0:
+                        touched[count] = pixel
+                        count += 1
+                    if layer[word + 2] < FULL >> HIGH_WORD:
+                        shown = np.uint64(np.int64(weight * share + HALF))
+                        layer[word] += red_green * shown
+                        layer[word + 1] += blue_one * shown
+                        layer[word + 2] += np.uint64(np.int64(weight + HALF))
+                elif before >= -TOLERANCE and alpha == RIM_FULL:
+                    if sums[2 * pixel + 1] < FULL:
+                        whole = np.uint64(np.int64(weight + HALF))
+                        sums[2 * pixel] += red_green * whole
+                        sums[2 * pixel + 1] += blue_one * whole
+    return count
+
+
+@jit
+def compose(layer: np.ndarray, touched: np.ndarray, frame: np.ndarray, holes: np.ndarray) -> None:
+    """Lay the rims over the frame (H, W, 3) at the `touched` pixels, and clear the layer.
+
+    A hole that a rim covers by half is none.
+    """
+    stride = frame.shape[1] + 2
+    for i in range(touched.shape[0]):
+        pixel = np.int64(touched[i])
+        y, x = pixel // stride - 1, pixel % stride - 1
+        word = WORDS * pixel
+        red_green, blue_alpha = layer[word], layer[word + 1]
+        weight = np.float32(layer[word + 2])
+        layer[word] = layer[word + 1] = layer[word + 2] = np.uint64(0)
+        shown = np.float32(blue_alpha >> HIGH_WORD)
+        if shown < LEAST_WEIGHT:
+            continue
+        # One surface's weights add up to one, or less where it is stretched; more are several.
+        share = min(shown / min(weight, WEIGHT_ONE), ONE)
+        inverse = share / shown
+        rest = ONE - share
+        frame[y, x, 0] = np.int32(
+            np.float32(red_green & LOW_HALF) * inverse + np.float32(frame[y, x, 0]) * rest + HALF
+        )
+        frame[y, x, 1] = np.int32(
+            np.float32(red_green >> HIGH_WORD) * inverse + np.float32(frame[y, x, 1]) * rest + HALF
+        )
+        frame[y, x, 2] = np.int32(
+            np.float32(blue_alpha & LOW_HALF) * inverse + np.float32(frame[y, x, 2]) * rest + HALF
+        )
+        holes[y, x] = holes[y, x] and share < HALF

@@ -1,0 +1,434 @@
+"""Soft rims: how much of a pixel at a depth edge is the front, and what either side looks like.
+
+A lens, a scaled photo, or a pixel that is half a leaf and half the wall behind it mixes two
+surfaces. Such a pixel is taken apart: the front becomes a rim point with an alpha, the back an
+opaque point of its own colour under it (docs/method.md, Rims).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from kernels.constants import RIM_FULL, RIM_SHARED
+from kernels.jit import jit
+from utils.scene.edges import EDGE_JUMP, EDGE_REACH
+
+# How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
+CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
+CLEAN_PX = 1.5
+SAMPLE_PX = 4  # clean pixels are looked for this much farther from the edge
+# Noise of a colour that no texture explains, in levels of 255.
+NOISE = np.float32(2.5)
+# Doubt (standard deviation of alpha) of the geometry: at the edge, and at the end of the reach.
+DOUBT_NEAR, DOUBT_FAR = np.float32(0.4), np.float32(0.08)
+# Shares below this are none, and above one minus this are all.
+LEAST = np.float32(0.04)
+# Colours that a pixel's own neighbourhood shows, against the mean along the edge.
+LOCAL_PX = 3
+TRUST_MEAN = np.float32(0.5)
+PURE = 6  # power of alpha by which a neighbour counts as one side's
+# A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
+# many standard deviations is the front's halo, and goes with it.
+HALO, STANDS_OUT = 0.5, np.float32(2.5)
+HALO_SHARE = np.float32(0.25)
+MIN_WEIGHT = 0.5  # of clean pixels, below which a side has none worth the name
+SIDES = 10  # numbers per edge pixel
+
+
+class Rims(NamedTuple):
+    """A photo taken apart at its depth edges."""
+
+    image: torch.Tensor  # (1, 3, H, W): what opaque points show, the rims taken off
+    disparity: torch.Tensor  # (1, 1, H, W) of it
+    pixel: torch.Tensor  # (K,) int64: the one of the photo that each rim point stands at
+    colors: torch.Tensor  # (K, 4) uint8: the front's own colour; alpha, see kernels.render_frame
+    rim_disparity: torch.Tensor  # (K,)
+
+
+class _Edges(NamedTuple):
+    """Depth edges as pixels, and who is near which."""
+
+    pixels: np.ndarray  # (E,) flat index
+    near: np.ndarray  # (E,) disparity of the front
+    far: np.ndarray  # (E,) and of the back
+    distance: np.ndarray  # (H, W) px to the nearest edge pixel
+    nearest: np.ndarray  # (H, W) int32 number of that edge pixel
+
+
+def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_JUMP) -> Rims | None:
+    """Take a photo apart at its depth edges.
+
+    Args:
+        disparity: (1, 1, H, W), positive.
+        image: (1, 3, H, W) RGB in [0, 1].
+        jump: step between two surfaces, as a share of the largest disparity.
+    Returns:
+        Rims on the device of the image, or None where there is no edge.
+    """
+    depth_map = np.ascontiguousarray(disparity[0, 0].float().cpu().numpy())
+    pixels = np.ascontiguousarray(image[0].float().permute(1, 2, 0).cpu().numpy() * 255)
+    limit = np.float32(jump * depth_map.max())
+    edges = _find_edges(depth_map, limit)
+    if edges is None:
+        return None
+    reach = max(2, round(max(depth_map.shape) * EDGE_REACH))
+    band = np.flatnonzero(edges.distance <= reach).astype(np.int32)
+    sides = _measure_both_sides(depth_map, pixels, edges, reach, limit)
+    alpha, colors = _find_shares(depth_map, pixels, edges, sides, band, reach, limit)
+    halo = np.float32(max(1, HALO * reach))
+    peeled = _peel(depth_map, pixels, alpha, colors, *edges, sides, band, limit, halo)
+    solid, solid_disparity, index, rim_colors, rim_disparity = (
+        torch.from_numpy(part).to(image.device) for part in peeled
+    )
+    solid = solid.clamp_(0, 255).div_(255).permute(2, 0, 1)[None].contiguous()
+    return Rims(solid, solid_disparity[None, None], index, rim_colors, rim_disparity)
+
+
+def _find_edges(disparity, limit):
+    """Edge pixels of a map (H, W), None if there are none."""
+    window = np.ones((3, 3), np.uint8)
+    steep = cv2.dilate(disparity, window) - cv2.erode(disparity, window) >= limit
+    if not steep.any():
+        return None
+    window = np.ones((5, 5), np.uint8)
+    near, far = cv2.dilate(disparity, window)[steep], cv2.erode(disparity, window)[steep]
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~steep).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    number = np.zeros(labels.max() + 1, np.int32)
+    number[labels[steep]] = np.arange(len(near), dtype=np.int32)
+    return _Edges(np.flatnonzero(steep).astype(np.int32), near, far, distance, number[labels])
+
+
+def _measure_both_sides(disparity, pixels, edges, reach, limit):
+    """Per edge pixel (E, SIDES): front RGB, back RGB; variance of both along the way between them;
+    disparities of both; variance of the back's colour."""
+    sides = np.zeros((len(edges.pixels), SIDES), np.float32)
+    clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * reach))
+    radius = int(np.ceil(clean)) + SAMPLE_PX
+    _measure_sides(disparity, pixels, *edges[:4], clean, radius, limit, sides)
+    return sides
+
+
+def _find_shares(disparity, pixels, edges, sides, band, reach, limit):
+    """Alpha (H, W), -1 outside the band, and colours of both sides (K, 6) of the band's pixels."""
+    front = disparity > ((edges.near + edges.far) / 2)[edges.nearest]
+    # A one-pixel ramp across the edge: the labels' staircase, smoothed and made steep again.
+    ramp = 0.5 + 2.5 * (cv2.GaussianBlur(front.astype(np.float32), (5, 5), 1.0) - 0.5)
+    ramp = np.where(front, ramp.clip(0.75, 1), ramp.clip(0, 0.25))
+    ramp = np.where(edges.distance < 1.5, ramp, front).astype(np.float32)
+    rough = np.full(disparity.shape, -1, np.float32)
+    colors = np.zeros((len(band), 6), np.float32)
+    reach = np.float32(reach)
+    _estimate_alpha(pixels, ramp, *edges[3:], sides, band, reach, rough)
+    alpha = rough.copy()
+    _refine(disparity, pixels, ramp, rough, *edges[1:], sides, band, reach, limit, alpha, colors)
+    return _connected(alpha, front, int(reach)), colors
+
+
+def _connected(alpha, front, steps):
+    """Take away what no path of at least this share connects to its own side."""
+    inside = alpha >= 0
+    alpha = np.where(inside, _reached(np.where(inside, alpha, front), front, steps), alpha)
+    back = _reached(np.where(inside, 1 - alpha, ~front), ~front, steps)
+    return np.where(inside, 1 - back, alpha).astype(np.float32)
+
+
+def _reached(share, side, steps):
+    """For each pixel the largest share that a path from its side has all along."""
+    share = share.astype(np.float32)
+    reached = np.where(side, share, np.float32(0))
+    for _ in range(steps + 1):
+        reached = np.minimum(cv2.dilate(reached, np.ones((3, 3), np.uint8)), share)
+    return reached
+
+
+@jit
+def _measure_sides(disparity, pixels, edge, near, far, distance, clean, radius, limit, sides):
+    """Fill `sides` of every edge pixel; see `_measure_both_sides`.
+
+    Clean pixels count; where a side has none, as a wire or a gap between reeds, those of its
+    pixels that differ most from the other side.
+    """
+    height, width = disparity.shape
+    mean = np.zeros((4, 4), np.float64)  # clean front, clean back, any front, any back; RGB, d
+    weights = np.zeros(4, np.float64)
+    for e in range(edge.shape[0]):
+        y, x = edge[e] // width, edge[e] % width
+        middle = (near[e] + far[e]) * np.float32(0.5)
+        top, bottom = max(0, y - radius), min(height, y + radius + 1)
+        left, right = max(0, x - radius), min(width, x + radius + 1)
+        mean[:] = 0
+        weights[:] = 0
+        for row in range(top, bottom):
+            for column in range(left, right):
+                d = disparity[row, column]
+                kind = 0 if d > middle else 1
+                if abs(d - (near[e] if kind == 0 else far[e])) >= limit:
+                    continue
+                squared = (row - y) ** 2 + (column - x) ** 2
+                weight = 1.0 / (1.0 + squared * squared * 0.01)
+                if distance[row, column] < clean:
+                    kind += 2
+                weights[kind] += weight
+                for c in range(3):
+                    mean[kind, c] += weight * pixels[row, column, c]
+                mean[kind, 3] += weight * d
+        for kind in range(2):
+            source = kind if weights[kind] > MIN_WEIGHT else kind + 2
+            total = max(weights[source], 1e-9)
+            for c in range(3):
+                sides[e, 3 * kind + c] = mean[source, c] / total
+            sides[e, 7 + kind] = mean[source, 3] / total if weights[source] > 0 else near[e]
+        if weights[0] + weights[2] == 0 or weights[1] + weights[3] == 0:
+            sides[e, 6] = -1
+            continue
+        for kind in range(2):
+            if weights[kind] <= MIN_WEIGHT:
+                _purest(disparity, pixels, kind, top, bottom, left, right, middle,
+                        near[e] if kind == 0 else far[e], limit, sides[e])  # fmt: skip
+        _measure_variance(disparity, pixels, distance, clean, top, bottom, left, right,
+                          middle, near[e], far[e], limit, sides[e])  # fmt: skip
+
+
+@jit
+def _purest(disparity, pixels, kind, top, bottom, left, right, middle, level, limit, side):
+    """Mean colour of one side's pixels, weighted by how far they are from the other side's."""
+    other = 3 * (1 - kind)
+    total = np.zeros(4, np.float64)
+    for row in range(top, bottom):
+        for column in range(left, right):
+            d = disparity[row, column]
+            if (d > middle) != (kind == 0) or abs(d - level) >= limit:
+                continue
+            weight = 1e-3
+            for c in range(3):
+                weight += (pixels[row, column, c] - side[other + c]) ** 2
+            weight *= weight
+            total[3] += weight
+            for c in range(3):
+                total[c] += weight * pixels[row, column, c]
+    for c in range(3):
+        side[3 * kind + c] = total[c] / max(total[3], 1e-9)
+
+
+@jit
+def _measure_variance(disparity, pixels, distance, clean, top, bottom, left, right, middle, near,
+                      far, limit, side):  # fmt: skip
+    """Variances of the clean pixels' colours: see `_measure_both_sides`."""
+    along = np.zeros(3, np.float32)
+    squared = np.float32(1e-6)
+    for c in range(3):
+        along[c] = side[c] - side[3 + c]
+        squared += along[c] ** 2
+    total, count, back_total, back_count = 0.0, 0, 0.0, 0
+    for row in range(top, bottom):
+        for column in range(left, right):
+            d = disparity[row, column]
+            kind = 0 if d > middle else 1
+            if distance[row, column] < clean or abs(d - (near if kind == 0 else far)) >= limit:
+                continue
+            dot, whole = 0.0, 0.0
+            for c in range(3):
+                step = pixels[row, column, c] - side[3 * kind + c]
+                dot += step * along[c]
+                whole += step * step
+            total += dot * dot / squared
+            count += 1
+            if kind == 1:
+                back_total += whole
+                back_count += 1
+    side[6] = total / max(count, 1)
+    side[9] = back_total / back_count if back_count > 0 else 1e6
+
+
+@jit
+def _posterior(pixel, front, back, variance, prior, doubt):
+    """Share of the front in a pixel: what its colour says, against what the geometry says."""
+    squared, dot = np.float32(1e-6), np.float32(0)
+    for c in range(3):
+        step = front[c] - back[c]
+        squared += step * step
+        dot += (pixel[c] - back[c]) * step
+    share = min(max(dot / squared, np.float32(0)), np.float32(1))
+    aside = np.float32(0)  # what no mixture of the two explains
+    for c in range(3):
+        aside += (pixel[c] - back[c] - share * (front[c] - back[c])) ** 2
+    trust = squared / (NOISE * NOISE + variance + np.float32(0.5) * aside)
+    belief = 1 / (doubt * doubt)
+    share = (prior * belief + share * trust) / (belief + trust)
+    return min(max((share - LEAST) / (1 - 2 * LEAST), np.float32(0)), np.float32(1))
+
+
+@jit
+def _doubt(distance, reach):
+    """Standard deviation of alpha that the geometry leaves open."""
+    return DOUBT_NEAR + (DOUBT_FAR - DOUBT_NEAR) * distance / reach
+
+
+@jit
+def _estimate_alpha(pixels, ramp, distance, nearest, sides, band, reach, alpha):
+    """Alpha of the band's pixels from the mean colours of both sides."""
+    width = alpha.shape[1]
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        side = sides[nearest[y, x]]
+        if side[6] < 0:
+            alpha[y, x] = ramp[y, x]
+            continue
+        doubt = _doubt(distance[y, x], reach)
+        alpha[y, x] = _posterior(pixels[y, x], side[:3], side[3:6], side[6], ramp[y, x], doubt)
+
+
+@jit
+def _refine(disparity, pixels, ramp, rough, near, far, distance, nearest, sides, band, reach, limit,
+            alpha, colors):  # fmt: skip
+    """Alpha once more, with the colours that either side has right here."""
+    height, width = disparity.shape
+    mean = np.zeros(6, np.float32)
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        e = nearest[y, x]
+        side = sides[e]
+        middle = (near[e] + far[e]) * np.float32(0.5)
+        weights_front = weights_back = TRUST_MEAN
+        for c in range(6):
+            mean[c] = TRUST_MEAN * side[c]
+        for row in range(max(0, y - LOCAL_PX), min(height, y + LOCAL_PX + 1)):
+            for column in range(max(0, x - LOCAL_PX), min(width, x + LOCAL_PX + 1)):
+                d = disparity[row, column]
+                share = rough[row, column]
+                if share < 0:
+                    share = np.float32(1) if d > middle else np.float32(0)
+                if abs(d - near[e]) >= limit and abs(d - far[e]) >= limit:
+                    continue
+                squared = (row - y) ** 2 + (column - x) ** 2
+                weight = 1 / (1 + np.float32(0.3) * squared)
+                front, back = weight * share**PURE, weight * (1 - share) ** PURE
+                weights_front += front
+                weights_back += back
+                for c in range(3):
+                    mean[c] += front * pixels[row, column, c]
+                    mean[3 + c] += back * pixels[row, column, c]
+        for c in range(3):
+            colors[k, c] = mean[c] / weights_front
+            colors[k, 3 + c] = mean[3 + c] / weights_back
+        if side[6] < 0:
+            continue
+        doubt = _doubt(distance[y, x], reach)
+        alpha[y, x] = _posterior(
+            pixels[y, x], colors[k, :3], colors[k, 3:], side[6], ramp[y, x], doubt
+        )
+
+
+@jit
+def _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo):
+    """Share out what the means leave unexplained, so that front over back is the photo again.
+
+    The back takes no more than it varies by itself. Otherwise the bright line that sharpening
+    draws around a dark object would stay behind when the object moves.
+    """
+    width = alpha.shape[1]
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        share = alpha[y, x]
+        if share == 1:
+            for c in range(3):
+                colors[k, c] = pixels[y, x, c]
+            continue
+        spread = share * share + (1 - share) * (1 - share)
+        taken = np.float32(0)
+        for c in range(3):
+            rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
+            taken += ((1 - share) / spread * rest) ** 2
+        side = sides[nearest[y, x]]
+        room = STANDS_OUT * np.sqrt(3 * NOISE * NOISE + side[9])
+        taken = np.sqrt(taken)
+        if share == 0 and (distance[y, x] > halo or side[6] < 0 or taken <= room):
+            continue
+        part = min(room / max(taken, np.float32(1e-6)), np.float32(1))
+        for c in range(3):
+            rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
+            back = colors[k, 3 + c] + part * (1 - share) / spread * rest
+            colors[k, 3 + c] = min(max(back, np.float32(0)), np.float32(255))
+        if share == 0:
+            share = HALO_SHARE
+        for c in range(3):  # the front's colour must exist
+            step = pixels[y, x, c] - colors[k, 3 + c]
+            most = 255 - colors[k, 3 + c] if step > 0 else -colors[k, 3 + c]
+            if step != 0:
+                share = max(share, min(step / most, np.float32(1)) if most != 0 else np.float32(1))
+        alpha[y, x] = share
+        for c in range(3):
+            colors[k, c] = colors[k, 3 + c] + (pixels[y, x, c] - colors[k, 3 + c]) / share
+
+
+@jit
+def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, sides, band, limit,
+          halo):  # fmt: skip
+    """Split the photo: opaque colours (H, W, 3), disparity (H, W); rim pixels, RGBA, disparity."""
+    height, width = disparity.shape
+    solid, solid_disparity = pixels.copy(), disparity.copy()
+    before = np.zeros(disparity.shape, np.float32)  # disparity of the front, in the band
+    kind = np.zeros(disparity.shape, np.uint8)  # 1: a rim point, 2: one for its neighbours' sake
+    half = limit * np.float32(0.5)
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        e, d = nearest[y, x], disparity[y, x]
+        before[y, x] = d if near[e] - d < half else sides[e, 7]
+        solid_disparity[y, x] = d if d - far[e] < half else sides[e, 8]
+    _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo)
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        if 0 < alpha[y, x] < 1:
+            kind[y, x] = 1
+        elif alpha[y, x] == 1:
+            # The outermost whole pixels of the front, too: only a rim is drawn between pixels.
+            for row in range(max(0, y - 1), min(height, y + 2)):
+                for column in range(max(0, x - 1), min(width, x + 2)):
+                    if (
+                        0 <= alpha[row, column] < 1
+                        and solid_disparity[row, column] < before[y, x] - half
+                    ):
+                        kind[y, x] = 1
+    count = 0
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        if kind[y, x] == 1:
+            count += 1
+        elif alpha[y, x] == 1:
+            solid_disparity[y, x] = before[y, x]
+    most = 9 * count
+    index = np.empty(most, np.int64)
+    rim_colors, rim_disparity = np.empty((most, 4), np.uint8), np.empty(most, np.float32)
+    count = 0
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        if kind[y, x] != 1:
+            continue
+        for c in range(3):
+            rim_colors[count, c] = np.uint8(min(max(colors[k, c], 0), 255) + np.float32(0.5))
+            solid[y, x, c] = colors[k, 3 + c]
+        index[count] = band[k]
+        rim_colors[count, 3] = np.uint8(alpha[y, x] * RIM_FULL + np.float32(0.5))
+        rim_disparity[count] = before[y, x]
+        count += 1
+    for k in range(count):
+        y, x = index[k] // width, index[k] % width
+        for row in range(max(0, y - 1), min(height, y + 2)):
+            for column in range(max(0, x - 1), min(width, x + 2)):
+                if kind[row, column] != 0:
+                    continue
+                kind[row, column] = 2
+                shared = abs(solid_disparity[row, column] - rim_disparity[k]) < half
+                index[count] = row * width + column
+                for c in range(3):
+                    rim_colors[count, c] = np.uint8(pixels[row, column, c] + np.float32(0.5))
+                rim_colors[count, 3] = RIM_SHARED if shared else 0
+                rim_disparity[count] = solid_disparity[row, column] if shared else rim_disparity[k]
+                count += 1
+    return solid, solid_disparity, index[:count], rim_colors[:count], rim_disparity[:count]
