@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 import torch
-from kornia.filters import gaussian_blur2d
 from torch import nn
 from torch.nn import functional
 
@@ -72,12 +71,7 @@ class PairedDisparity(Estimator, nn.Module):
         middle, spread = _middle_and_spread(detail)
         other_middle, other_spread = _middle_and_spread(layout)
         apart = (layout - other_middle) / other_spread * spread + middle - detail
-        deviation = BROAD * max(detail.shape[2:])
-        kernel = 2 * round(3 * deviation) + 1
-        broad = gaussian_blur2d(
-            apart, (kernel, kernel), (deviation, deviation), border_type="replicate"
-        )
-        merged = detail + LAYOUT_SHARE * broad
+        merged = detail + LAYOUT_SHARE * _blur(apart, BROAD * max(detail.shape[2:]))
         return torch.maximum(merged, LEAST * detail.mean(dim=(1, 2, 3), keepdim=True))
 
 
@@ -91,6 +85,18 @@ def part_of(state: Mapping, part: str) -> dict:
         {key without the part: the same}; empty if `state` is not of a pair.
     """
     return {key[len(part) + 1 :]: state[key] for key in state if key.startswith(f"{part}.")}
+
+
+def _blur(plane, deviation):
+    """Gaussian of a (B, 1, h, w), its border repeated; kornia's costs a film its import."""
+    reach = round(3 * deviation)
+    places = torch.arange(-reach, reach + 1, dtype=plane.dtype, device=plane.device)
+    kernel = (-0.5 * (places / deviation).square()).exp()
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
+    for _ in range(2):  # along rows, then along columns
+        plane = functional.pad(plane, (reach, reach, 0, 0), mode="replicate")
+        plane = functional.conv2d(plane, kernel).transpose(2, 3)
+    return plane
 
 
 def _middle_and_spread(disparity):
