@@ -7,7 +7,8 @@
 Protocol:
 * The photo is lifted with its true disparity (pixels without a measurement, and those just behind
   a depth edge, make no point, as in a film), rendered where the second camera stood, and the holes
-  are filled: by rule (from the farther side of the shortest line; "far": from the farthest side),
+  are filled: by rule (from the farther side of the shortest line; "far": from the farthest side;
+  "patches": that with the texture of patches, as films do),
   by OpenCV's Telea and Navier-Stokes (radius 3 px, 8 bit), and by each network given. "no
   parallax" is the photo itself, "unfilled" leaves black.
 * With --estimator the lifted disparity is that network's, fitted to the truth by a scale and an
@@ -47,6 +48,7 @@ from utils.camera import unproject
 from utils.filters import binary_median
 from utils.scene.edges import EDGE_JUMP, surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
+from utils.scene.patches import add_texture
 from utils.training import metrics
 
 RADIUS_PX = 3  # of OpenCV's methods
@@ -217,8 +219,14 @@ def by_rule(holed):
 
 
 def by_far_rule(holed):
-    """Continue the farthest side, as films do without a network."""
+    """Continue the farthest side, which is what films begin with without a network."""
     filled = fill_from_far(torch.cat([holed.image, holed.disparity], dim=1), holed.known)
+    return filled[:, :3], filled[:, 3:]
+
+
+def by_patches(holed):
+    """Continue the farthest side, with the texture of patches, as films do without a network."""
+    filled = add_texture(torch.cat(by_far_rule(holed), dim=1), holed.known)
     return filled[:, :3], filled[:, 3:]
 
 
@@ -256,6 +264,7 @@ FILLINGS = {
     "unfilled": unfilled,
     "rule": by_rule,
     "far rule": by_far_rule,
+    "patches": by_patches,
     "telea": by_opencv(cv2.INPAINT_TELEA),
     "navier-stokes": by_opencv(cv2.INPAINT_NS),
 }

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "edges": ["surface_mask"],
         "filling": ["far_guesses", "fill_from_far"],
         "matte": ["Matte"],
+        "patches": ["add_texture"],
         "ply": ["write_ply"],
         "stereo": ["StereoScene"],
     },

@@ -14,6 +14,7 @@ from utils.filters import binary_median
 from utils.scene.edges import surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.matte import Matte
+from utils.scene.patches import add_texture
 from utils.scene.rims import find_rims
 
 if TYPE_CHECKING:
@@ -241,7 +242,8 @@ class Scene:
 
         Args:
             network: an inpainting network in eval mode; None fills by rule, from the
-                farther side.
+                farther side, with the texture of what is there. That also sees what was added
+                before, so that two poses agree where they overlap.
             shift: (3,) added to every point.
             focal_px: focal length of that view, px of the photo; the photo's by default.
             disparity_network: takes the disparity from a second network.
@@ -254,11 +256,18 @@ class Scene:
         scale = image.shape[3] / self.size[1]
         # Disparity stays that of the whole photo, and so must depth, as focal lengths shrink.
         focals = self.focal_px * scale, focal_px * scale
-        view = _View(image, disparity, keep, shift, lens, *focals, self.baseline / scale)
+        baseline = self.baseline / scale
+        view = _View(image, disparity, keep, shift, lens, *focals, baseline, self._added())
         filled = view.fill_by_rule() if network is None else view.inpaint(network)
         if disparity_network is not None:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
         return self._lift(view, filled)
+
+    def _added(self):
+        """Return inpainted points (1, 3, N) and their RGB and disparity (1, 4, N)."""
+        points = torch.cat(self._points, dim=1)[None, :, self.photo_points :]
+        colors = torch.cat(self._colors)[self.photo_points :].T[None] / 255
+        return points, torch.cat([colors, self.focal_px * self.baseline / points[:, 2:]], dim=1)
 
     def _working_copy(self):
         """Return image, disparity and surfaces at the size at which inpainting works."""
@@ -305,22 +314,34 @@ class Scene:
 class _View:
     """A photo's cloud seen by a moved camera, with holes, at the working size of inpainting."""
 
-    def __init__(self, image, disparity, keep, shift, lens, photo_focal_px, focal_px, baseline):
-        self.image, self.disparity = image, disparity
+    def __init__(
+        self, image, disparity, keep, shift, lens, photo_focal_px, focal_px, baseline, added
+    ):
+        self.image, self.disparity, self.added = image, disparity, added
         self.shift = tuple(float(value) for value in shift)
         self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
         depth = photo_focal_px * baseline / disparity
         self.lens = depth.new_tensor([*lens, 0.0]).view(1, 3, 1)
-        points = unproject(depth, photo_focal_px) + depth.new_tensor(self.shift).view(1, 3, 1)
-        points = points - points[:, 2:] * self.lens  # so that the axis is what the lens looks along
         self.keep = keep.view(-1).nonzero().view(-1)
-        self.points = points[:, :, self.keep].contiguous()
+        self.points = self._moved(unproject(depth, photo_focal_px)[:, :, self.keep])
 
-    def render(self, features):
-        """Splat (1, C, H, W) features; return the view and its mask of known pixels."""
-        features = features.flatten(2)[:, :, self.keep].contiguous()
+    def _moved(self, points):
+        """Return points (1, 3, N) of the photo's camera as the moved one sees them."""
+        points = points + points.new_tensor(self.shift).view(1, 3, 1)
+        points = points - points[:, 2:] * self.lens  # so that the axis is what the lens looks along
+        return points.contiguous()
+
+    def render(self, features, more=None):
+        """Splat (1, C, H, W) features; return the view and its mask of known pixels.
+
+        more: further points (1, 3, N) of the photo's camera and their features (1, C, N).
+        """
+        points, features = self.points, features.flatten(2)[:, :, self.keep].contiguous()
+        if more is not None:
+            points = torch.cat([points, self._moved(more[0])], dim=2)
+            features = torch.cat([features, more[1]], dim=2)
         view, coverage = kernels.render_pointcloud(
-            self.points, features, tuple(self.image.shape[2:]), self.focal_px, self.baseline
+            points, features, tuple(self.image.shape[2:]), self.focal_px, self.baseline
         )
         known = (coverage > 0).float()
         # Single splats in the middle of a hole are no knowledge worth keeping.
@@ -328,10 +349,16 @@ class _View:
         return view * known, known
 
     def fill_by_rule(self):
-        """Continue colour and disparity from the farther side of each hole."""
-        view, known = self.render(torch.cat([self.image, self.disparity], dim=1))
-        view = fill_from_far(view, known)
-        return Inpainting(view[:, :3], view[:, 3:], known)
+        """Continue colour and disparity from the farther side of each hole, then its texture.
+
+        What was added from another pose is known too, and made again only around what is new.
+        """
+        photo = torch.cat([self.image, self.disparity], dim=1)
+        view, known = self.render(photo, self.added)
+        filled = add_texture(fill_from_far(view, known), known)
+        if self.added[0].shape[2]:
+            known = torch.maximum(self.render(photo)[1], 1 - F.max_pool2d(1 - known, 3, 1, 1))
+        return Inpainting(filled[:, :3], filled[:, 3:], known)
 
     def inpaint(self, network):
         """Render image, disparity and the network's context, and let it fill the holes."""

@@ -1,0 +1,147 @@
+"""Texture in holes: a pattern goes on behind an object, and nothing else changes."""
+
+import numpy as np
+import pytest
+import torch
+
+from kernels import threads
+from utils.scene.cloud import Scene
+from utils.scene.filling import fill_from_far
+from utils.scene.patches import add_texture
+
+HEIGHT, WIDTH = 120, 160
+
+
+def _striped(height=HEIGHT, width=WIDTH):
+    """A wall of slanted stripes, (height, width, 3)."""
+    y, x = np.mgrid[:height, :width]
+    wave = 0.5 + 0.35 * np.sin((x + 0.5 * y) * 2 * np.pi / 9)
+    return np.stack([wave, 0.8 * wave, 0.5 * wave], axis=-1).astype(np.float32)
+
+
+def _bricks():
+    """A wall of bricks with dark joints."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    joint = (y % 12 < 2) | ((x + 10 * (y // 12 % 2)) % 20 < 2)
+    return np.where(joint[..., None], [0.2, 0.2, 0.2], [0.7, 0.35, 0.25]).astype(np.float32)
+
+
+def _holed(wall):
+    """The wall with a hole 18 px wide beside a magenta post, as tensors: view, known, truth."""
+    disparity = np.full((HEIGHT, WIDTH), 10, np.float32)
+    truth = np.concatenate([wall, disparity[..., None]], axis=-1)
+    truth[30:90, 60:80] = (1, 0, 1, 60)
+    known = np.ones((HEIGHT, WIDTH), np.float32)
+    known[30:90, 80:98] = 0
+    truth = torch.from_numpy(truth).permute(2, 0, 1)[None].contiguous()
+    known = torch.from_numpy(known)[None, None]
+    return truth * known, known, truth
+
+
+def _both(wall):
+    view, known, truth = _holed(wall)
+    rule = fill_from_far(view, known)
+    return rule, add_texture(rule, known), known, truth
+
+
+def _energy(image, known):
+    inner = (known[..., 1:] + known[..., :-1]) == 0
+    return float((torch.diff(image[:, :3], dim=3) ** 2 * inner).sum())
+
+
+@pytest.mark.parametrize("wall", [_striped, _bricks])
+def test_a_pattern_goes_on_behind_an_object(wall):
+    rule, textured, known, truth = _both(wall())
+    errors = [float((((x - truth)[:, :3] ** 2) * (1 - known)).sum()) for x in (rule, textured)]
+    assert errors[1] < 0.4 * errors[0]
+    energies = [_energy(x, known) / _energy(truth, known) for x in (rule, textured)]
+    assert energies[0] < 0.5 and 0.55 < energies[1] < 1.2
+
+
+def test_what_is_known_stays_to_the_bit():
+    rule, textured, known, _ = _both(_bricks())
+    keep = (known > 0).expand_as(rule)
+    assert torch.equal(textured[keep], rule[keep])
+
+
+def test_the_object_has_no_say():
+    _, before, known, _ = _both(_bricks())
+    view, _, _ = _holed(_bricks())
+    view[:, :3, 30:90, 60:80] = torch.tensor([0.0, 1, 0]).view(1, 3, 1, 1)  # green, not magenta
+    after = add_texture(fill_from_far(view, known), known)
+    holes = (known == 0).expand_as(after)
+    assert torch.equal(before[holes], after[holes])
+
+
+def test_disparity_stays_the_rules():
+    rule, textured, _, _ = _both(_bricks())
+    assert torch.equal(textured[:, 3], rule[:, 3])
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_any_number_of_threads_gives_the_same(count, monkeypatch):
+    _, expected, known, _ = _both(_bricks())
+    monkeypatch.setenv("OMP_NUM_THREADS", str(count))
+    assert threads.thread_count() == count
+    assert torch.equal(_both(_bricks())[1], expected)
+
+
+def test_without_a_whole_patch_of_the_surface_the_rule_stays():
+    view, known, _ = _holed(_bricks())
+    known[..., ::5, :] = known[..., ::5] = 0  # known squares of 4 px: no patch is whole
+    rule = fill_from_far(view * known, known)
+    rule[:, :3] = rule[:, :3].clamp(0, 1)
+    torch.testing.assert_close(add_texture(rule, known), rule, atol=1e-6, rtol=0)
+
+
+def test_nothing_to_fill_and_nothing_known():
+    view, known, truth = _holed(_bricks())
+    assert torch.equal(add_texture(truth, torch.ones_like(known)), truth)
+    assert torch.equal(add_texture(view, torch.zeros_like(known)), view)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (7, 7), (9, 131)])
+def test_small_and_odd_views_are_filled(size):
+    view = torch.rand(1, 4, *size, generator=torch.Generator().manual_seed(1)) + 0.1
+    known = torch.ones(1, 1, *size)
+    known[..., size[1] // 3 : size[1] // 2] = 0
+    filled = add_texture(fill_from_far(view * known, known), known)
+    assert filled.shape == view.shape and torch.isfinite(filled).all()
+
+
+def test_the_grain_of_a_photo_is_found_in_its_holes_too():
+    noise = torch.rand(HEIGHT, WIDTH, 1, generator=torch.Generator().manual_seed(2)).numpy()
+    wall = (0.5 + 0.1 * (noise - 0.5) + np.zeros(3)).astype(np.float32)
+    rule, textured, known, truth = _both(wall)
+    assert _energy(textured, known) > 0.4 * _energy(truth, known)
+    assert _energy(rule, known) < 0.2 * _energy(truth, known)
+
+
+def _scene():
+    """A post before a wall of bricks."""
+    view, _, truth = _holed(_bricks())
+    return Scene(truth[:, :3], truth[:, 3:], focal_px=80.0, baseline=60.0)
+
+
+def test_a_second_pose_agrees_with_the_first():
+    scene = _scene()
+    shift = (12.0, 0.0, 0.0)
+    first = scene.inpaint(None, shift)
+    frame, _ = scene.render(shift)
+    assert first > 500
+    # The same pose again adds but the rim of what stays empty, and shows the same.
+    again = scene.inpaint(None, shift)
+    assert again < 0.1 * first
+    difference = np.abs(scene.render(shift)[0].astype(int) - frame)
+    assert (difference.max(axis=2) > 8).mean() < 0.003
+
+
+def test_nothing_pops_when_both_ends_have_uncovered_the_same():
+    # The farther pose sees all that the nearer one did.
+    alone, both = _scene(), _scene()
+    alone.inpaint(None, (8.0, 0.0, 0.0))
+    both.inpaint(None, (8.0, 0.0, 0.0))
+    both.inpaint(None, (14.0, 0.0, 0.0))
+    shift = (8.0, 0.0, 0.0)
+    difference = np.abs(alone.render(shift)[0].astype(int) - both.render(shift)[0])
+    assert (difference.max(axis=2) > 8).mean() < 0.002
