@@ -98,8 +98,8 @@ def test_a_film_loads_only_what_it_needs(tmp_path):
                   "--duration", "0.2", "--quiet"])
         heavy = {{"accelerate", "h5py", "huggingface_hub", "kornia", "matplotlib", "pandas", "ray",
                  "requests", "sympy", "tensorboard", "torchvision", "transformers"}}
-        rooms = {{"utils.synthetic", "utils.training", "torch._dynamo", "torch._inductor",
-                 "torch.utils.tensorboard"}}
+        rooms = {{"utils.synthetic", "utils.training", "scipy.linalg", "torch._dynamo",
+                 "torch._inductor", "torch.utils.tensorboard"}}
         sys.exit(" ".join(sorted((heavy | rooms) & sys.modules.keys())) or 0)"""
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")
