@@ -115,6 +115,35 @@ def test_closing_early_stops_rendering():
     assert set(threading.enumerate()) <= before and len(scene.rendered) <= 1 + 2
 
 
+def test_frames_that_wait_are_given_up_with_the_film(monkeypatch):
+    """One of the frames ahead is being rendered, two wait for its thread: those are never begun."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Held(CountingScene):
+        def render(self, **view):
+            frame = super().render(**view)
+            if len(self.rendered) == 2:
+                begun.set()
+                assert go_on.wait(20)
+            return frame
+
+    class OneThread(ThreadPoolExecutor):
+        def __init__(self, workers, **options):
+            super().__init__(1, **options)
+
+        def shutdown(self, *arguments, **options):
+            go_on.set()
+            super().shutdown(*arguments, **options)
+
+    monkeypatch.setattr(film, "ThreadPoolExecutor", OneThread)
+    scene = Held()
+    frames = film_frames(scene, zoom_path(), 60, (8, 8), "none", workers=3)
+    next(frames)
+    assert begun.wait(20)
+    frames.close()
+    assert len(scene.rendered) == 2
+
+
 def test_error_while_rendering_reaches_the_caller():
     class Broken(CountingScene):
         def render(self, **_):

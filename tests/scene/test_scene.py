@@ -27,12 +27,12 @@ def flat(color, size=(48, 64)):
     return torch.tensor(color).view(1, 3, 1, 1).expand(1, 3, *size).clone()
 
 
-def pillar_scene(size=(48, 64), near=100.0, far=20.0):
+def pillar_scene(size=(48, 64), near=100.0, far=20.0, rims=True):
     """A red pillar in front of a green wall."""
     image, disparity = flat(GREEN, size), torch.full((1, 1, *size), far)
     image[..., 26:38] = torch.tensor(RED).view(1, 3, 1, 1)
     disparity[..., 26:38] = near
-    return Scene(image, disparity, 32.0, 120.0)
+    return Scene(image, disparity, 32.0, 120.0, rims)
 
 
 # -- disparity ----------------------------------------------------------------------------------
@@ -190,12 +190,12 @@ def test_nothing_is_invented_behind_the_moved_camera(monkeypatch):
         return Inpainting(picture[:, :3], torch.full_like(known, 400.0), known)
 
     monkeypatch.setattr(cloud._View, "fill_by_rule", too_near)
-    scene = pillar_scene()
+    scene = pillar_scene(rims=False)
     assert scene.inpaint(None, (-60.0, 0, -20.0)) == 0
 
 
 def test_inpainting_follows_the_dolly_focal():
-    scene = pillar_scene()
+    scene = pillar_scene(rims=False)
     before = scene.cloud()[0].shape[1]
     scene.inpaint(None, (0, 0, -20.0), focal_px=20.0)
     added = scene.cloud()[0][:, before:]
@@ -220,7 +220,7 @@ def test_network_fills_colour_and_second_network_gives_the_disparity():
     colour, depth = Painter((8, 8), context_channels=4), Painter((8, 8), context_channels=4)
     colour.level, depth.level = 20.0, 40.0
     for second, z in ((None, 32.0 * 120 / 20), (depth, 32.0 * 120 / 40)):
-        scene = pillar_scene()
+        scene = pillar_scene(rims=False)
         before = scene.cloud()[0].shape[1]
         scene.inpaint(colour.eval(), (6.0, 0, 0), disparity_network=second and second.eval())
         points, colors, _ = scene.cloud()

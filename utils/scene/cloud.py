@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import kernels
+from kernels.constants import RIM_FULL
 from models.pointcloud_inpainting import Inpainting
 from utils.camera import BASELINE, NO_LENS, AutoZoom, CropWindow, find_zoom_window, unproject
 from utils.filters import binary_median
@@ -118,7 +119,13 @@ class Scene:
         # (1, 1, H, W) bool: which pixels of the photo show one surface.
         self.surface = surface_mask(self.disparity, None if self._layers else self.image)
         image, disparity = self._solid()
-        keep = torch.ones_like(self.surface) if self._layers else self.surface
+        keep, self._behind = self.surface, None
+        if self._layers:
+            # What lies behind whole pixels of a front is invented: it comes with the inpainting.
+            whole = self._layers.pixel[self._layers.colors[:, 3] == RIM_FULL.item()]
+            self._behind = torch.zeros_like(self.surface).view(-1).index_fill(0, whole, True)
+            self._behind = self._behind.view_as(self.surface)
+            keep = ~self._behind
         depth = self.focal_px * self.baseline / disparity
         self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
@@ -261,7 +268,17 @@ class Scene:
         filled = view.fill_by_rule() if network is None else view.inpaint(network)
         if disparity_network is not None:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
-        return self._lift(view, filled)
+        return self._lift_behind() + self._lift(view, filled)
+
+    def _lift_behind(self):
+        """Append what lies behind the whole pixels of rims, once."""
+        keep, self._behind = self._behind, None
+        if keep is None:
+            return 0
+        image, disparity = self._solid()
+        depth = self.focal_px * self.baseline / disparity
+        self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
+        return int(keep.sum())
 
     def _added(self):
         """Return inpainted points (1, 3, N) and their RGB and disparity (1, 4, N)."""
