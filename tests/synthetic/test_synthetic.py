@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import unix
 
 from utils.synthetic import ensure_dataset, generate_scene, mesh, open_shards, write_shards
 from utils.synthetic.__main__ import contact_sheet, main
@@ -345,6 +346,7 @@ def test_broken_run_leaves_no_half_shard_and_continues(tmp_path, monkeypatch):
     assert contents(paths) == whole
 
 
+@unix
 def test_ctrl_c_ends_every_process_at_once_and_the_next_run_goes_on(tmp_path):
     folder = tmp_path / "scenes"
     command = [sys.executable, "-m", "utils.synthetic", "--out", str(folder), "--count", "400"]
