@@ -286,7 +286,7 @@ def refused(path, match, role="refinement", **options):
         (
             lambda: CompactDisparity((2, 2, 2, 2, 2)),
             "refinement",
-            "this is a pair of disparity networks, pass it as --estim-path",
+            "this is a compact disparity network, pass it as --estim-path",
         ),
         (VGG16Partial, "estimation", r"this is VGG-16\.\n  --estim-path needs"),
         (Discriminator, "inpainting", "this is a discriminator"),
