@@ -253,3 +253,11 @@ def test_a_dict_that_holds_itself_ends(path):
     content["model"] = content
     torch.save(content, path)
     refused(path, "holds no weights|cut short")
+
+
+def test_what_is_noted_among_the_tensors_is_no_weight(tmp_path):
+    path = tmp_path / "noted.pth"
+    torch.save({"epoch": 7, "name": "mine", "loss": 0.25, "a.weight": torch.ones(2)}, path)
+    assert list(read_checkpoint(path).state) == ["a.weight"]
+    torch.save({"epoch": 7, "name": "mine"}, path)
+    refused(path, "holds no weights")

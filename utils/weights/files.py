@@ -211,7 +211,7 @@ def _clean_state(content, path):
             f"{path} holds no weights: found {found}.\n"
             f"  Wanted a state dict, or one under {', '.join(map(repr, NESTED))}."
         )
-    content = {key: tensor for key, tensor in content.items() if key != COUNTER}
+    content = {key: value for key, value in content.items() if _is_weight(key, value)}
     state = {}
     for key, tensor in zip(_spell(content), content.values(), strict=True):
         state[key] = tensor.float() if tensor.is_floating_point() else tensor
@@ -221,14 +221,19 @@ def _clean_state(content, path):
 
 
 def _holds_tensors(content):
+    """Whether this is a state dict; some trainings note an epoch or a name among the tensors."""
     return (
         isinstance(content, dict)
-        and bool(set(content) - {COUNTER})
+        and any(_is_weight(key, value) for key, value in content.items())
         and all(
-            isinstance(key, str) and isinstance(value, torch.Tensor)
+            isinstance(key, str) and isinstance(value, torch.Tensor | int | float | str | None)
             for key, value in content.items()
         )
     )
+
+
+def _is_weight(key, value):
+    return isinstance(value, torch.Tensor) and key != COUNTER
 
 
 def _spell(keys):
