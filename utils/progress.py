@@ -3,11 +3,9 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 LINE_S = 15.0  # seconds between two lines of the log
 SURE = 5  # after so many it is known how long one takes; the first may include compiling
@@ -65,14 +63,6 @@ class Progress:
             self.bar.write(text, file=sys.stderr)
         elif not self.hide:
             log.info("%s", text)
-
-
-def track(items: Iterable[T], total: int | None, unit: str) -> Iterator[T]:
-    """Yield the items and show how many there were."""
-    with Progress(total, unit) as progress:
-        for item in items:
-            yield item
-            progress.advance()
 
 
 def duration(seconds: float) -> str:
