@@ -118,7 +118,7 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
         depth.write_disparity(job.folder, plan.to_photo(cloud.disparity), job.prefix)
 
     # Plan the camera.
-    plan, path = cli.plan_path(cloud, plan, settings)
+    plan, path = cli.plan_path(job.photo, cloud, plan, settings)
     clock.lap("planning")
     view = scene.StereoScene(cloud, path, settings.stereo) if settings.stereo else cloud
     if settings.max_holes:

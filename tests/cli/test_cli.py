@@ -403,7 +403,7 @@ def test_a_film_without_flags_says_what_shot_it_planned(photo, depth, tmp_path, 
         assert run("--in", photo, "--out", tmp_path / name, *depth, *SHORT, "--json") == 0
         out = capsys.readouterr()
         results.append(json.loads(out.out))
-        assert "automatic shot: pu" in out.err
+        assert f"{photo}: automatic shot: pu" in out.err
     assert results[0]["shot"] == results[1]["shot"] and results[0]["invented"] <= 0.03
     assert results[0]["shot"]["start"]["width"] != results[0]["shot"]["end"]["width"]
     for one, two in zip(

@@ -215,24 +215,27 @@ def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:
     return length
 
 
-def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, CameraPath]:
-    """Plan the camera's path through a scene.
+def plan_path(photo: Path, scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, CameraPath]:
+    """Plan the camera's path through a scene, and say what was chosen.
 
     Args:
+        photo: its path.
         scene: utils.scene.Scene of the plan's image.
         plan: Plan.   settings: utils.cli.flags.Settings.
     Returns:
         the Plan with the windows that were chosen; CameraPath in the scene's pixels.
     """
     if settings.planned:
-        return _plan_shot(scene, plan, settings)
+        return _plan_shot(photo, scene, plan, settings)
     across, down = plan.scale
     start, end = plan.start.scaled(across, down), plan.end.scaled(across, down)
     if settings.autozoom:
         end = find_scene_zoom(scene, start).window
         plan = plan._replace(end=end.scaled(1 / across, 1 / down))
         log.info(
-            "automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f", *vars(plan.end).values()
+            "%s: automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f",
+            photo,
+            *vars(plan.end).values(),
         )
     u, v = plan.focus or (plan.end.center_u, plan.end.center_v)
     stage = Stage(
@@ -257,7 +260,7 @@ def plan_path(scene: Scene, plan: Plan, settings: Settings) -> tuple[Plan, Camer
     return plan._replace(start=first, end=last), path
 
 
-def _plan_shot(scene, plan, settings):
+def _plan_shot(photo, scene, plan, settings):
     """Let the camera plan its own shot; return what `plan_path` does."""
     across, down = plan.scale
     width, height = (settings.size or (0, 0))[::-1]
@@ -279,7 +282,7 @@ def _plan_shot(scene, plan, settings):
         if max(invented_shares(scene, path, plan.view_size)) <= BUDGET:
             break
     first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
-    log.info("automatic shot: %s", shot.reason)
+    log.info("%s: automatic shot: %s", photo, shot.reason)
     return plan._replace(start=first, end=last, shot=shot.reason), path
 
 
