@@ -93,6 +93,8 @@ def test_scenes_stop_at_once_and_go_on_the_next_time(command, tmp_path, name):
             # Ctrl-C goes to the whole group, what kills without asking to the parent alone.
             (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
             errors = process.communicate(timeout=10)[1]  # closed by the last that holds it
+            # A process closes its files a moment before it is gone.
+            wait_until(lambda: not any(map(alive, workers)), seconds=5)
         finally:
             if any(map(alive, workers)):
                 os.killpg(process.pid, signal.SIGKILL)
