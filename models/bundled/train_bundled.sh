@@ -34,7 +34,7 @@ part() {
 
 # relabel FOLDER WEIGHTS: photographs with better labels, if they are not there already
 relabel() {
-    [ -d "$1" ] || python -m models.bundled.relabel_photos "$data/photos" "$1" "$2"
+    [ -d "$1" ] || python -m models.bundled.relabel_photos "$data/photos" "$1" "$2" 0.5
 }
 
 small=(256x192 192x256,224x224,288x208 0.5)

@@ -2,9 +2,11 @@
 # Train the second disparity network, with train.py:  models/bundled/train_estimation.sh DATA
 #
 # DATA holds what train_bundled.sh needs, with efficientnet_lite2_imagenet.safetensors as the
-# encoder's weights. The network begins with the grid of the first one, is trained on small windows,
-# then on larger ones, and the weights that order held-out photos best are joined with the first
-# network into a pair, as it ships. Some hours on two cores; resumes where it was stopped. In the
+# encoder's weights. The network begins with the grid of the first one and is trained on small
+# windows, then on larger ones; the pair of both networks labels the photographs anew, and the last
+# part learns from those, at the size of use. The weights that order held-out photos best are joined
+# with the first network into the pair that ships. Some hours on two cores; resumes where it was
+# stopped. In the
 # environment: FIRST, weights of the first network; STEPS, MORE_STEPS and LAST_STEPS of the three
 # parts; PROCESSES, which share each batch of 8 (two of a thread each are faster than one of two);
 # PACKED, the file to write. To look at it: kbe.py --estim-path FILE
@@ -41,13 +43,21 @@ begun=models/trained/disparity-begun.safetensors
 [ -f $begun ] || python -m models.bundled.transplant $begun "$first" \
     "$data/efficientnet_lite2_imagenet.safetensors" "$data/photos/images"
 
-strong_data_sets "$data/photos" $scenes > "$sets"
+pair=models/trained/disparity-pair.safetensors
+labelled=data/photos-relabelled-by-pair
+
+strong_data_sets "$data/photos" 0.2 $scenes > "$sets"
 part small $begun "${STEPS:-6000}" 6e-4 2e-4 3 256x192 192x256,224x224,288x160 0.5
 part middle models/trained/disparity-small.tar "${MORE_STEPS:-6000}" 5e-4 1.5e-4 7 \
     320x256 256x320,288x288,384x256 0.6
-part large models/trained/disparity-middle.tar "${LAST_STEPS:-3000}" 3e-4 1e-4 11 \
+
+if [ ! -d $labelled ]; then
+    python -m models.bundled.join_networks $pair "$first" models/trained/disparity-middle-best.tar
+    python -m models.bundled.relabel_photos "$data/photos" $labelled $pair
+fi
+strong_data_sets $labelled 0.8 $scenes > "$sets"
+part large models/trained/disparity-middle-best.tar "${LAST_STEPS:-3000}" 3e-4 1e-4 11 \
     384x288 288x384,352x352,512x288 0.7
 
 python -m models.bundled.join_networks \
-    "${PACKED:-models/trained/disparity-pair.safetensors}" \
-    "$first" models/trained/disparity-large-best.tar
+    "${PACKED:-$pair}" "$first" models/trained/disparity-large-best.tar

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from kornia.filters import gaussian_blur2d
 
 from models.bundled.pack_weights import pack_weights
 from models.bundled.relabel_photos import main as relabel_photos
-from models.bundled.relabel_photos import relabel
+from models.bundled.relabel_photos import relabel, stand_out
 from models.bundled.transplant import fit_laterals
 from models.compact_estimation import CompactDisparity
 from models.efficient_estimation import EfficientDisparity
@@ -66,8 +67,12 @@ def test_packed_weights_may_be_read_by_everyone(tmp_path):
 class Ramp(Estimator, torch.nn.Module):
     """Stands for a network that takes every photo for a floor: nearer to the bottom."""
 
+    def __init__(self):
+        super().__init__()
+        self.slope = torch.nn.Parameter(torch.ones(()))
+
     def forward(self, image):
-        rows = torch.linspace(0, 1, image.shape[2] // 2)
+        rows = self.slope * torch.linspace(0, 1, image.shape[2] // 2)
         return rows.view(1, 1, -1, 1).expand(len(image), 1, -1, image.shape[3] // 2)
 
 
@@ -82,7 +87,26 @@ def test_new_labels_are_trusted_where_both_teachers_agree():
     disputed[:16, 24:] = 255  # something near above, which the network does not see
     label, confidence = relabel(image, disputed, trust, Ramp())
     assert floor[4, 36] < label[4, 36] < 255
-    assert confidence[2, 18] < 60 < confidence[12, 4]
+    assert confidence[2, 18] < 110 < confidence[12, 4]
+
+
+def test_what_stands_out_of_a_ramp_is_lifted_off_it_with_the_outline_of_its_mask():
+    ramp = np.linspace(0, 1, 96, dtype=np.float32)[:, None].repeat(128, axis=1)
+    mask = np.zeros((192, 256), np.float32)
+    mask[60:140, 100:160] = 1  # stands on the ground at two thirds of the height
+    label, lifted = stand_out(ramp, mask)
+    outside = cv2.resize(mask, (128, 96), interpolation=cv2.INTER_AREA) == 0
+    assert np.abs(label - ramp)[outside].max() < 0.05, "the ground stays"
+    beside = label[35, 50:80] - ramp[35, 50:80]
+    assert beside.min() > 0.1 and lifted[35, 60] > 0.1, "its head is nearer than what is behind"
+    assert lifted[69, 50:80].max() < 0.03, "its feet stay on the ground"
+    assert label[35, 51] - label[35, 48] > 0.1, "and the step is where the mask ends"
+
+
+def test_a_vague_mask_changes_nothing():
+    ramp = np.linspace(0, 1, 96, dtype=np.float32)[:, None].repeat(128, axis=1)
+    label, lifted = stand_out(ramp, np.full((96, 128), 0.5, np.float32))
+    assert (label == ramp).all() and not lifted.any()
 
 
 def test_a_folder_is_relabelled_as_a_data_set(tmp_path):
