@@ -73,12 +73,12 @@ def relabel(
     ours_range = torch.quantile(ours, 0.995) - torch.quantile(ours, 0.005)
     apart = resize_disparity((ours - first).abs(), confidence.shape) / ours_range.clamp(min=1e-6)
     new = stretch(torch.lerp(ours, first, first_share)[0, 0].numpy())
-    trust = torch.exp(-DOUBT * apart)[0, 0].numpy()
+    trusted = torch.exp(-DOUBT * apart)[0, 0].numpy()
     if salient is not None:
         new, lifted = stand_out(new, salient.astype(np.float32) / 255)
-        trust = trust * np.exp(-DOUBT * cv2.resize(lifted, trust.shape[::-1]))
+        trusted = trusted * np.exp(-DOUBT * cv2.resize(lifted, trusted.shape[::-1]))
         new = stretch(new)
-    return (new * 255).round().astype(np.uint8), (trust * 255).astype(np.uint8)
+    return (new * 255).round().astype(np.uint8), (trusted * 255).astype(np.uint8)
 
 
 def stand_out(label: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
