@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from utils.camera import CameraPath, check_window, invented_shares, plan_shot
-from utils.camera.planning import BUDGET, LEAST_ZOOM, MARGIN
+from utils.camera.planning import BUDGET, LEAST_ZOOM, MARGIN, find_point
 from utils.camera.subject import find_subject
 from utils.scene import Scene
 
@@ -73,6 +73,17 @@ def test_a_square_before_a_wall_is_the_subject(middle):
     small = drawn[1::2, 1::2]
     assert (shot.subject & small).sum() > 0.97 * small.sum()
     assert shot.subject.sum() < 1.4 * small.sum()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (24, 200), (480, 640)])
+def test_a_named_move_is_about_the_subject_or_about_nothing(size):
+    height, width = size
+    side = round(0.4 * min(size))
+    middle = width - side, height // 2
+    image, disparity, span = square_before_wall(size, middle, side)
+    u, v = find_point(image, disparity)
+    assert span[0] < u < span[2] and span[1] < v < span[3]
+    assert find_point(np.full_like(image, 90), np.full_like(disparity, 30)) is None
 
 
 def test_colour_finds_what_depth_does_not_show():

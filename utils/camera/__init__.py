@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "focus": ["Focus", "aim", "depth_range", "find_focus", "nearest_depth"],
         "moves": ["MOVES", "Move", "Stage"],
         "path": ["NO_LENS", "CameraPath", "CameraPose", "Stand", "published_path"],
-        "planning": ["BUDGET", "Shot", "plan_shot"],
+        "planning": ["BUDGET", "Shot", "find_point", "plan_shot"],
         "projection": ["BASELINE", "default_focal_px", "unproject"],
         "shortening": ["invented_shares", "kept_part", "shorten_path"],
         "timing": ["path_times"],

@@ -108,6 +108,27 @@ def plan_shot(
     return _Search(scene, subject, aspect, strength).best(budget)
 
 
+def find_point(image: np.ndarray, disparity: np.ndarray) -> tuple[float, float] | None:
+    """Find what a photo is about, for a camera that was told how to move and not around what.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        disparity: (H, W) float32 px, larger = nearer.
+    Returns:
+        (u, v) px of a point well inside the subject; None where nothing stands out clearly.
+    """
+    height, width = disparity.shape
+    scale = min(1.0, SEARCH_SIDE / max(height, width))
+    size = max(4, round(width * scale)), max(4, round(height * scale))
+    subject = find_subject(
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA),
+        cv2.resize(disparity, size, interpolation=cv2.INTER_NEAREST_EXACT),
+    )
+    if subject is None or subject.score < CLEAR:
+        return None
+    return subject.focus[0] * width / size[0], subject.focus[1] * height / size[1]
+
+
 class _Copy:
     """A small copy of the scene, in the photo's units."""
 

@@ -195,7 +195,7 @@ class Settings:
     )
     focus: tuple[float, float] | None = CAMERA.flag(  # (u, v) px of the photo
         "point of the photo that the film is about, at whose depth windows are measured (default: "
-        "found by --move auto, else the centre of the end window)",
+        "found by depth and colour; with windows the centre of the end window)",
         effect=RESULT,
         type=read_point,
         metavar="U,V",

@@ -23,6 +23,7 @@ from utils.camera import (
     default_focal_px,
     depth_range,
     find_focus,
+    find_point,
     invented_shares,
     kept_part,
     nearest_depth,
@@ -237,11 +238,11 @@ def plan_path(photo: Path, scene: Scene, plan: Plan, settings: Settings) -> tupl
             photo,
             *vars(plan.end).values(),
         )
-    u, v = plan.focus or (plan.end.center_u, plan.end.center_v)
+    u, v = _about(scene, plan, settings)
     stage = Stage(
         scene.size,
         plan.focal_px,
-        find_focus(scene.depth, u * across, v * down),
+        find_focus(scene.depth, u, v),
         nearest_depth(scene.depth, PASSED_SHARE),
         start,
         end,
@@ -260,13 +261,30 @@ def plan_path(photo: Path, scene: Scene, plan: Plan, settings: Settings) -> tupl
     return plan._replace(start=first, end=last), path
 
 
+def _about(scene, plan, settings):
+    """The (u, v) of the scene that a move by name is about."""
+    across, down = plan.scale
+    if plan.focus:
+        return plan.focus[0] * across, plan.focus[1] * down
+    if not _framed(settings) and (point := find_point(*_as_bytes(scene))):
+        return point
+    return plan.end.center_u * across, plan.end.center_v * down
+
+
+def _as_bytes(scene):
+    """Colours (H, W, 3) uint8 and disparity (H, W) of a scene."""
+    pixels = (scene.image[0].permute(1, 2, 0) * 255).round().byte()
+    return pixels.cpu().numpy(), scene.disparity[0, 0].cpu().numpy()
+
+
 def _plan_shot(photo, scene, plan, settings):
     """Let the camera plan its own shot; return what `plan_path` does."""
     across, down = plan.scale
     width, height = (settings.size or (0, 0))[::-1]
+    colors, disparity = _as_bytes(scene)
     shot = plan_shot(
-        (plan.image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
-        scene.disparity[0, 0].cpu().numpy(),
+        colors,
+        disparity,
         scene.focal_px,
         scene.baseline,
         scene.surface[0, 0].cpu().numpy(),
@@ -304,6 +322,13 @@ def shorten_path(
     path, kept = camera.shorten_path(view, path, plan.view_size, (settings.max_holes or 100) / 100)
     log.info("%s: %.0f %% of the path kept", photo, 100 * kept)
     return path, round(kept, 3)
+
+
+def _framed(settings):
+    """Whether the user says which part of the photo it is about, by windows or their place."""
+    given = settings.windows.keys() | settings.shares.keys()
+    named = any(key[:3] in ("sta", "end") for key in given)
+    return named or settings.autozoom or settings.move == "windows"
 
 
 def _sized(settings):
@@ -345,7 +370,9 @@ def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:
 
 
 def _default_focus(settings):
-    return "planned after the depth" if settings.planned else "the end window"
+    if settings.planned:
+        return "planned after the depth"
+    return "the end window" if _framed(settings) else "found by the depth"
 
 
 def _rounded(window):
