@@ -4,9 +4,8 @@
 # DATA holds what train_bundled.sh needs, with efficientnet_lite2_imagenet.safetensors as the
 # encoder's weights. The network begins with the grid of the first one and is trained on small
 # windows, then on larger ones; the pair of both networks labels the photographs anew, and the last
-# part learns from those, at the size of use. The weights that order held-out photos best are joined
-# with the first network into the pair that ships. Some hours on two cores; resumes where it was
-# stopped. In the
+# part learns from those, at the size of use. The mean of the last two parts' weights is joined with
+# the first network into the pair that ships. Some hours on two cores; resumes where it was stopped. In the
 # environment: FIRST, weights of the first network; STEPS, MORE_STEPS and LAST_STEPS of the three
 # parts; PROCESSES, which share each batch of 8 (two of a thread each are faster than one of two);
 # PACKED, the file to write. To look at it: kbe.py --estim-path FILE
@@ -59,5 +58,6 @@ strong_data_sets $labelled 0.8 $scenes > "$sets"
 part large models/trained/disparity-middle-best.tar "${LAST_STEPS:-3000}" 3e-4 1e-4 11 \
     384x288 288x384,352x352,512x288 0.7
 
-python -m models.bundled.join_networks \
-    "${PACKED:-$pair}" "$first" models/trained/disparity-large-best.tar
+detail=models/trained/disparity-detail.safetensors
+python -m models.bundled.pack_weights $detail models/trained/disparity-{middle-best,large}.tar
+python -m models.bundled.join_networks "${PACKED:-$pair}" "$first" $detail
