@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from models.disparity_refinement import Refine
-from utils.weights.loading import load_network, read_checkpoint, save_state_dict
+from utils.weights.loading import load_network, read_checkpoint, read_state_dict, save_state_dict
 
 OURS = {"channel_order": "RGB", "range": "[0, 1]"}
 
@@ -188,11 +188,17 @@ def test_a_file_without_weights_says_what_it_holds(content, match, path):
     refused(path, match)
 
 
-def test_nan_in_the_weights_is_found(path, refine):
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_found(value, path, refine):
     state = refine.state_dict()
-    state["moduleRefine.moduleMain.2.bias"][0] = float("nan")
+    state["moduleRefine.moduleMain.2.bias"][0] = value
     torch.save(state, path)
     refused(path, r"moduleRefine\.moduleMain\.2\.bias holds NaN")
+
+
+def test_weights_whose_sum_overflows_are_finite(path):
+    torch.save({"weight": torch.tensor([3e38, 3e38])}, path)
+    assert torch.equal(read_state_dict(path)["weight"], torch.tensor([3e38, 3e38]))
 
 
 # -- names and nesting, as trainers write them --
