@@ -14,13 +14,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+from films import probe
 from waiting import unix, wait_until
 
 import kbe
 from utils.cli.flags import build_parser
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 from utils.film.photos import write_image
-from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--duration", "0.24"]  # six frames

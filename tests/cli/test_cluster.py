@@ -13,13 +13,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import ray_workers
+from films import probe
 from waiting import unix, wait_until
 
 import kbe
 from utils.cli.cluster import ATTEMPTS, share_out, spread
 from utils.cli.jobs import Job
 from utils.film.photos import write_image
-from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = SimpleNamespace(ray_cpus=1, ray_gpus=None)

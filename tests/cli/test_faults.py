@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from films import probe
 from waiting import unix, wait_until
 
 import kbe
 from utils.film.photos import write_image
-from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[2]
 # Every kind of result, and a film of six frames.

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from films import probe
 from PIL import Image
 
 import kbe
 from utils.film.photos import write_image
-from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--duration", "0.24"]  # six frames

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from films import probe
 
 import kbe
 from utils import UsageError
 from utils.cli.flags import Settings, settings_from
 from utils.cli.lists import COLUMNS, KNOWN, read_list, settle
 from utils.film.photos import write_image
-from utils.film.video import probe
 
 SHORT = ["--2d", "--fps", "10", "--duration", "1", "--crossfade", "0.3"]
 

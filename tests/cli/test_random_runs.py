@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from films import probe
 from PIL import Image
 
 import kbe
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
-from utils.film.video import probe, read_metadata
+from utils.film.video import read_metadata
 
 BAD_FLAGS = (
     ["--fps", "0"],

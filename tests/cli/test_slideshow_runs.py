@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from films import probe
 from PIL import Image
 from waiting import unix, wait_until
 
@@ -18,7 +19,6 @@ import kbe
 from utils.cli import slideshow
 from utils.film import slideshow as fading
 from utils.film.photos import read_size, write_image
-from utils.film.video import probe
 
 ROOT = Path(__file__).resolve().parents[2]
 # 10 frames of each photo, neighbours share 3.

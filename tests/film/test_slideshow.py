@@ -6,10 +6,11 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from films import probe
 
 from utils.film.music import FADE_S, RATE, Music, check_music, fade_out
 from utils.film.slideshow import CrossFader
-from utils.film.video import VideoWriter, holds_frames, probe, read_metadata
+from utils.film.video import VideoWriter, holds_frames, read_metadata
 
 SIZE = (32, 48)
 SOUNDING = [

@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "photos": ["in_fours", "read_image", "read_size", "resize", "write_image"],
         "preview": ["Preview"],
         "slideshow": ["CrossFader"],
-        "video": ["VideoWriter", "holds_frames", "probe", "read_metadata"],
+        "video": ["VideoWriter", "holds_frames", "read_metadata"],
     },
 )

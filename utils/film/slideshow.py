@@ -86,8 +86,3 @@ class CrossFader:
 def mix(before: np.ndarray, after: np.ndarray, share: float) -> np.ndarray:
     """Return the mean of two (H, W, 3) uint8 frames, `share` (0..1) of the second one in it."""
     return np.asarray(cv2.addWeighted(before, 1 - share, after, share, 0))
-
-
-def fade_frames(seconds: float, fps: float) -> int:
-    """Return how many frames a cross-fade of these seconds takes."""
-    return round(seconds * fps)

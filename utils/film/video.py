@@ -15,7 +15,7 @@ import queue
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -39,16 +39,6 @@ GIF_COMMENT = b"\x21\xfe"
 GIF_MAX_FPS = 50  # its delays are whole hundredths of a second, and viewers refuse 1
 
 
-class VideoInfo(NamedTuple):
-    """What a finished video holds."""
-
-    frames: int  # counted by decoding
-    size: tuple[int, int]  # (height, width), px
-    fps: Fraction
-    codec: str  # as in CODECS where it is one of ours
-    duration_s: float
-
-
 class VideoWriter:
     """Write a video while its frames are being made.
 
@@ -61,7 +51,7 @@ class VideoWriter:
 
     Args:
         path: file to write; its suffix chooses the container, see CODECS. The folder must exist.
-        size: (height, width), both even (`even_size`).
+        size: (height, width), both even.
         fps: frames a second; 29.97, 23.976 and the like become the broadcast fractions.
         codec: a key of CODECS.
         quality: the encoder's own number: CRF for h264, h265, vp9 and av1 (smaller is better),
@@ -272,12 +262,6 @@ class _ToBT709:
         return frame
 
 
-def even_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the largest even (height, width) that fits into `size`, at least 2x2."""
-    height, width = (max(2, int(side) // 2 * 2) for side in size)
-    return height, width
-
-
 def as_fps(fps: float | Fraction) -> Fraction:
     """Turn a frame rate into the fraction that is meant.
 
@@ -309,25 +293,6 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         return json.loads(tags.get("comment", ""))
     except (ValueError, RecursionError):
         return {}
-
-
-def probe(path: str | Path) -> VideoInfo:
-    """Decode a video from start to end and say what it holds.
-
-    Returns:
-        VideoInfo: frames, size, fps, codec, duration_s.
-    Raises:
-        ValueError: no such file, no video, or damaged.
-    """
-    with _opened(path) as container:
-        stream = container.streams.video[0]
-        frames = sum(1 for _ in container.decode(stream))
-        name = stream.codec_context.codec.canonical_name
-        fps = stream.average_rate
-        ticks = container.duration
-        duration_s = ticks / av.time_base if ticks else float(frames / fps)
-        size = (stream.height, stream.width)
-    return VideoInfo(frames, size, fps, {"hevc": "h265"}.get(name, name), duration_s)
 
 
 def holds_frames(path: str | Path, frames: int) -> bool:
@@ -367,29 +332,6 @@ def _ends_as_told(path):
         start = head.index(MATROSKA_SEGMENT) + len(MATROSKA_SEGMENT) + 8
         return start + int.from_bytes(head[start - 7 : start]) == length and last != b"\0"
     return last == b";" or not head.startswith(b"GIF")
-
-
-def read_frame(path: str | Path, index: int = 0) -> np.ndarray:
-    """Decode one frame of a video.
-
-    Args:
-        path: the video.
-        index: which frame, from 0.
-    Returns:
-        (H, W, 3) uint8 RGB.
-    Raises:
-        ValueError: no such file, no video, damaged, or no such frame.
-    """
-    with _opened(path) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            if number == index:
-                return frame.to_ndarray(
-                    format="rgb24",
-                    src_colorspace=frame.colorspace,
-                    src_color_range=frame.color_range,
-                    interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-                )
-    raise ValueError(f"{path}: has no frame {index}.")
 
 
 @contextlib.contextmanager

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from utils.camera.path import CameraPath
     from utils.scene.cloud import Scene
 
-LAYOUTS = ("sbs", "anaglyph")
 # Parallax between the nearest and the farthest surface, as a share of the picture's width, where
 # the camera is nearest. 2 to 3 % is comfortable on a desk, in a living room and in a headset, and
 # what lies behind the screen (1.7 %) keeps eyes parallel on screens up to 3.8 m wide.

@@ -18,11 +18,6 @@ class Loss(NamedTuple):
     weights: dict[str, float]  # name of a term -> its weight; 0: only where --weight asks for it
 
 
-def names_of(table: Sequence[Loss]) -> list[str]:
-    """The names of all terms of a table, in order."""
-    return [name for loss in table for name in loss.weights]
-
-
 def choose_weights(
     table: Sequence[Loss],
     network: Any,

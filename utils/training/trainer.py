@@ -97,6 +97,8 @@ class Part:
         """Pull the average towards the weights, quickly in the first steps."""
         if self.average is None:
             return
+        # Not torch's AveragedModel: its first step is a copy, it blends counters as if they were
+        # weights, and it keeps its own count of steps, which would change checkpoints and resuming.
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             new, old = self.network.state_dict().values(), self.average.state_dict().values()
