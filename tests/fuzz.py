@@ -369,9 +369,10 @@ def work(reader, seed, first, count, folder):
     import torch  # noqa: F401 - before memory is limited and measured
 
     from utils.depth import map_files as depth_files
-    from utils.film import photos as images
+    from utils.film import opening, photos
 
-    depth_files.MAX_PIXELS = images.MAX_PIXELS = MAX_PIXELS
+    for module in (depth_files, opening, photos):
+        module.MAX_PIXELS = MAX_PIXELS
     files, path = seeds()[reader], folder / "input"
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

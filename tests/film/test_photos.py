@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 from waiting import unix
 
-from utils.film import photos as images
+from utils.film import opening
 from utils.film.photos import read_image, resize, write_image
 
 
@@ -345,7 +346,7 @@ def test_a_decompression_bomb_is_refused_before_decoding(tmp_path, monkeypatch):
 def test_a_200_megapixel_header_is_no_bomb(tmp_path):
     data = png(16_320, 12_240, 1, 0, [])  # of the size that telephones make, but without rows
     (tmp_path / "phone.png").write_bytes(data)
-    assert images.open_picture(tmp_path / "phone.png").size == (16_320, 12_240)
+    assert opening.open_picture(tmp_path / "phone.png").size == (16_320, 12_240)
 
 
 def test_missing_empty_and_folder_are_told_apart(tmp_path):
@@ -367,7 +368,7 @@ def test_a_file_without_permission_says_so(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(images.Path, "open", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     assert "cannot be opened: Permission denied" in error_of(path)
 
 
@@ -430,7 +431,7 @@ def test_heic_without_its_package_says_what_to_install(tmp_path, monkeypatch):
 
 
 def test_avif_without_its_decoder_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "FORMATS", ("JPEG", "PNG"))
+    monkeypatch.setattr(opening, "FORMATS", ("JPEG", "PNG"))
     (tmp_path / "p.avif").write_bytes(b"\0\0\0\x18ftypavif" + bytes(100))
     assert "pip install 'pillow>=11.3'" in error_of(tmp_path / "p.avif")
 
@@ -486,7 +487,7 @@ def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(images.Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="w.png: cannot be written: No space left .* Free some"):
         write_image(tmp_path / "w.png", gradient()[::-1].copy())
     assert os.listdir(tmp_path) == ["w.png"] and (tmp_path / "w.png").read_bytes() == before

@@ -13,15 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from utils.files import complete_or_absent, naming_write_errors
-from utils.film.photos import (
-    MAX_PIXELS,
-    UnreadableFile,
-    describe,
-    naming_the_file,
-    read_head,
-    read_stored,
-    write_image,
-)
+from utils.film.kinds import UnreadableFile, describe, naming_the_file, read_head
+from utils.film.opening import MAX_PIXELS
+from utils.film.photos import read_stored, write_image
 
 # What is taken from a folder of maps; JPEG is none, it smears edges, and photos lie beside maps.
 MAP_SUFFIXES = {".png", ".tif", ".tiff", ".npy", ".npz", ".pfm", ".exr", ".h5", ".hdf5", ".mat"}
