@@ -28,7 +28,7 @@ class ReferenceScene(Scene):
 
     def _append(self, points, image, spacing, keep):
         # G15: the reference cuts grey levels off; half a level less makes rounding do the same.
-        super()._append(points, image - 0.5 / 255, torch.zeros_like(spacing), keep)
+        return super()._append(points, image - 0.5 / 255, torch.zeros_like(spacing), keep)
 
     def _hides_photo(self, points):
         return torch.zeros(points.shape[1], dtype=torch.bool)

@@ -9,16 +9,16 @@ from kornia.filters import gaussian_blur2d
 
 from models.pointcloud_inpainting import Inpaint, Inpainting
 from utils.camera import CropWindow, complete_windows, nearest_depth, published_path
-from utils.scene import cloud
 from utils.scene.cloud import (
     DISPARITY_FLOOR,
     INPAINT_PIXELS,
     Scene,
-    find_scene_zoom,
     scale_disparity,
 )
 from utils.scene.edges import surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
+from utils.scene.small import find_scene_zoom
+from utils.scene.uncovered import HoledView
 
 RED, GREEN, BLUE = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
 
@@ -189,7 +189,7 @@ def test_nothing_is_invented_behind_the_moved_camera(monkeypatch):
         picture, known = view.render(torch.cat([view.image, view.disparity], dim=1))
         return Inpainting(picture[:, :3], torch.full_like(known, 400.0), known)
 
-    monkeypatch.setattr(cloud._View, "fill_by_rule", too_near)
+    monkeypatch.setattr(HoledView, "fill_by_rule", too_near)
     scene = pillar_scene(rims=False)
     assert scene.inpaint(None, (-60.0, 0, -20.0)) == 0
 

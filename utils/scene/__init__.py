@@ -6,12 +6,13 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "cloud": ["Scene", "find_scene_zoom", "grow", "lift", "scale_disparity", "small_scene"],
+        "cloud": ["Scene", "grow", "lift", "scale_disparity"],
         "edges": ["surface_mask"],
         "filling": ["far_guesses", "fill_from_far"],
         "matte": ["Matte"],
         "patches": ["add_texture"],
         "ply": ["write_ply"],
+        "small": ["find_scene_zoom", "small_scene"],
         "stereo": ["StereoScene"],
     },
 )

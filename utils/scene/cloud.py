@@ -1,4 +1,8 @@
-"""One photo as a point cloud: lift it, inpaint what a moved camera uncovers, render views."""
+"""One photo as a point cloud: lift it, add what a moved camera uncovers, render views of it.
+
+Which pixels show one surface, and which mix two, stands in utils.scene.edges and utils.scene.rims;
+how a view with holes is inpainted, in utils.scene.uncovered.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,11 @@ import torch.nn.functional as F
 
 import kernels
 from kernels.constants import RIM_FULL
-from models.pointcloud_inpainting import Inpainting
-from utils.camera import BASELINE, NO_LENS, AutoZoom, CropWindow, find_zoom_window, unproject
-from utils.filters import binary_median
+from utils.camera import BASELINE, NO_LENS, unproject
 from utils.scene.edges import surface_mask
-from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.matte import Matte
-from utils.scene.patches import add_texture
 from utils.scene.rims import find_rims
+from utils.scene.uncovered import HoledView
 
 if TYPE_CHECKING:
     from typing import Any
@@ -35,8 +36,6 @@ INPAINT_PIXELS = 1_000_000
 # Inpainted points nearer than the photo's by this share of the largest disparity are dropped; less
 # is the roughness of inpainted depth.
 HIDING = 0.05
-# The automatic zoom compares its candidates on views of this long side, px.
-ZOOM_SEARCH_SIDE = 160
 
 
 def scale_disparity(disparity: torch.Tensor, baseline: float) -> torch.Tensor:
@@ -118,16 +117,8 @@ class Scene:
         self._layers = find_rims(self.disparity, self.image) if rims else None
         # (1, 1, H, W) bool: which pixels of the photo show one surface.
         self.surface = surface_mask(self.disparity, None if self._layers else self.image)
-        image, disparity = self._solid()
-        keep, self._behind = self.surface, None
-        if self._layers:
-            # What lies behind whole pixels of a front is invented: it comes with the inpainting.
-            whole = self._layers.pixel[self._layers.colors[:, 3] == RIM_FULL.item()]
-            self._behind = torch.zeros_like(self.surface).view(-1).index_fill(0, whole, True)
-            self._behind = self._behind.view_as(self.surface)
-            keep = ~self._behind
-        depth = self.focal_px * self.baseline / disparity
-        self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
+        self._behind = self._behind_rims()
+        self._append_photo(self.surface if self._behind is None else ~self._behind)
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
 
     @property
@@ -160,35 +151,8 @@ class Scene:
     def rims(self) -> tuple[Any, Any, Any] | None:
         """Return the rim points as `kernels.render_frame` takes them, None if there are none."""
         if self._rims is None and self._layers is not None:
-            self._rims = self._lift_rims(self._layers)
+            self._rims = self._lift_rims()
         return self._rims
-
-    def _lift_rims(self, layers):
-        """Points (3, M), colours (M, 4) and spacing (M,) of the rims."""
-        height, width = self.size
-        z = self.focal_px * self.baseline / layers.rim_disparity
-        x = (layers.pixel % width - (width - 1) / 2) * z / self.focal_px
-        y = (layers.pixel // width - (height - 1) / 2) * z / self.focal_px
-        rims = torch.stack([x, y, z]).float(), layers.colors, z / self.focal_px
-        return rims if self.device.type == "cuda" else tuple(part.numpy() for part in rims)
-
-    def _solid(self):
-        """Image and disparity of the opaque points: the photo without its rims."""
-        if self._layers is None:
-            return self.image, self.disparity
-        return self._layers.image, self._layers.disparity
-
-    def matte(self) -> Matte:
-        """Return what renders this scene in white, where it is invented, and black."""
-        return Matte(self)
-
-    def _append(self, points, image, spacing, keep):
-        """Add the pixels where `keep` (1, 1, H, W) is true to the cloud."""
-        index = keep.view(-1).nonzero().view(-1)
-        self._points.append(points[0, :, index])
-        self._colors.append((image[0].flatten(1)[:, index].T * 255).round().clamp(0, 255).byte())
-        self._spacing.append(spacing.view(-1)[index])
-        self._cloud = None
 
     def render(
         self,
@@ -264,43 +228,65 @@ class Scene:
         # Disparity stays that of the whole photo, and so must depth, as focal lengths shrink.
         focals = self.focal_px * scale, focal_px * scale
         baseline = self.baseline / scale
-        view = _View(image, disparity, keep, shift, lens, *focals, baseline, self._added())
+        view = HoledView(image, disparity, keep, shift, lens, *focals, baseline, self._added())
         filled = view.fill_by_rule() if network is None else view.inpaint(network)
         if disparity_network is not None:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
-        return self._lift_behind() + self._lift(view, filled)
+        return self._append_behind() + self._append_filled(view, filled)
 
-    def _lift_behind(self):
-        """Append what lies behind the whole pixels of rims, once."""
-        keep, self._behind = self._behind, None
-        if keep is None:
-            return 0
+    def matte(self) -> Matte:
+        """Return what renders this scene in white, where it is invented, and black."""
+        return Matte(self)
+
+    # -- the photo's layers --
+
+    def _solid(self):
+        """Image and disparity of the opaque points: the photo without its rims."""
+        if self._layers is None:
+            return self.image, self.disparity
+        return self._layers.image, self._layers.disparity
+
+    def _behind_rims(self):
+        """Mark what lies behind whole pixels of a front: invented, it comes with the inpainting."""
+        if self._layers is None:
+            return None
+        whole = self._layers.pixel[self._layers.colors[:, 3] == RIM_FULL.item()]
+        marked = torch.zeros_like(self.surface)
+        marked.view(-1)[whole] = True
+        return marked
+
+    def _lift_rims(self):
+        """Points (3, M), colours (M, 4) and spacing (M,) of the rims."""
+        layers, (height, width) = self._layers, self.size
+        z = self.focal_px * self.baseline / layers.rim_disparity
+        x = (layers.pixel % width - (width - 1) / 2) * z / self.focal_px
+        y = (layers.pixel // width - (height - 1) / 2) * z / self.focal_px
+        rims = torch.stack([x, y, z]).float(), layers.colors, z / self.focal_px
+        return rims if self.device.type == "cuda" else tuple(part.numpy() for part in rims)
+
+    # -- more points --
+
+    def _append(self, points, image, spacing, keep):
+        """Add the pixels where `keep` (1, 1, H, W) is true to the cloud; return how many."""
+        index = keep.view(-1).nonzero().view(-1)
+        self._points.append(points[0, :, index])
+        self._colors.append((image[0].flatten(1)[:, index].T * 255).round().clamp(0, 255).byte())
+        self._spacing.append(spacing.view(-1)[index])
+        self._cloud = None
+        return len(index)
+
+    def _append_photo(self, keep):
+        """Append what the photo shows where `keep` is true; return how many points."""
         image, disparity = self._solid()
         depth = self.focal_px * self.baseline / disparity
-        self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
-        return int(keep.sum())
+        return self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
 
-    def _added(self):
-        """Return inpainted points (1, 3, N) and their RGB and disparity (1, 4, N)."""
-        points = torch.cat(self._points, dim=1)[None, :, self.photo_points :]
-        colors = torch.cat(self._colors)[self.photo_points :].T[None] / 255
-        return points, torch.cat([colors, self.focal_px * self.baseline / points[:, 2:]], dim=1)
+    def _append_behind(self):
+        """Append what lies behind the whole pixels of rims, once."""
+        keep, self._behind = self._behind, None
+        return 0 if keep is None else self._append_photo(keep)
 
-    def _working_copy(self):
-        """Return image, disparity and surfaces at the size at which inpainting works."""
-        height, width = self.size
-        scale = min(1.0, (INPAINT_PIXELS / (height * width)) ** 0.5)
-        image, disparity = self._solid()
-        if scale < 1:
-            size = [max(1, round(side * scale)) for side in self.size]
-            # Averaging disparity over an edge would invent surfaces between near and far.
-            image = F.interpolate(image, size, mode="area")
-            disparity = F.interpolate(disparity, size, mode="nearest-exact")
-        elif self._layers:
-            return image, disparity, torch.ones_like(self.surface)
-        return image, disparity, surface_mask(disparity, image)
-
-    def _lift(self, view, filled):
+    def _append_filled(self, view, filled):
         """Append the inpainted pixels of a view as points of the scene."""
         floor = DISPARITY_FLOOR * float(self.disparity.amax())
         disparity = filled.disparity.clamp(min=floor)
@@ -310,8 +296,7 @@ class Scene:
         points = unproject(depth, view.focal_px)
         points = points + points[:, 2:] * view.lens - depth.new_tensor(view.shift).view(1, 3, 1)
         keep &= ~self._hides_photo(points[0]).view(keep.shape)
-        self._append(points, filled.image, depth / view.focal_px, keep)
-        return int(keep.sum())
+        return self._append(points, filled.image, depth / view.focal_px, keep)
 
     def _hides_photo(self, points):
         """Say of (3, N) points whether they stand well in front of what the photo shows there.
@@ -327,64 +312,27 @@ class Scene:
         seen = self.disparity.view(-1)[pixel]
         return inside & (self.focal_px * self.baseline / z > seen + HIDING * self.disparity.amax())
 
+    # -- for inpainting --
 
-class _View:
-    """A photo's cloud seen by a moved camera, with holes, at the working size of inpainting."""
+    def _working_copy(self):
+        """Return image, disparity and surfaces at the size at which inpainting works."""
+        height, width = self.size
+        scale = min(1.0, (INPAINT_PIXELS / (height * width)) ** 0.5)
+        image, disparity = self._solid()
+        if scale < 1:
+            size = [max(1, round(side * scale)) for side in self.size]
+            # Averaging disparity over an edge would invent surfaces between near and far.
+            image = F.interpolate(image, size, mode="area")
+            disparity = F.interpolate(disparity, size, mode="nearest-exact")
+        elif self._layers:
+            return image, disparity, torch.ones_like(self.surface)
+        return image, disparity, surface_mask(disparity, image)
 
-    def __init__(
-        self, image, disparity, keep, shift, lens, photo_focal_px, focal_px, baseline, added
-    ):
-        self.image, self.disparity, self.added = image, disparity, added
-        self.shift = tuple(float(value) for value in shift)
-        self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
-        depth = photo_focal_px * baseline / disparity
-        self.lens = depth.new_tensor([*lens, 0.0]).view(1, 3, 1)
-        self.keep = keep.view(-1).nonzero().view(-1)
-        self.points = self._moved(unproject(depth, photo_focal_px)[:, :, self.keep])
-
-    def _moved(self, points):
-        """Return points (1, 3, N) of the photo's camera as the moved one sees them."""
-        points = points + points.new_tensor(self.shift).view(1, 3, 1)
-        points = points - points[:, 2:] * self.lens  # so that the axis is what the lens looks along
-        return points.contiguous()
-
-    def render(self, features, more=None):
-        """Splat (1, C, H, W) features; return the view and its mask of known pixels.
-
-        more: further points (1, 3, N) of the photo's camera and their features (1, C, N).
-        """
-        points, features = self.points, features.flatten(2)[:, :, self.keep].contiguous()
-        if more is not None:
-            points = torch.cat([points, self._moved(more[0])], dim=2)
-            features = torch.cat([features, more[1]], dim=2)
-        view, coverage = kernels.render_pointcloud(
-            points, features, tuple(self.image.shape[2:]), self.focal_px, self.baseline
-        )
-        known = (coverage > 0).float()
-        # Single splats in the middle of a hole are no knowledge worth keeping.
-        known = known * binary_median(known, 5)
-        return view * known, known
-
-    def fill_by_rule(self):
-        """Continue colour and disparity from the farther side of each hole, then its texture.
-
-        What was added from another pose is known too, and made again only around what is new.
-        """
-        photo = torch.cat([self.image, self.disparity], dim=1)
-        view, known = self.render(photo, self.added)
-        filled = add_texture(fill_from_far(view, known), known)
-        if self.added[0].shape[2]:
-            known = torch.maximum(self.render(photo)[1], 1 - F.max_pool2d(1 - known, 3, 1, 1))
-        return Inpainting(filled[:, :3], filled[:, 3:], known)
-
-    def inpaint(self, network):
-        """Render image, disparity and the network's context, and let it fill the holes."""
-        device = next(network.parameters()).device
-        features, statistics = network.to_render(self.image.to(device), self.disparity.to(device))
-        view, known = self.render(features.to(self.points.device))
-        view, known = view.to(device), known.to(device)
-        filled = network(*network.arguments(view, known, statistics, far_guesses))
-        return type(filled)(*(part.to(self.points.device) for part in filled))
+    def _added(self):
+        """Return inpainted points (1, 3, N) and their RGB and disparity (1, 4, N)."""
+        points = torch.cat(self._points, dim=1)[None, :, self.photo_points :]
+        colors = torch.cat(self._colors)[self.photo_points :].T[None] / 255
+        return points, torch.cat([colors, self.focal_px * self.baseline / points[:, 2:]], dim=1)
 
 
 def grow(view: Any, path: CameraPath, networks: Any) -> None:
@@ -399,47 +347,3 @@ def grow(view: Any, path: CameraPath, networks: Any) -> None:
         view.inpaint(
             networks.inpainter, pose.shift, pose.focal_px, networks.depth_inpainter, pose.lens
         )
-
-
-def small_scene(scene: Scene, long_side: int = 480) -> Scene:
-    """Return a copy of the photo's scene, of this long side, in which the same poses hold."""
-    scale = min(1.0, long_side / max(scene.size))
-    size = [max(1, round(side * scale)) for side in scene.size]
-    return Scene(
-        F.interpolate(scene.image, size, mode="area"),
-        F.interpolate(scene.disparity, size, mode="nearest-exact"),
-        scene.focal_px * size[1] / scene.size[1],
-        scene.baseline * scene.size[1] / size[1],  # depth stays
-    )
-
-
-def find_scene_zoom(
-    scene: Scene, start: CropWindow, shift_share: float = 100 / 1024, zoom: float = 1.25
-) -> AutoZoom:
-    """Run the automatic zoom on a small copy of the scene's depth.
-
-    Args:
-        scene: Scene.
-        start: CropWindow in the scene's pixels.
-        shift_share: how far the centre may move, as a share of the long side.
-        zoom: size of the start window over that of the end window.
-    Returns:
-        AutoZoom with window and candidate centres in the scene's pixels.
-    """
-    scale = min(1.0, ZOOM_SEARCH_SIDE / max(scene.size))
-    size = [max(1, round(side * scale)) for side in scene.size]
-    disparity = F.interpolate(scene.disparity, size, mode="nearest-exact")
-    scale_v, scale_u = (small / side for small, side in zip(size, scene.size, strict=True))
-    focal_px = scene.focal_px * scale_u
-    found = find_zoom_window(
-        focal_px * scene.baseline / disparity,
-        focal_px,
-        scene.baseline,
-        start.scaled(scale_u, scale_v),
-        shift_share * max(size),
-        zoom,
-        mask=surface_mask(disparity),
-    )
-    center_u, center_v = found.window.center_u / scale_u, found.window.center_v / scale_v
-    window = CropWindow(center_u, center_v, int(start.width / zoom), int(start.height / zoom))
-    return AutoZoom(window, found.centers / (scale_u, scale_v), found.covered)

@@ -1,0 +1,56 @@
+"""Small copies of a scene, on which a camera's way and its windows are tried."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+
+from utils.camera import AutoZoom, CropWindow, find_zoom_window
+from utils.scene.cloud import Scene
+from utils.scene.edges import surface_mask
+
+# The automatic zoom compares its candidates on views of this long side, px.
+ZOOM_SEARCH_SIDE = 160
+
+
+def small_scene(scene: Scene, long_side: int = 480) -> Scene:
+    """Return a copy of the photo's scene, of this long side, in which the same poses hold."""
+    scale = min(1.0, long_side / max(scene.size))
+    size = [max(1, round(side * scale)) for side in scene.size]
+    return Scene(
+        F.interpolate(scene.image, size, mode="area"),
+        F.interpolate(scene.disparity, size, mode="nearest-exact"),
+        scene.focal_px * size[1] / scene.size[1],
+        scene.baseline * scene.size[1] / size[1],  # depth stays
+    )
+
+
+def find_scene_zoom(
+    scene: Scene, start: CropWindow, shift_share: float = 100 / 1024, zoom: float = 1.25
+) -> AutoZoom:
+    """Run the automatic zoom on a small copy of the scene's depth.
+
+    Args:
+        scene: Scene.
+        start: CropWindow in the scene's pixels.
+        shift_share: how far the centre may move, as a share of the long side.
+        zoom: size of the start window over that of the end window.
+    Returns:
+        AutoZoom with window and candidate centres in the scene's pixels.
+    """
+    scale = min(1.0, ZOOM_SEARCH_SIDE / max(scene.size))
+    size = [max(1, round(side * scale)) for side in scene.size]
+    disparity = F.interpolate(scene.disparity, size, mode="nearest-exact")
+    scale_v, scale_u = (small / side for small, side in zip(size, scene.size, strict=True))
+    focal_px = scene.focal_px * scale_u
+    found = find_zoom_window(
+        focal_px * scene.baseline / disparity,
+        focal_px,
+        scene.baseline,
+        start.scaled(scale_u, scale_v),
+        shift_share * max(size),
+        zoom,
+        mask=surface_mask(disparity),
+    )
+    center_u, center_v = found.window.center_u / scale_u, found.window.center_v / scale_v
+    window = CropWindow(center_u, center_v, int(start.width / zoom), int(start.height / zoom))
+    return AutoZoom(window, found.centers / (scale_u, scale_v), found.covered)

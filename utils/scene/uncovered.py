@@ -1,0 +1,103 @@
+"""What a moved camera sees of a photo's points: a view with holes, and how they are inpainted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+import kernels
+from models.pointcloud_inpainting import Inpainting
+from utils.camera import unproject
+from utils.filters import binary_median
+from utils.scene.filling import far_guesses, fill_from_far
+from utils.scene.patches import add_texture
+
+
+class HoledView:
+    """A photo's cloud seen by a moved camera, with holes, at the working size of inpainting.
+
+    Args:
+        image: (1, 3, H, W) RGB in [0, 1].
+        disparity: (1, 1, H, W) px of the photo.
+        keep: (1, 1, H, W) bool, which pixels are points.
+        shift: (3,) added to every point.
+        lens: how the lens is shifted, see `utils.camera.CameraPose`.
+        photo_focal_px, focal_px: of the photo's camera and of the moved one, px.
+        baseline: depth = photo_focal_px * baseline / disparity.
+        added: points (1, 3, N) that other poses added, in the photo's camera, and their RGB and
+            disparity (1, 4, N).
+    """
+
+    def __init__(
+        self,
+        image: torch.Tensor,
+        disparity: torch.Tensor,
+        keep: torch.Tensor,
+        shift: Any,
+        lens: tuple[float, float],
+        photo_focal_px: float,
+        focal_px: float,
+        baseline: float,
+        added: tuple[torch.Tensor, torch.Tensor],
+    ) -> None:
+        """Move the photo's points before the camera."""
+        self.image, self.disparity, self.added = image, disparity, added
+        self.shift = tuple(float(value) for value in shift)
+        self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
+        depth = photo_focal_px * baseline / disparity
+        self.lens = depth.new_tensor([*lens, 0.0]).view(1, 3, 1)
+        self.keep = keep.view(-1).nonzero().view(-1)
+        self.points = self._moved(unproject(depth, photo_focal_px)[:, :, self.keep])
+
+    def render(
+        self, features: torch.Tensor, more: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Splat features of the photo's pixels into the view.
+
+        Args:
+            features: (1, C, H, W).
+            more: further points (1, 3, N) of the photo's camera and their features (1, C, N).
+        Returns:
+            view (1, C, H, W); known (1, 1, H, W) float32 of 0/1.
+        """
+        points, features = self.points, features.flatten(2)[:, :, self.keep].contiguous()
+        if more is not None:
+            points = torch.cat([points, self._moved(more[0])], dim=2)
+            features = torch.cat([features, more[1]], dim=2)
+        height, width = self.image.shape[2:]
+        view, coverage = kernels.render_pointcloud(
+            points, features, (height, width), self.focal_px, self.baseline
+        )
+        known = (coverage > 0).float()
+        # Single splats in the middle of a hole are no knowledge worth keeping.
+        known = known * binary_median(known, 5)
+        return view * known, known
+
+    def fill_by_rule(self) -> Inpainting:
+        """Continue colour and disparity from the farther side of each hole, then its texture.
+
+        What was added from another pose is known too, and made again only around what is new.
+        """
+        photo = torch.cat([self.image, self.disparity], dim=1)
+        view, known = self.render(photo, self.added)
+        filled = add_texture(fill_from_far(view, known), known)
+        if self.added[0].shape[2]:
+            known = torch.maximum(self.render(photo)[1], 1 - F.max_pool2d(1 - known, 3, 1, 1))
+        return Inpainting(filled[:, :3], filled[:, 3:], known)
+
+    def inpaint(self, network: Any) -> Inpainting:
+        """Render image, disparity and the network's context, and let it fill the holes."""
+        device = next(network.parameters()).device
+        features, statistics = network.to_render(self.image.to(device), self.disparity.to(device))
+        view, known = self.render(features.to(self.points.device))
+        view, known = view.to(device), known.to(device)
+        filled = network(*network.arguments(view, known, statistics, far_guesses))
+        return type(filled)(*(part.to(self.points.device) for part in filled))
+
+    def _moved(self, points):
+        """Return points (1, 3, N) of the photo's camera as the moved one sees them."""
+        points = points + points.new_tensor(self.shift).view(1, 3, 1)
+        points = points - points[:, 2:] * self.lens  # so that the axis is what the lens looks along
+        return points.contiguous()
