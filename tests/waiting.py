@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +20,11 @@ def wait_until(happened, process=None, seconds=120):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, f"waited {seconds} s in vain"
         time.sleep(0.005)
+
+
+def alive(process):
+    """Whether a process runs; one that ended but was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,7 +1,130 @@
-"""The life of a command: what it loads before it begins."""
+"""kbe.py as a program: help, version, streams, what it says meanwhile, and what it loads first."""
 
+import os
+import re
 import subprocess
 import sys
+import time
+
+import pytest
+from kbe_runs import ROOT, SHORT, run, spawn
+
+from utils.cli.flags import build_parser
+
+
+def test_version(capsys):
+    assert run("--version") == 0
+    assert re.fullmatch(r"kbe\.py \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&-", "2>&- <&-"])
+def test_films_are_made_without_standard_streams(photo, depth, tmp_path, closed):
+    """As daemons and some job schedulers start programs."""
+    words = [
+        sys.executable,
+        ROOT / "kbe.py",
+        "--in",
+        photo,
+        "--out",
+        tmp_path / "o",
+        *depth,
+        *SHORT,
+    ]
+    command = " ".join(f"'{word}'" for word in words)
+    assert (
+        subprocess.run(
+            ["sh", "-c", f"{command} {closed}"], stdout=subprocess.DEVNULL, timeout=200
+        ).returncode
+        == 0
+    )
+    assert (tmp_path / "o" / "3d_kbe.mp4").is_file()
+
+
+def test_names_that_the_outputs_encoding_lacks_are_escaped(photo, tmp_path):
+    strange = tmp_path / "caf\u00e9 \u732b.png"
+    strange.write_bytes(photo.read_bytes())
+    process = spawn(
+        "--in",
+        strange,
+        photo,
+        "--out",
+        tmp_path / "o",
+        "--2d",
+        *SHORT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert "caf\\xe9 \\u732b" in out and len(out.splitlines()) == 2
+
+
+def test_help_matches_golden(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    golden = (ROOT / "tests" / "cli" / "kbe_help.txt").read_text()
+    assert build_parser().format_help() == golden, (
+        "to accept: COLUMNS=100 python kbe.py --help > tests/cli/kbe_help.txt"
+    )
+
+
+def test_help_is_instant():
+    start = time.perf_counter()
+    process = spawn("--help")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "exit status" in out
+    modules = subprocess.run(
+        [sys.executable, "-X", "importtime", str(ROOT / "kbe.py"), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    assert not re.search(r"\| +(torch|numpy|cv2|av|numba)$", modules, re.MULTILINE)
+    assert time.perf_counter() - start < 20
+
+
+def test_verbose_shows_the_traceback(tmp_path, capsys):
+    assert run("--in", tmp_path / "no.jpg", "--out", tmp_path / "o", "--2d", "--verbose") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_quiet_says_nothing(photo, depth, tmp_path, capsys):
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_stages_are_said_before_the_first_frame(photo, tmp_path, capsys):
+    from utils.cli import reporting
+
+    def said(*flags):
+        reporting._tell_stage.cache_clear()
+        assert run("--in", photo, "--out", tmp_path / "o", "--duration", "0.2", *flags) == 0
+        out, err = capsys.readouterr()
+        assert out.count("\n") == 1 and "frames of" in out, "results only"
+        return err
+
+    err = said()
+    assert err.index("estimating depth") < err.index("inpainting what the camera uncovers")
+    assert "estimating" not in said("--2d") and not said("--quiet")
+
+
+def test_compiling_is_said_once_and_only_where_nothing_is_compiled(tmp_path):
+    code = (
+        "import logging; logging.basicConfig(level=logging.INFO, format='%(message)s');"
+        "import numpy as np; from kernels.cpu import clear_padding, degrid;"
+        "clear_padding(np.ones((4, 4), np.float32), 0.0);"
+        "degrid(np.ones((4, 4), np.float32), np.ones((4, 4), np.float32), 1.0)"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr
+        for _ in range(2)
+    ]
+    assert said == ["compiling the renderer, once: about a minute\n", ""]
 
 
 def test_a_command_begins_with_everything_loaded_and_no_search_for_garbage():

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_train import alive
-from waiting import unix, wait_until
+from waiting import alive, unix, wait_until
 
 import train
 from utils.processes import spread

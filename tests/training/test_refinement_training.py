@@ -1,9 +1,11 @@
 """What the refinement network is taught: degraded truth, true edges, near candidates, parts."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kornia.filters import gaussian_blur2d
+from small_training import trainer_for
 
 from utils.training import refinement as refinement_training
 
@@ -93,3 +95,26 @@ def test_where_candidates_are_alike_the_choice_does_not_matter():
     for counts in (torch.zeros(1, 3, 4, 4), torch.randn(1, 3, 4, 4) * 9):
         loss = refinement_training.choice_loss(counts, places, target, torch.ones_like(target))
         assert float(loss) == 0
+
+
+# -- a step of the trainer --
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("network", ["compact", "paper"])
+def test_refinement_terms(flags, network):
+    trainer = trainer_for([*flags, "--training-mode", "refinement", "--network", network])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    terms = trainer.losses(batch)
+    assert terms.keys() == {"ord", "choice" if network == "compact" else "grad"}
+    assert all(float(value.detach()) > 0 for value in terms.values())
+
+
+@pytest.mark.usefixtures("quick")
+def test_refinement_input_is_a_quarter_of_the_truth(flags):
+    trainer = trainer_for([*flags, "--training-mode", "refinement"])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    truth, coarse = trainer.coarse(batch)
+    assert truth.shape[-2:] == (32, 48) and coarse.shape[-2:] == (8, 12)
+    assert torch.allclose(truth.amax(dim=(1, 2, 3)), torch.tensor(refinement_training.PEAK))
+    assert (coarse.mean(dim=(1, 2, 3)) / truth.mean(dim=(1, 2, 3)) - 1).abs().max() < 0.2
