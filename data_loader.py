@@ -1,7 +1,7 @@
 """The batches that training draws from RGB-D data sets.
 
 A data set is a dict: `name` (display only), `path`, `param` = {"baseline": ..., "focal": ...} and
-optional keys, see `utils/training/data_sets.py` and the examples in `DATASETS` of `train.py`.
+optional keys, see `utils/training/data_set_keys.py` and the examples in `DATASETS` of `train.py`.
 
 Everything random about a sample (which photo, crop, flip, colours, camera) follows from the seed
 and the running number of the sample alone. So neither the number of loader workers nor that of
@@ -19,7 +19,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from utils.processes import follow_parent
-from utils.training.data_sets import Opened, disparity_of
+from utils.training.data_sets import Opened
+from utils.training.labels import disparity_of
 
 MOST_UNKNOWN = 100  # batches in a row that may hold no known pixel
 DRAWS = 16  # uniform random numbers that come with each sample, for the trainer's own decisions

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # `name` is for display and --dataset only. `path` holds images/ and depth/ with the same stems, or
 # shards of synthetic scenes. `param`: baseline in the unit of the depth, focal length in px of the
-# stored photos. All optional keys are explained in utils/training/data_sets.py.
+# stored photos. All optional keys are explained in utils/training/data_set_keys.py.
 DATASETS: list[dict[str, Any]] = [
     {
         "name": "synthetic",

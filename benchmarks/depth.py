@@ -123,7 +123,8 @@ def stereo_samples(folder):
 
 def dict_samples(data_set):
     """Any data set dict of train.py; relative disparity is compared as such."""
-    from utils.training.data_sets import disparity_of, open_data_set
+    from utils.training.data_sets import open_data_set
+    from utils.training.labels import disparity_of
 
     source = open_data_set(data_set)
     for item in range(len(source)):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks import depth
-from utils.training.data_sets import is_held_out
+from utils.training.data_set_keys import is_held_out
 
 
 def _sample(inverse, reach=math.inf, **more):

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 import data_loader
 from utils.training import data_sets
+from utils.training.data_set_keys import check_data_set, is_held_out
+from utils.training.labels import compact, disparity_of
 
 PARAM = {"baseline": 2.0, "focal": 30.0}
 
@@ -59,7 +61,7 @@ def scenes(tmp_path):
 def test_dataset_without_focal_is_rejected(tmp_path, missing):
     param = {key: value for key, value in PARAM.items() if key != missing}
     with pytest.raises(ValueError, match=f"'test'.*{missing}"):
-        data_sets.check_data_set({"name": "test", "path": str(tmp_path), "param": param})
+        check_data_set({"name": "test", "path": str(tmp_path), "param": param})
 
 
 @pytest.mark.parametrize("key", ["name", "path", "param"])
@@ -67,7 +69,7 @@ def test_missing_key_is_named(key):
     complete = {"name": "test", "path": "x", "param": PARAM}
     del complete[key]
     with pytest.raises(ValueError, match=f"'{key}' is missing"):
-        data_sets.check_data_set(complete)
+        check_data_set(complete)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_missing_key_is_named(key):
 def test_wrong_value_is_named(key, value, message):
     wrong = {"name": "test", "path": "x", "param": PARAM} | {key: value}
     with pytest.raises(ValueError, match=message):
-        data_sets.check_data_set(wrong)
+        check_data_set(wrong)
 
 
 def test_name_changes_nothing_but_messages(tmp_path):
@@ -188,11 +190,9 @@ def test_stems_choose_by_their_beginning(tmp_path):
 
 def test_a_clip_is_trained_on_or_held_out_as_a_whole(tmp_path):
     names = [f"clip{number}" for number in range(300)]
-    share = sum(map(data_sets.is_held_out, names)) / len(names)
+    share = sum(map(is_held_out, names)) / len(names)
     assert 0.1 < share < 0.24
-    held_out, other = (
-        next(n for n in names if data_sets.is_held_out(n) == there) for there in (True, False)
-    )
+    held_out, other = (next(n for n in names if is_held_out(n) == there) for there in (True, False))
     rows = [
         f"photo0,disparity,{held_out}",
         f"photo1,disparity,{other}",
@@ -208,7 +208,7 @@ def test_a_clip_is_trained_on_or_held_out_as_a_whole(tmp_path):
 
 def test_a_value_may_mean_unknown(tmp_path):
     view = {"stored": np.array([[0, 20, 40]]), "kind": "relative", "baseline": 100.0, "unknown": 0}
-    disparity, known = data_sets.disparity_of(view)
+    disparity, known = disparity_of(view)
     assert known.tolist() == [[0, 1, 1]]
     assert disparity[0].tolist() == pytest.approx([0, 5, 100])
 
@@ -286,7 +286,7 @@ def test_depth_key_chooses_the_array(tmp_path):
 def test_disparity_is_focal_times_baseline_over_depth():
     stored = np.array([[1000, 4000]], np.uint16)
     view = {"stored": stored, "kind": "depth", "unit": 0.001, "focal_px": 30.0, "baseline": 2.0}
-    disparity, known = data_sets.disparity_of(view)
+    disparity, known = disparity_of(view)
     assert disparity.tolist() == [[60, 15]] and known.tolist() == [[1, 1]]
 
 
@@ -294,21 +294,21 @@ def test_disparity_is_focal_times_baseline_over_depth():
 def test_missing_depth_is_masked(kind):
     stored = np.array([[0, -1, np.nan, np.inf, 5]], np.float32)
     view = {"stored": stored, "kind": kind, "unit": 1.0, "focal_px": 30.0, "baseline": 2.0}
-    disparity, known = data_sets.disparity_of(view)
+    disparity, known = disparity_of(view)
     assert known.tolist() == [[0, 0, 0, 0, 1]]
     assert disparity.tolist() == [[0, 0, 0, 0, 12 if kind == "depth" else 5]]
 
 
 def test_relative_disparity_spans_a_scene():
     view = {"stored": np.array([[10, 20, 30]]), "kind": "relative", "baseline": 100.0}
-    disparity, known = data_sets.disparity_of(view)
+    disparity, known = disparity_of(view)
     assert np.allclose(disparity, [[5, 52.5, 100]]) and known.all()
 
 
 @given(st.lists(st.floats(0, 70000, width=32), min_size=1, max_size=20))
 def test_compact_keeps_every_number(values):
     stored = np.array(values, np.float32)
-    assert np.array_equal(data_sets.compact(stored), stored)
+    assert np.array_equal(compact(stored), stored)
 
 
 def test_gaps_never_bleed_into_resized_maps():

@@ -18,7 +18,7 @@ from small_training import (
 import train
 from utils.cli.train_flags import FLAGS
 from utils.training import adversarial as adversarial_training
-from utils.training import data_sets
+from utils.training.data_set_keys import check_data_set
 from utils.weights import loading as checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,7 +139,7 @@ def test_wrong_dataset_file_is_named(tmp_path, content):
 
 def test_listed_data_sets_are_complete():
     for data_set in train.DATASETS:
-        data_sets.check_data_set(data_set)
+        check_data_set(data_set)
 
 
 def test_default_data_set_is_made_on_first_use(flags, tmp_path, monkeypatch):
