@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import data_loader
 from utils.training import data_sets
+from utils.training.crops import change_colours, choose_box, resize_known
 from utils.training.data_set_keys import check_data_set, is_held_out
 from utils.training.labels import compact, disparity_of
 
@@ -315,9 +316,9 @@ def test_gaps_never_bleed_into_resized_maps():
     values, known = np.full((8, 8), 10.0, np.float32), np.ones((8, 8), np.float32)
     values[:, 3:5], known[:, 3:5] = -999, 0
     for size in ((4, 4), (12, 12)):
-        resized, kept = data_loader.resize_known(values, known, size)
+        resized, kept = resize_known(values, known, size)
         assert set(np.unique(resized[kept == 1])) == {10.0}
-    assert data_loader.resize_known(values, known, (8, 2))[1].tolist()[0] == [1, 1]
+    assert resize_known(values, known, (8, 2))[1].tolist()[0] == [1, 1]
 
 
 def test_resizing_scales_disparity_and_focal_length(tmp_path):
@@ -408,7 +409,7 @@ def test_other_files_are_no_labelled_file(tmp_path):
     st.sampled_from([1, 2, 4]),
 )
 def test_window_lies_inside_the_photo(size, crop, draws, centred, align):
-    top, left, height, width = data_loader.choose_box(size, crop, draws, 0.5, centred, align)
+    top, left, height, width = choose_box(size, crop, draws, 0.5, centred, align)
     assert 0 <= top and 0 <= left and height > 0 and width > 0
     assert top + height <= size[0] and left + width <= size[1]
     if centred:
@@ -610,10 +611,10 @@ def test_validation_on_a_set_of_its_own_leaves_all_for_training(tmp_path_factory
 
 def test_colours_follow_the_numbers_and_stay_in_range():
     image, uniform = torch.rand(3, 3, 8, 8), torch.rand(3, 16)
-    changed = data_loader.change_colours(image, uniform)
-    assert torch.equal(changed, data_loader.change_colours(image, uniform))
+    changed = change_colours(image, uniform)
+    assert torch.equal(changed, change_colours(image, uniform))
     assert changed.min() >= 0 and changed.max() <= 1
-    alone = data_loader.change_colours(image[1:2], uniform[1:2])
+    alone = change_colours(image[1:2], uniform[1:2])
     assert torch.allclose(changed[1:2], alone, atol=1e-6)
     assert not torch.allclose(changed, image, atol=0.01)
 
