@@ -16,6 +16,7 @@ import torch
 from kernels.constants import RIM_FULL, RIM_SHARED
 from kernels.jit import jit
 from utils.scene.edges import EDGE_JUMP, EDGE_REACH
+from utils.scene.hair import find_hair, reached
 
 # How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
 CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
@@ -78,7 +79,13 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     reach = max(2, round(max(depth_map.shape) * EDGE_REACH))
     band = np.flatnonzero(edges.distance <= reach).astype(np.int32)
     sides = _measure_both_sides(depth_map, pixels, edges, reach, limit)
-    alpha, colors = _find_shares(depth_map, pixels, edges, sides, band, reach, limit)
+    front = depth_map > ((edges.near + edges.far) / 2)[edges.nearest]
+    alpha, colors = _find_shares(depth_map, pixels, edges, sides, front, band, reach, limit)
+    hair = find_hair(depth_map, pixels, edges, front, reach, limit)
+    if hair:
+        edges, sides, band, colors = _with_hair(
+            hair, depth_map, pixels, edges, sides, front, band, limit, alpha, colors
+        )
     halo = np.float32(max(1, HALO * reach))
     peeled = _peel(depth_map, pixels, alpha, colors, *edges, sides, band, limit, halo)
     solid, solid_disparity, index, rim_colors, rim_disparity = (
@@ -114,9 +121,8 @@ def _measure_both_sides(disparity, pixels, edges, reach, limit):
     return sides
 
 
-def _find_shares(disparity, pixels, edges, sides, band, reach, limit):
+def _find_shares(disparity, pixels, edges, sides, front, band, reach, limit):
     """Alpha (H, W), -1 outside the band, and colours of both sides (K, 6) of the band's pixels."""
-    front = disparity > ((edges.near + edges.far) / 2)[edges.nearest]
     # A one-pixel ramp across the edge: the labels' staircase, smoothed and made steep again.
     ramp = 0.5 + 2.5 * (cv2.GaussianBlur(front.astype(np.float32), (5, 5), 1.0) - 0.5)
     ramp = np.where(front, ramp.clip(0.75, 1), ramp.clip(0, 0.25))
@@ -133,18 +139,40 @@ def _find_shares(disparity, pixels, edges, sides, band, reach, limit):
 def _connected(alpha, front, steps):
     """Take away what no path of at least this share connects to its own side."""
     inside = alpha >= 0
-    alpha = np.where(inside, _reached(np.where(inside, alpha, front), front, steps), alpha)
-    back = _reached(np.where(inside, 1 - alpha, ~front), ~front, steps)
+    alpha = np.where(inside, reached(np.where(inside, alpha, front), front, steps), alpha)
+    back = reached(np.where(inside, 1 - alpha, ~front), ~front, steps)
     return np.where(inside, 1 - back, alpha).astype(np.float32)
 
 
-def _reached(share, side, steps):
-    """For each pixel the largest share that a path from its side has all along."""
-    share = share.astype(np.float32)
-    reached = np.where(side, share, np.float32(0))
-    for _ in range(steps + 1):
-        reached = np.minimum(cv2.dilate(reached, np.ones((3, 3), np.uint8)), share)
-    return reached
+def _with_hair(hair, disparity, pixels, edges, sides, front, band, limit, alpha, colors):
+    """Edges, sides, band and colours with the hair's pixels, whose alpha is written.
+
+    Each counts as an edge pixel of its own, with the colours that tell it.
+    """
+    count = len(hair.pixels)
+    label = edges.nearest.flat[hair.pixels]
+    nearest = edges.nearest.copy()
+    nearest.flat[hair.pixels] = len(sides) + np.arange(count, dtype=np.int32)
+    edges = edges._replace(
+        near=np.concatenate([edges.near, edges.near[label]]),
+        far=np.concatenate([edges.far, edges.far[label]]),
+        nearest=nearest,
+    )
+    own = sides[label]
+    own[:, :6], own[:, 6], own[:, 9] = hair.colors, hair.variance[:, 0], hair.variance[:, 1]
+    sides = np.concatenate([sides, own])
+    # At no distance the doubt of what is known so far is largest.
+    found, found_colors = np.zeros_like(alpha), np.zeros((count, 6), np.float32)
+    _refine(disparity, pixels, hair.share, hair.share, *edges[1:3], np.zeros_like(alpha), nearest,
+            sides, hair.pixels, np.float32(1), limit, found, found_colors)  # fmt: skip
+    known = np.where(alpha < 0, front, alpha)
+    best = np.where(front, np.minimum(known, found), np.maximum(known, found))
+    alpha.flat[hair.pixels] = best.flat[hair.pixels]
+    together = np.union1d(band, hair.pixels).astype(np.int32)
+    merged = np.zeros((len(together), 6), np.float32)
+    merged[np.searchsorted(together, band)] = colors
+    merged[np.searchsorted(together, hair.pixels)] = found_colors
+    return edges, sides, together, merged
 
 
 @jit
