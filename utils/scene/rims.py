@@ -83,9 +83,7 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     alpha, colors = _find_shares(depth_map, pixels, edges, sides, front, band, reach, limit)
     hair = find_hair(depth_map, pixels, edges, front, reach, limit)
     if hair:
-        edges, sides, band, colors = _with_hair(
-            hair, depth_map, pixels, edges, sides, front, band, limit, alpha, colors
-        )
+        edges, sides, band, colors = _with_hair(hair, edges, sides, band, alpha, colors)
     halo = np.float32(max(1, HALO * reach))
     peeled = _peel(depth_map, pixels, alpha, colors, *edges, sides, band, limit, halo)
     solid, solid_disparity, index, rim_colors, rim_disparity = (
@@ -144,35 +142,24 @@ def _connected(alpha, front, steps):
     return np.where(inside, 1 - back, alpha).astype(np.float32)
 
 
-def _with_hair(hair, disparity, pixels, edges, sides, front, band, limit, alpha, colors):
+def _with_hair(hair, edges, sides, band, alpha, colors):
     """Edges, sides, band and colours with the hair's pixels, whose alpha is written.
 
-    Each counts as an edge pixel of its own, with the colours that tell it.
+    Each counts as an edge pixel of its own, with the colours that told it.
     """
-    count = len(hair.pixels)
     label = edges.nearest.flat[hair.pixels]
     nearest = edges.nearest.copy()
-    nearest.flat[hair.pixels] = len(sides) + np.arange(count, dtype=np.int32)
-    edges = edges._replace(
-        near=np.concatenate([edges.near, edges.near[label]]),
-        far=np.concatenate([edges.far, edges.far[label]]),
-        nearest=nearest,
-    )
+    nearest.flat[hair.pixels] = len(sides) + np.arange(len(label), dtype=np.int32)
     own = sides[label]
     own[:, :6], own[:, 6], own[:, 9] = hair.colors, hair.variance[:, 0], hair.variance[:, 1]
-    sides = np.concatenate([sides, own])
-    # At no distance the doubt of what is known so far is largest.
-    found, found_colors = np.zeros_like(alpha), np.zeros((count, 6), np.float32)
-    _refine(disparity, pixels, hair.share, hair.share, *edges[1:3], np.zeros_like(alpha), nearest,
-            sides, hair.pixels, np.float32(1), limit, found, found_colors)  # fmt: skip
-    known = np.where(alpha < 0, front, alpha)
-    best = np.where(front, np.minimum(known, found), np.maximum(known, found))
-    alpha.flat[hair.pixels] = best.flat[hair.pixels]
+    alpha.flat[hair.pixels] = np.maximum(alpha.flat[hair.pixels], hair.share)
     together = np.union1d(band, hair.pixels).astype(np.int32)
-    merged = np.zeros((len(together), 6), np.float32)
+    merged = np.empty((len(together), 6), np.float32)
     merged[np.searchsorted(together, band)] = colors
-    merged[np.searchsorted(together, hair.pixels)] = found_colors
-    return edges, sides, together, merged
+    merged[np.searchsorted(together, hair.pixels)] = hair.colors
+    near, far = (np.concatenate([level, level[label]]) for level in (edges.near, edges.far))
+    edges = edges._replace(near=near, far=far, nearest=nearest)
+    return edges, np.concatenate([sides, own]), together, merged
 
 
 @jit
