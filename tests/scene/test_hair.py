@@ -85,8 +85,8 @@ def test_strands_move_with_the_front_and_leave_nothing_behind(hair, monkeypatch)
 
 
 def test_hair_ends_at_two_percent_of_the_long_side():
-    found = alphas(*photo(strands(length=40)))
-    assert found[ROWS[2], EDGE + 5] > 0.6 and found[:, EDGE + 9 :].max() == 0
+    found = alphas(*photo(strands(ROWS[::3], length=9)))[ROWS[::3]]
+    assert found[:, EDGE + 5].min() > 0.6 and found[:, EDGE + 7 :].max() == 0
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,6 @@ def test_what_is_no_hair_leaves_rims_as_they_are(what, monkeypatch):
     without_hair(monkeypatch)
     for one, other in zip(found, find_rims(disparity, image), strict=True):
         assert torch.equal(one, other)
-
-
-def test_a_surface_between_the_two_keeps_its_strands():
-    """Twigs on a fence behind the front, before the wall, are not the front's."""
-    image, disparity = photo(strands())
-    disparity[0, 0, ROWS[0] - 6 : ROWS[0] + 8, EDGE + 3 :] = 60
-    rims = find_rims(disparity, image)
-    fence = rims.disparity[0, 0, ROWS[0], EDGE + 5 : EDGE + 30]
-    assert (fence == 60).all()
 
 
 def test_scene_with_hair_at_rest_is_the_photo():

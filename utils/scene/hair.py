@@ -16,14 +16,15 @@ import numpy as np
 HAIR_REACH = 0.02
 # Colours of the sides are told apart if their means differ by so many standard deviations along
 # the way between them, and by so many levels of 255.
-APART, LEAST_CONTRAST = np.float32(2.5), np.float32(40)
+APART, LEAST_CONTRAST = np.float32(3), np.float32(40)
 # A pixel is hair if it stands out of its own side by so many of that side's deviations...
 STANDS_OUT = np.float32(2.5)
 # ...lies on the way between the colours up to this share of their difference...
 ASIDE = np.float32(0.35)
-# ...and is thin: an opening takes a third of it away, at least, by a square that is this share of
-# the hair's reach wide, and what lenses and pixels add to it.
-THICKNESS, BLUR_PX, THIN = 1 / 4, 3, np.float32(0.7)
+# ...and is thin: an opening by a square of this share of the hair's reach to each side takes a
+# third of it away, at least.
+THICKNESS, LEAST_PX, THIN = 1 / 8, 2, np.float32(0.7)
+BREADTH = 1  # of the square's side: area over length of what stands out beyond the usual reach
 LEAST = np.float32(0.1)  # share below which hair is none
 LOSS = np.float32(2)  # what a path to its own side may have less than a strand's pixel
 DOUBT = np.float32(0.5)  # standard deviation of alpha that the geometry leaves open
@@ -160,16 +161,23 @@ def _shares(pixels, colors, variance):
 def _strands(share, front, distance, reach, wide):
     """Of the shares (H, W) beyond the front, those of thin things that grow out of it."""
     whole = np.where(front, np.float32(1), share)
-    window = np.ones((2 * round(wide * THICKNESS / 2) + BLUR_PX,) * 2, np.uint8)
-    thin = cv2.morphologyEx(whole, cv2.MORPH_OPEN, window) < THIN * share
+    side = 2 * max(LEAST_PX, round(wide * THICKNESS)) + 1
+    thick = cv2.morphologyEx(whole, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    thin = ~front & (thick < THIN * share)
+    away = cv2.distanceTransform((thin | (whole == 0)).astype(np.uint8), cv2.DIST_L2, 5)
     # Paths may lead through what is thick near the edge, and have less all along, so that a strand
     # does not end where the grid of pixels thins it.
     path = np.where(thin | (distance <= reach), LOSS * share, np.float32(0))
     path = reached(np.where(front, np.float32(1), path), front, 2 * wide)
-    share = np.where(thin & ~front, np.minimum(share, path), np.float32(0))
+    share = np.where(thin, np.minimum(share, path), np.float32(0))
     share[share < LEAST] = 0
-    # What does not go beyond the usual reach is the usual rims' business.
-    _, labels = cv2.connectedComponents((share > 0).astype(np.uint8), connectivity=8)
-    far = np.zeros(labels.max() + 1, bool)
-    far[labels[distance > reach]] = True
-    return np.where(far[labels], share, np.float32(0))
+    # What runs along the outline instead of growing out of it is the outline, missed by the depth.
+    beyond = (share > 0) & (distance > reach)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(beyond.astype(np.uint8))
+    length = np.zeros(count, np.float32)
+    np.maximum.at(length, labels[beyond], np.minimum(away, distance)[beyond] - reach)
+    broad = stats[:, cv2.CC_STAT_AREA] > BREADTH * side * length
+    share[beyond & broad[labels]] = 0
+    # Nearer to the edge only their feet are hair.
+    feet = cv2.dilate(((share > 0) & beyond).astype(np.uint8), np.ones((2 * reach + 1,) * 2))
+    return np.where(feet > 0, share, np.float32(0))

@@ -83,7 +83,9 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     alpha, colors = _find_shares(depth_map, pixels, edges, sides, front, band, reach, limit)
     hair = find_hair(depth_map, pixels, edges, front, reach, limit)
     if hair:
-        edges, sides, band, colors = _with_hair(hair, edges, sides, band, alpha, colors)
+        edges, sides, band, colors = _with_hair(
+            hair, depth_map, pixels, edges, sides, band, limit, alpha, colors
+        )
     halo = np.float32(max(1, HALO * reach))
     peeled = _peel(depth_map, pixels, alpha, colors, *edges, sides, band, limit, halo)
     solid, solid_disparity, index, rim_colors, rim_disparity = (
@@ -142,24 +144,32 @@ def _connected(alpha, front, steps):
     return np.where(inside, 1 - back, alpha).astype(np.float32)
 
 
-def _with_hair(hair, edges, sides, band, alpha, colors):
+def _with_hair(hair, disparity, pixels, edges, sides, band, limit, alpha, colors):
     """Edges, sides, band and colours with the hair's pixels, whose alpha is written.
 
-    Each counts as an edge pixel of its own, with the colours that told it.
+    Each counts as an edge pixel of its own, with the colours that told it; but what lies behind
+    has the colours that are seen beside it.
     """
     label = edges.nearest.flat[hair.pixels]
     nearest = edges.nearest.copy()
     nearest.flat[hair.pixels] = len(sides) + np.arange(len(label), dtype=np.int32)
     own = sides[label]
     own[:, :6], own[:, 6], own[:, 9] = hair.colors, hair.variance[:, 0], hair.variance[:, 1]
+    sides = np.concatenate([sides, own])
+    near, far = (np.concatenate([level, level[label]]) for level in (edges.near, edges.far))
+    edges = edges._replace(near=near, far=far, nearest=nearest)
+    share = np.full_like(alpha, -1)
+    share.flat[hair.pixels] = hair.share
+    beside = hair.colors.copy()
+    _refine(disparity, pixels, share, share, near, far, np.zeros_like(share), nearest, sides,
+            hair.pixels, np.float32(1), limit, share.copy(), beside)  # fmt: skip
+    beside[:, :3] = hair.colors[:, :3]
     alpha.flat[hair.pixels] = np.maximum(alpha.flat[hair.pixels], hair.share)
     together = np.union1d(band, hair.pixels).astype(np.int32)
     merged = np.empty((len(together), 6), np.float32)
     merged[np.searchsorted(together, band)] = colors
-    merged[np.searchsorted(together, hair.pixels)] = hair.colors
-    near, far = (np.concatenate([level, level[label]]) for level in (edges.near, edges.far))
-    edges = edges._replace(near=near, far=far, nearest=nearest)
-    return edges, np.concatenate([sides, own]), together, merged
+    merged[np.searchsorted(together, hair.pixels)] = beside
+    return edges, sides, together, merged
 
 
 @jit
