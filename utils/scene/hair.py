@@ -18,19 +18,19 @@ HAIR_REACH = 0.02
 # the way between them, and by so many levels of 255.
 APART, LEAST_CONTRAST = np.float32(3), np.float32(40)
 # A pixel is hair if it stands out of its own side by so many of that side's deviations...
-STANDS_OUT = np.float32(2.5)
+STANDS_OUT = np.float32(3)
 # ...lies on the way between the colours up to this share of their difference...
 ASIDE = np.float32(0.35)
 # ...and is thin: an opening by a square of this share of the hair's reach to each side takes a
 # third of it away, at least.
 THICKNESS, LEAST_PX, THIN = 1 / 8, 2, np.float32(0.7)
-BREADTH = 1  # of the square's side: area over length of what stands out beyond the usual reach
+BREADTH = 1.5  # of the square's side: area over length of what stands out beyond the usual reach
 LEAST = np.float32(0.1)  # share below which hair is none
 LOSS = np.float32(2)  # what a path to its own side may have less than a strand's pixel
 DOUBT = np.float32(0.5)  # standard deviation of alpha that the geometry leaves open
 NOISE = np.float32(2.5)  # of a colour, in levels of 255
 CELLS = 4  # per reach, in which colours are summed up
-MIN_WEIGHT = np.float32(0.02)  # of a side's clean pixels around, in a Gaussian window
+MIN_WEIGHT = np.float32(0.003)  # of a side's clean pixels around, in a Gaussian window
 
 
 class Hair(NamedTuple):
@@ -179,5 +179,5 @@ def _strands(share, front, distance, reach, wide):
     broad = stats[:, cv2.CC_STAT_AREA] > BREADTH * side * length
     share[beyond & broad[labels]] = 0
     # Nearer to the edge only their feet are hair.
-    feet = cv2.dilate(((share > 0) & beyond).astype(np.uint8), np.ones((2 * reach + 1,) * 2))
+    feet = cv2.dilate(((share > 0) & beyond).astype(np.uint8), np.ones((2 * reach + 3,) * 2))
     return np.where(feet > 0, share, np.float32(0))
