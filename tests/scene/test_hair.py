@@ -95,7 +95,7 @@ def test_hair_ends_at_two_percent_of_the_long_side():
 def test_what_is_no_hair_leaves_rims_as_they_are(what, monkeypatch):
     share, back = strands(()), BACK
     if what == "a patch":
-        share[40:80, EDGE : EDGE + 30] = 0.9
+        share[40:80, EDGE : EDGE + 6] = 0.9
     if what == "specks":
         share[20:100:8, EDGE + 5] = 0.9
     image, disparity = photo(share, back)
