@@ -57,7 +57,7 @@ def _load_modules() -> None:
     """Import what every film needs, without a search for garbage meanwhile.
 
     Torch and the rest bring half a million objects that stay. Python would look through all of them
-    four times before the first frame, for 0.3 s; frozen, they are left out of later searches too.
+    four times before the first frame, for 0.3 s and more; frozen, they are left out of later ones.
     """
     if "torch" in sys.modules:  # a program that calls main: what else is there may be garbage
         return
