@@ -53,6 +53,20 @@ def alphas(rims, size=SIZE):
 # -- shares ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("step", [(2, 2, 2, 2), (2, 4, 6.5, 9)])
+def test_a_distant_front_has_no_points_half_way_to_the_sky(step):
+    """Its step is small beside the foreground's disparity, and an estimate makes a ramp of it."""
+    image, disparity = two_colors(half_plane(28))
+    disparity[..., :27], disparity[..., 27:] = 14.0, 2.0
+    disparity[..., 27:31] = torch.tensor(step[::-1], dtype=torch.float32)
+    disparity[..., 40:, :] = 120.0  # the foreground
+    rims = find_rims(disparity, image)
+    rim = rims.rim_disparity[rims.pixel // SIZE[1] == 10]
+    assert len(rim), "it has a rim"
+    depths = torch.cat([rim, rims.disparity[0, 0, 10]])
+    assert ((depths < 4) | (depths > 12)).all(), sorted({round(float(d), 1) for d in depths})
+
+
 @pytest.mark.parametrize("edge", [30.2, 30.5, 30.8])
 def test_share_of_a_mixed_pixel_is_found(edge):
     rims = find_rims(*two_colors(half_plane(edge))[::-1])

@@ -18,6 +18,9 @@ from kernels.jit import jit
 from utils.scene.edges import EDGE_JUMP, EDGE_REACH
 from utils.scene.hair import find_hair, reached
 
+# Where the back is at least twice as far as the front, this share of a step is enough...
+DISTANT, TWICE_AS_FAR = np.float32(0.5), np.float32(0.5)
+SLACK = np.float32(0.15)  # ...and so much of a step from its ends is still front or back
 # How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
 CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
 CLEAN_PX = 1.5
@@ -98,7 +101,10 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
 def _find_edges(disparity, limit):
     """Edge pixels of a map (H, W), None if there are none."""
     window = np.ones((3, 3), np.uint8)
-    steep = cv2.dilate(disparity, window) - cv2.erode(disparity, window) >= limit
+    near, far = cv2.dilate(disparity, window), cv2.erode(disparity, window)
+    steep = near - far >= limit
+    # Against the sky a house is as distinct as a hand, and its disparity small.
+    steep |= (near - far >= DISTANT * limit) & (far <= TWICE_AS_FAR * near)
     if not steep.any():
         return None
     window = np.ones((5, 5), np.uint8)
@@ -404,8 +410,12 @@ def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, 
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
         e, d = nearest[y, x], disparity[y, x]
-        before[y, x] = d if near[e] - d < half else sides[e, 7]
-        solid_disparity[y, x] = d if d - far[e] < half else sides[e, 8]
+        # A distant front differs little: what lies between it and the back is of neither.
+        slack = half
+        if far[e] <= TWICE_AS_FAR * near[e]:
+            slack = min(half, max(DISTANT * half, SLACK * (near[e] - far[e])))
+        before[y, x] = d if near[e] - d < slack else sides[e, 7]
+        solid_disparity[y, x] = d if d - far[e] < slack else sides[e, 8]
     _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo)
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
