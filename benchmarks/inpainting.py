@@ -168,28 +168,6 @@ def second_view(pair, features=None, tidy=True):
     return view * known, known
 
 
-def row_warp(image, disparity):
-    """Move every pixel of each row to the nearest column x - disparity; nearer wins.
-
-    What rendering has to beat: no sub-pixel weights, cracks where surfaces widen.
-
-    Args:
-        image: (1, 3, H, W).
-        disparity: (1, 1, H, W) px, 0 = unknown.
-    Returns:
-        view (1, 3, H, W), known (1, 1, H, W) of 0 and 1.
-    """
-    d, colour = disparity[0, 0].numpy(), image[0].permute(1, 2, 0).numpy()
-    view, known = np.zeros_like(colour), np.zeros_like(d)
-    # NumPy keeps the last of several values for one index: sorted, that is the nearest.
-    y, x = np.unravel_index(d.argsort(axis=None, kind="stable"), d.shape)
-    target = np.rint(x - d[y, x]).astype(int)
-    inside = (d[y, x] > 0) & (target >= 0) & (target < d.shape[1])
-    y, x, target = y[inside], x[inside], target[inside]
-    view[y, target], known[y, target] = colour[y, x], 1
-    return torch.from_numpy(view).permute(2, 0, 1)[None], torch.from_numpy(known)[None, None]
-
-
 def with_estimate(pair, estimate):
     """The pair with estimated disparity, fitted to the true one by scale and offset."""
     disparity = F.interpolate(estimate(pair.image), pair.image.shape[-2:], mode="bilinear")

@@ -93,14 +93,6 @@ def test_estimated_disparity_is_judged_where_the_true_one_uncovers():
     assert without["psnr_inside"] < plain["psnr_inside"] - 3
 
 
-def test_row_warp_keeps_the_nearer_pixel_and_leaves_cracks():
-    image = torch.tensor([0.1, 0.2, 0.3, 0.4]).expand(1, 3, 1, 4)
-    disparity = torch.tensor([[[[0.0, 1.0, 2.0, 1.0]]]])  # 0 = unknown
-    view, known = bench.row_warp(image, disparity)
-    assert known[0, 0, 0].tolist() == [1, 0, 1, 0]
-    torch.testing.assert_close(view[0, 0, 0], torch.tensor([0.3, 0.0, 0.4, 0.0]))
-
-
 def test_unknown_disparity_of_every_kind_makes_no_point():
     disparity = torch.full((1, 1, 8, 8), 2.0)
     disparity[..., 0, 0], disparity[..., 0, 1], disparity[..., 0, 2] = math.nan, math.inf, -1

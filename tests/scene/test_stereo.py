@@ -8,8 +8,30 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.inpainting import row_warp, second_view, stereo_pair, stereo_pairs
+from benchmarks.inpainting import second_view, stereo_pair, stereo_pairs
 from utils.training import metrics
+
+
+def row_warp(image, disparity):
+    """Move every pixel of each row to the nearest column x - disparity; nearer wins.
+
+    What rendering has to beat: no sub-pixel weights, cracks where surfaces widen.
+
+    Args:
+        image: (1, 3, H, W).
+        disparity: (1, 1, H, W) px, 0 = unknown.
+    Returns:
+        view (1, 3, H, W), known (1, 1, H, W) of 0 and 1.
+    """
+    d, colour = disparity[0, 0].numpy(), image[0].permute(1, 2, 0).numpy()
+    view, known = np.zeros_like(colour), np.zeros_like(d)
+    # NumPy keeps the last of several values for one index: sorted, that is the nearest.
+    y, x = np.unravel_index(d.argsort(axis=None, kind="stable"), d.shape)
+    target = np.rint(x - d[y, x]).astype(int)
+    inside = (d[y, x] > 0) & (target >= 0) & (target < d.shape[1])
+    y, x, target = y[inside], x[inside], target[inside]
+    view[y, target], known[y, target] = colour[y, x], 1
+    return torch.from_numpy(view).permute(2, 0, 1)[None], torch.from_numpy(known)[None, None]
 
 
 def _psnr_of_both(pair):
@@ -41,6 +63,14 @@ def _painted_pair():
 
     left, disparity = paint(0)
     return stereo_pair("painted", left, paint(1)[0], disparity, paint(1)[1])
+
+
+def test_row_warp_keeps_the_nearer_pixel_and_leaves_cracks():
+    image = torch.tensor([0.1, 0.2, 0.3, 0.4]).expand(1, 3, 1, 4)
+    disparity = torch.tensor([[[[0.0, 1.0, 2.0, 1.0]]]])  # 0 = unknown
+    view, known = row_warp(image, disparity)
+    assert known[0, 0, 0].tolist() == [1, 0, 1, 0]
+    torch.testing.assert_close(view[0, 0, 0], torch.tensor([0.3, 0.0, 0.4, 0.0]))
 
 
 def test_rendering_beats_the_row_warp_on_a_painted_pair(record_property):
