@@ -6,7 +6,7 @@
 The camera slides from one side to the other, past both poses at which holes are filled by rule. A
 frame's depth says where each of its pixels stands one frame later; what stands there at another
 depth was covered or uncovered and does not count. Differences are in steps of 1/255, the mean over
-RGB: `photo` where the photo is seen, `invented` where what was filled is, each the mean and the
+RGB: `photo` where the photo is seen, `fill` where what was filled is, each the mean and the
 worst frame's mean over the median frame's (`pop`, 1 = nothing stands out); `rough`, the share of
 pixels that change by more than 24. Without --photo: a post before bricks.
 """
@@ -24,7 +24,7 @@ from benchmarks.depth import image_tensor, read_photo, read_pixels, report
 from utils.camera import BASELINE
 from utils.scene import Scene, scale_disparity
 
-COLUMNS = ("photo", "photo_pop", "photo_rough", "invented", "invented_pop", "invented_rough")
+COLUMNS = ("photo", "photo_pop", "photo_rough", "fill", "fill_pop", "fill_rough")
 ROUGH = 24  # of 255
 SAME_DEPTH = 0.01  # of a pixel's depth: nearer than this is the same place
 
@@ -79,14 +79,14 @@ def film(scene: Scene, reach: float, count: int) -> list[tuple]:
 
 def differences(steps: list[tuple], focal_px: float) -> dict[str, float]:
     """Return the figures of a film, see the head of this file."""
-    found: dict[str, list] = {"photo": [], "invented": []}
-    every: dict[str, list] = {"photo": [], "invented": []}
+    found: dict[str, list] = {"photo": [], "fill": []}
+    every: dict[str, list] = {"photo": [], "fill": []}
     for (frame, depth, white, shift), (after, depth_after, _, shift_after) in zip(
         steps[:-1], steps[1:], strict=True
     ):
         # Where both mix, as on rims, it is neither.
         kernel = np.ones((3, 3), np.uint8)
-        only = {"photo": cv2.dilate(white, kernel) < 5, "invented": cv2.erode(white, kernel) > 250}
+        only = {"photo": cv2.dilate(white, kernel) < 5, "fill": cv2.erode(white, kernel) > 250}
         y, x = np.indices(depth.shape, np.float32)
         x = x + focal_px * (shift_after[0] - shift[0]) / np.maximum(depth, 1e-6)
         x = x.astype(np.float32)
