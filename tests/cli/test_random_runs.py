@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import probe
 from PIL import Image
 
 import kbe
+from tests.films import probe
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 from utils.film.video import read_metadata
 

@@ -20,7 +20,7 @@ from utils.scene.hair import find_hair, reached
 
 # Where the back is at least twice as far as the front, this share of a step is enough...
 DISTANT, TWICE_AS_FAR = np.float32(0.5), np.float32(0.5)
-SLACK = np.float32(0.15)  # ...and so much of a step from its ends is still front or back
+SLACK = np.float32(0.05)  # ...and so much of a step from its ends is still front or back
 # How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
 CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
 CLEAN_PX = 1.5
@@ -413,7 +413,7 @@ def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, 
         # A distant front differs little: what lies between it and the back is of neither.
         slack = half
         if far[e] <= TWICE_AS_FAR * near[e]:
-            slack = min(half, max(DISTANT * half, SLACK * (near[e] - far[e])))
+            slack = min(half, SLACK * (near[e] - far[e]))
         before[y, x] = d if near[e] - d < slack else sides[e, 7]
         solid_disparity[y, x] = d if d - far[e] < slack else sides[e, 8]
     _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo)
