@@ -52,5 +52,6 @@ def find_scene_zoom(
         mask=surface_mask(disparity),
     )
     center_u, center_v = found.window.center_u / scale_u, found.window.center_v / scale_v
-    window = CropWindow(center_u, center_v, int(start.width / zoom), int(start.height / zoom))
+    width, height = (max(1, int(side / zoom)) for side in (start.width, start.height))
+    window = CropWindow(center_u, center_v, width, height)
     return AutoZoom(window, found.centers / (scale_u, scale_v), found.covered)
