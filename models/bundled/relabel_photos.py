@@ -123,11 +123,9 @@ def _shortfall(front, behind, part, inside, reach):
     """By how much an object is too far, row by row, (h, w), 0 outside of it."""
     rows = np.flatnonzero(part.any(axis=1))
     top, foot = rows[0], rows[-1]
-    near = cv2.dilate(part.astype(np.uint8), np.ones((1, 2 * round(reach) + 1), np.uint8)) > 0
-    beside = near & ~inside
-    edge = part & (
-        cv2.dilate(beside.astype(np.uint8), np.ones((1, 2 * round(reach) + 1), np.uint8)) > 0
-    )
+    row = np.ones((1, 2 * round(reach) + 1), np.uint8)
+    beside = (cv2.dilate(part.astype(np.uint8), row) > 0) & ~inside
+    edge = part & (cv2.dilate(beside.astype(np.uint8), row) > 0)
     seen = beside.any(axis=1) & edge.any(axis=1)
     if not seen[top : foot + 1].any():
         return np.zeros_like(front)

@@ -102,9 +102,7 @@ def plan_shot(
     at = None
     if focus:
         at = tuple(place / step for place, step in zip(focus, scene.stride, strict=True))
-    subject = find_subject(scene.colors, scene.disparity, at)
-    if subject and not focus and subject.score < CLEAR:
-        subject = None
+    subject = _clear_subject(scene.colors, scene.disparity, at)
     return _Search(scene, subject, aspect, strength).best(budget)
 
 
@@ -117,16 +115,24 @@ def find_point(image: np.ndarray, disparity: np.ndarray) -> tuple[float, float] 
     Returns:
         (u, v) px of a point well inside the subject; None where nothing stands out clearly.
     """
-    height, width = disparity.shape
-    scale = min(1.0, SEARCH_SIDE / max(height, width))
-    size = max(4, round(width * scale)), max(4, round(height * scale))
-    subject = find_subject(
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA),
-        cv2.resize(disparity, size, interpolation=cv2.INTER_NEAREST_EXACT),
+    (height, width), (rows, columns) = disparity.shape, _small_size(disparity.shape)
+    subject = _clear_subject(
+        cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA),
+        cv2.resize(disparity, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT),
     )
-    if subject is None or subject.score < CLEAR:
-        return None
-    return subject.focus[0] * width / size[0], subject.focus[1] * height / size[1]
+    return subject and (subject.focus[0] * width / columns, subject.focus[1] * height / rows)
+
+
+def _small_size(size):
+    """(height, width) of the copy on which subjects are looked for."""
+    scale = min(1.0, SEARCH_SIDE / max(size))
+    return tuple(max(4, round(side * scale)) for side in size)
+
+
+def _clear_subject(colors, disparity, at=None):
+    """The Subject of a small copy; None where none was pointed at and nothing stands out."""
+    subject = find_subject(colors, disparity, at)
+    return subject if subject and (at or subject.score >= CLEAR) else None
 
 
 class _Copy:
@@ -134,8 +140,7 @@ class _Copy:
 
     def __init__(self, image, disparity, focal_px, baseline, surface):
         self.image_size = height, width = disparity.shape
-        scale = min(1.0, SEARCH_SIDE / max(height, width))
-        self.size = rows, columns = (max(4, round(height * scale)), max(4, round(width * scale)))
+        self.size = rows, columns = _small_size(self.image_size)
         self.stride = width / columns, height / rows  # px of the photo, across and down
         # The pixels nearest to the middles: averages would invent surfaces between near and far.
         u, v = (

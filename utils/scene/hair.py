@@ -28,7 +28,7 @@ BREADTH = 1.5  # of the square's side: area over length of what stands out beyon
 LEAST = np.float32(0.1)  # share below which hair is none
 LOSS = np.float32(2)  # what a path to its own side may have less than a strand's pixel
 DOUBT = np.float32(0.5)  # standard deviation of alpha that the geometry leaves open
-NOISE = np.float32(2.5)  # of a colour, in levels of 255
+NOISE = np.float32(2.5)  # of a colour, that no texture explains, in levels of 255
 CELLS = 4  # per reach, in which colours are summed up
 MIN_WEIGHT = np.float32(0.003)  # of a side's clean pixels around, in a Gaussian window
 

@@ -16,7 +16,7 @@ import torch
 from kernels.constants import RIM_FULL, RIM_SHARED
 from kernels.jit import jit
 from utils.scene.edges import EDGE_JUMP, EDGE_REACH
-from utils.scene.hair import find_hair, reached
+from utils.scene.hair import NOISE, find_hair, reached
 
 # Where the back is at least twice as far as the front, this share of a step is enough...
 DISTANT, TWICE_AS_FAR = np.float32(0.5), np.float32(0.5)
@@ -25,8 +25,6 @@ SLACK = np.float32(0.05)  # ...and so much of a step from its ends is still fron
 CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
 CLEAN_PX = 1.5
 SAMPLE_PX = 4  # clean pixels are looked for this much farther from the edge
-# Noise of a colour that no texture explains, in levels of 255.
-NOISE = np.float32(2.5)
 # Doubt (standard deviation of alpha) of the geometry: at the edge, and at the end of the reach.
 DOUBT_NEAR, DOUBT_FAR = np.float32(0.4), np.float32(0.08)
 # Shares below this are none, and above one minus this are all.
