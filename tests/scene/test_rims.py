@@ -67,6 +67,15 @@ def test_a_distant_front_has_no_points_half_way_to_the_sky(step):
     assert ((depths < 4) | (depths > 12)).all(), sorted({round(float(d), 1) for d in depths})
 
 
+@pytest.mark.parametrize(("far", "has_rim"), [(2.0, True), (7.0, False)])
+def test_a_small_step_is_an_edge_where_the_back_is_much_farther(far, has_rim):
+    image, disparity = two_colors(half_plane(28))
+    disparity[..., :29], disparity[..., 29:] = far + 5, far
+    disparity[..., 40:, :] = 120.0  # the foreground
+    rims = find_rims(disparity, image)
+    assert bool((rims.pixel // SIZE[1] == 10).any()) == has_rim
+
+
 @pytest.mark.parametrize("edge", [30.2, 30.5, 30.8])
 def test_share_of_a_mixed_pixel_is_found(edge):
     rims = find_rims(*two_colors(half_plane(edge))[::-1])

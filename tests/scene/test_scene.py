@@ -316,6 +316,11 @@ def test_unfit_input_is_named(image, disparity, message):
         Scene(image, disparity, 4.0, 120.0)
 
 
+def test_the_zoom_from_a_sliver_of_a_window_ends_in_one_that_can_be_shown():
+    window = find_scene_zoom(pillar_scene(), CropWindow(32.0, 24.0, 1, 5)).window
+    assert (window.width, window.height) == (1, 4)
+
+
 def test_scene_zoom_stays_inside_and_keeps_the_zoom():
     scene = pillar_scene((96, 128))
     start = complete_windows((96, 128))[0]
