@@ -45,8 +45,9 @@ from kornia.metrics import ssim
 import kernels
 from benchmarks.depth import image_tensor, network_estimator, read_photo, read_pixels, report
 from utils.camera import unproject
+from utils.depth.steps import EDGE_JUMP
 from utils.filters import binary_median
-from utils.scene.edges import EDGE_JUMP, surface_mask
+from utils.scene.edges import surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.patches import add_texture
 from utils.training import metrics

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from models.roles import REFINEMENT_SIDE, scaled_size
 from utils.depth.map_files import read_depth
 from utils.depth.map_kind import guess_kind, to_disparity
+from utils.depth.outlines import align_outlines
 from utils.depth.sharpening import (
     blur_px,
     resize_disparity,
@@ -68,7 +69,8 @@ def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor)
     """Bring coarse disparity to the size and the edges of the photo.
 
     Networks take it at a quarter of their size. An estimate with finer edges than that keeps them:
-    it is enlarged straight away, whether or not there is a network.
+    it is enlarged straight away, whether or not there is a network. Last, edges are moved to the
+    outlines that colours show.
 
     Args:
         network: models.roles.Refiner in eval mode; None enlarges without one.
@@ -77,18 +79,25 @@ def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor)
     Returns:
         (1, 1, H, W) float32 relative disparity, not negative, on the CPU.
     """
+    enlarged = upsample_disparity(_sharpen(network, image, disparity), image)
+    pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+    return torch.from_numpy(align_outlines(enlarged[0, 0].numpy(), pixels))[None, None]
+
+
+def _sharpen(network, image, disparity):
+    """Disparity (1, 1, h, w), not negative, to be enlarged: sharp at its size, if it can be."""
     given, photo = _not_negative(disparity), image.shape[2:]
     size = network.working_size(photo, given.shape[2:]) if network else photo
     shrinks = 4 * max(given.shape[2:]) / min(REFINEMENT_SIDE, max(size))
     if shrinks > 1 and blur_px(given) < QUARTER_BLUR * shrinks:
-        return upsample_disparity(given, image)
+        return given
     if network is None:
         small = resize_image(image, scaled_size(photo, BLUR_SIDE))
-        return upsample_disparity(sharpen_disparity(given, small, BLUR_RADIUS), image)
+        return sharpen_disparity(given, small, BLUR_RADIUS)
     device = next(network.parameters()).device
     quarter = resize_disparity(disparity, [side // 4 for side in size])
     refined = network.refine(resize_image(image, size).to(device), quarter.to(device))
-    return upsample_disparity(_not_negative(refined), image)
+    return _not_negative(refined)
 
 
 def _not_negative(disparity):

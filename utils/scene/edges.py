@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from kernels.jit import jit
+from utils.depth.steps import EDGE_JUMP
 
-# Neighbours farther apart than this share of the largest disparity are two surfaces.
-EDGE_JUMP = 0.06
 # How far a lens or a scaled photo blurs an object over what lies behind it, as a share of the long
 # side: 6 px at 1024. Left in, such pixels are a thin ghost of the object on its background, and
 # what fills the hole between them continues their tint.

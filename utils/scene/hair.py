@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
+
 # Hair is looked for up to this share of the long side from a depth edge: 20 px at 1024.
 HAIR_REACH = 0.02
 # Colours of the sides are told apart if their means differ by so many standard deviations along
@@ -29,7 +31,6 @@ LEAST = np.float32(0.1)  # share below which hair is none
 LOSS = np.float32(2)  # what a path to its own side may have less than a strand's pixel
 DOUBT = np.float32(0.5)  # standard deviation of alpha that the geometry leaves open
 NOISE = np.float32(2.5)  # of a colour, that no texture explains, in levels of 255
-CELLS = 4  # per reach, in which colours are summed up
 MIN_WEIGHT = np.float32(0.003)  # of a side's clean pixels around, in a Gaussian window
 
 
@@ -65,12 +66,12 @@ def find_hair(
     side, label = front.flat[around], edges.nearest.flat[around]
     level = np.where(side, edges.near[label], edges.far[label])
     clean = np.abs(disparity.flat[around] - level) < limit
-    sums = [_sum_up(pixels, around[clean & part], wide) for part in (side, ~side)]
+    sums = [sum_colours(pixels, around[clean & part], wide) for part in (side, ~side)]
     told, colors, variance = _tell_apart(*sums)
     band = np.flatnonzero((distance <= wide) & ~front)
     beyond = disparity.flat[band] - edges.far[edges.nearest.flat[band]]
     band = band[(beyond > -limit) & (beyond < limit / 2)]  # a third surface keeps what it has
-    cells = _cells(band, disparity.shape, wide)
+    cells = cells_of(band, disparity.shape, wide)
     band, cells = band[told[cells]], cells[told[cells]]
     colors, variance = colors[cells], variance[cells]
     share = np.zeros(disparity.shape, np.float32)
@@ -94,32 +95,12 @@ def reached(share: np.ndarray, side: np.ndarray, steps: int) -> np.ndarray:
     return found
 
 
-def _cells(index, size, wide):
-    """Number of the cell in which each pixel (flat index) lies."""
-    cell = max(1, wide // CELLS)
-    return index // size[1] // cell * -(-size[1] // cell) + index % size[1] // cell
-
-
-def _sum_up(pixels, index, wide):
-    """Weight, RGB, and products of two of them: sums of clean pixels around each cell (N, 10)."""
-    height, width = pixels.shape[:2]
-    cell = max(1, wide // CELLS)
-    rows, columns = -(-height // cell), -(-width // cell)
-    place, values = _cells(index, (height, width), wide), pixels.reshape(-1, 3)[index]
-    first, second = np.triu_indices(3)
-    parts = [None, *values.T, *(values[:, first] * values[:, second]).T]
-    sums = np.stack([np.bincount(place, part, rows * columns) for part in parts], 1)
-    sums = sums.astype(np.float32).reshape(rows, columns, 10) / cell**2
-    blurred = cv2.GaussianBlur(sums, (0, 0), wide / cell, borderType=cv2.BORDER_CONSTANT)
-    return blurred.reshape(-1, 10)
-
-
 def _tell_apart(front_sums, back_sums):
     """Which cells have sides of different colours (N,); colours (N, 6); variances (N, 3): the
     back's and both sides' along the way between them, the back's in all."""
     told = np.minimum(front_sums[:, 0], back_sums[:, 0]) > MIN_WEIGHT
-    front, front_spread = _statistics(front_sums[told])
-    back, back_spread = _statistics(back_sums[told])
+    front, front_spread = colour_statistics(front_sums[told])
+    back, back_spread = colour_statistics(back_sums[told])
     way = front - back
     squared = (way * way).sum(1) + np.float32(1e-6)
     along = [
@@ -134,15 +115,6 @@ def _tell_apart(front_sums, back_sums):
     apart = squared > np.maximum(LEAST_CONTRAST**2, APART**2 * (along[0] + along[1] + NOISE**2))
     told[told] = apart
     return told, colors, variance
-
-
-def _statistics(sums):
-    """Mean colours (N, 3) and their covariances (N, 3, 3) from sums."""
-    mean = sums[:, 1:4] / sums[:, :1]
-    square = np.empty((len(sums), 3, 3), np.float32)
-    first, second = np.triu_indices(3)
-    square[:, first, second] = square[:, second, first] = sums[:, 4:] / sums[:, :1]
-    return mean, square - mean[:, :, None] * mean[:, None]
 
 
 def _shares(pixels, colors, variance):

@@ -16,7 +16,7 @@ import torch
 
 from kernels.patches import NOTHING, RADIUS, WHOLE, search, seed_field, smooth, vote
 from kernels.threads import run_all, thread_count
-from utils.scene.edges import EDGE_JUMP
+from utils.depth.steps import EDGE_JUMP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

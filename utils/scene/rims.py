@@ -15,12 +15,12 @@ import torch
 
 from kernels.constants import RIM_FULL, RIM_SHARED
 from kernels.jit import jit
-from utils.scene.edges import EDGE_JUMP, EDGE_REACH
+from utils.depth.steps import EDGE_JUMP, TWICE_AS_FAR, least_step
+from utils.scene.edges import EDGE_REACH
 from utils.scene.hair import NOISE, find_hair, reached
 
-# Where the back is at least twice as far as the front, this share of a step is enough...
-DISTANT, TWICE_AS_FAR = np.float32(0.5), np.float32(0.5)
-SLACK = np.float32(0.05)  # ...and so much of a step from its ends is still front or back
+# Where the back is at least twice as far, so much of a step from its ends is still front or back.
+SLACK = np.float32(0.05)
 # How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
 CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
 CLEAN_PX = 1.5
@@ -100,9 +100,7 @@ def _find_edges(disparity, limit):
     """Edge pixels of a map (H, W), None if there are none."""
     window = np.ones((3, 3), np.uint8)
     near, far = cv2.dilate(disparity, window), cv2.erode(disparity, window)
-    steep = near - far >= limit
-    # Against the sky a house is as distinct as a hand, and its disparity small.
-    steep |= (near - far >= DISTANT * limit) & (far <= TWICE_AS_FAR * near)
+    steep = near - far >= least_step(near, far, limit)
     if not steep.any():
         return None
     window = np.ones((5, 5), np.uint8)

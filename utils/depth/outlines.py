@@ -1,0 +1,221 @@
+"""Outlines: the depth edges of an estimate, moved to where the colours of both sides part.
+
+An estimate is coarser than its photo: its edges are ramps, and run beside an outline instead of
+along it. Then a rim of the object stays behind when the camera moves, or a rim of the wall goes
+with the object, and points on the ramp fly between the two. So near each edge every pixel is asked
+which side it looks like, and takes the depth of that side (docs/method.md, Outlines).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
+from utils.depth.steps import EDGE_JUMP, least_step
+
+# How far an outline may be from the estimate's edge, as a share of the long side: 10 px at 1024.
+REACH = 0.01
+# A ramp is an edge where a pixel's surroundings (3x3) hold this share of the step within reach, and
+# so many times what they hold of a plain slope.
+STEEP, STEEPER_THAN_SLOPE = 0.25, 1.6
+# Colours of a side are taken within about this many reaches, up to so many from the edge...
+SPREAD, AROUND = 1.2, 4
+# ...but not nearer to it than this share of the reach, or this px.
+GAP, GAP_PX = 1 / 3, 1.5
+MIN_WEIGHT = np.float32(0.02)  # of a side's pixels, in the window
+NOISE = np.float32(5)  # standard deviation, in levels of 255, that every colour has
+# Log likelihood ratios count up to CERTAIN; PRIOR is what the estimate says a reach from its edge.
+CERTAIN, PRIOR = np.float32(4), np.float32(6)
+SMOOTH_PX = 1.0
+# A ramp is thought to end so many reaches from its middle; on it a window of half the reach to each
+# side holds at least that share of the step.
+RAMP, ON_RAMP = 1.0, np.float32(0.4)
+EVEN = 0.3  # reaches: deviation of the Gaussian that evens out what a side reads there
+# Which edges are moved: those that are torn already, from steps of 0.9 times the least one on, and
+# others from 1.5 times on; where colours agree with the sides, by the mean ratio.
+TORN, WHOLE, EVIDENCE = (0.9, 1.2), (1.5, 2.0), (0.5, 1.5)
+
+
+class _Edges(NamedTuple):
+    """The depth edges of a map, and what each pixel's nearest one parts."""
+
+    near: np.ndarray  # (H, W) disparity of the front of the nearest edge
+    far: np.ndarray  # (H, W) and of its back
+    distance: np.ndarray  # (H, W) px to it
+    torn: np.ndarray  # (H, W) bool, within reach of a step that the renderer takes for one
+
+
+def align_outlines(disparity: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Move the depth edges of an estimate to the outlines of its photo, and make them steps.
+
+    Args:
+        disparity: (H, W) float32, larger = nearer, not negative.
+        pixels: (H, W, 3) uint8 RGB.
+    Returns:
+        (H, W) float32; the same array where there is no edge.
+    """
+    limit = np.float32(EDGE_JUMP * disparity.max())
+    reach = max(2, round(REACH * max(disparity.shape)))
+    edges = _find_edges(disparity, reach, limit) if limit > 0 else None
+    if edges is None:
+        return disparity
+    step = edges.near - edges.far
+    share = (disparity - edges.far) / step
+    front = share > 0.5
+    slack = np.maximum(limit, step / 2)
+    two = (share > 0) & (share < 1)  # else it may be a third surface
+    two |= np.abs(disparity - edges.near) < slack
+    two |= np.abs(disparity - edges.far) < slack
+    band = np.flatnonzero(two & (edges.distance <= reach))
+    around = np.flatnonzero(two & (edges.distance <= AROUND * reach))
+    distance = _signed_distance(front)
+    labels, evidence = _take_sides(pixels, front, distance, band, around, reach)
+    strength = _strength(edges, limit, reach) * evidence
+    return _step_up(disparity, labels, distance, step, band, strength, reach)
+
+
+def _find_edges(disparity, reach, limit):
+    """The edges of a map (H, W), None if there are none."""
+    near, far = _extremes(disparity, reach)
+    highest, lowest = _extremes(disparity, 1)
+    local, step = highest - lowest, near - far
+    steep = np.float32(max(STEEP, STEEPER_THAN_SLOPE / reach))
+    edge = (step >= least_step(near, far, limit)) & (local >= steep * step)
+    if not edge.any():
+        return None
+    distance, nearest = _nearest(edge)
+    torn = (local >= least_step(highest, lowest, limit)).astype(np.uint8)
+    torn = cv2.dilate(torn, _square(reach)) > 0
+    return _Edges(near.flat[nearest], far.flat[nearest], distance, torn)
+
+
+def _take_sides(pixels, front, distance, band, around, reach):
+    """Who belongs to the front (H, W) after looking at colours; how far they agree with it."""
+    size, spread = front.shape, max(1, round(SPREAD * reach))
+    inside = np.zeros(size, np.float32)
+    inside.flat[band] = 1
+    clean = around[np.abs(distance.flat[around]) > max(GAP_PX, GAP * reach)]
+    of_front = front.flat[clean]
+    cells, colours = cells_of(band, size, spread), pixels.reshape(-1, 3)[band].astype(np.float32)
+    of, of_known = _likelihood(pixels, clean[of_front], cells, colours, spread)
+    behind, behind_known = _likelihood(pixels, clean[~of_front], cells, colours, spread)
+    ratio = (of - behind).clip(-CERTAIN, CERTAIN) * (of_known & behind_known)
+    belief = np.zeros(size, np.float32)
+    belief.flat[band] = ratio
+    belief = _blur(belief, SMOOTH_PX) / np.maximum(_blur(inside, SMOOTH_PX), np.float32(1e-3))
+    belief += PRIOR / reach * distance
+    labels = front.copy()
+    labels.flat[band] = belief.flat[band] > 0
+    labels = _without_islands(labels, front, band, distance, reach)
+    agreement = np.zeros(size, np.float32)
+    agreement.flat[band] = np.where(labels.flat[band], ratio, -ratio)
+    window = (2 * reach + 1,) * 2
+    agreement = cv2.blur(agreement, window) / np.maximum(cv2.blur(inside, window), 1e-3)
+    return labels, _ramp(agreement, *EVIDENCE)
+
+
+def _likelihood(pixels, index, cells, colours, spread):
+    """Log likelihood of colours (N, 3) under the chosen pixels around them; where it is known."""
+    sums = sum_colours(pixels, index, spread)
+    used, place = np.unique(cells, return_inverse=True)
+    sums = sums[used]
+    known = sums[:, 0] > MIN_WEIGHT
+    sums[~known, 0] = 1
+    mean, covariance = colour_statistics(sums)
+    covariance += NOISE**2 * np.eye(3, dtype=np.float32)
+    inverse = np.linalg.inv(covariance).astype(np.float32)
+    level = np.log(np.maximum(np.linalg.det(covariance), 1)).astype(np.float32)
+    apart = colours - mean[place]
+    squared = np.einsum("ni,nij,nj->n", apart, inverse[place], apart)
+    return -(squared + level[place]) / 2, known[place]
+
+
+def _without_islands(labels, front, band, distance, reach):
+    """Labels (H, W) of which each piece hangs together with what was surely its side before."""
+    sure = np.abs(distance) > reach / 2
+    outside = np.ones(labels.shape, bool)
+    outside.flat[band] = False
+    whole = _connected(labels, labels & front & sure | labels & outside)
+    return ~_connected(~whole, ~whole & ~front & sure | ~whole & outside)
+
+
+def _strength(edges, limit, reach):
+    """How much of the way to a step each pixel (H, W) goes, by the height of its edge."""
+    ratio = (edges.near - edges.far) / least_step(edges.near, edges.far, limit)
+    strength = np.where(edges.torn, _ramp(ratio, *TORN), _ramp(ratio, *WHOLE))
+    return _blur(strength.astype(np.float32), reach / 2)
+
+
+def _step_up(disparity, labels, distance, step, band, strength, reach):
+    """Disparity (H, W) in which pixels on a ramp, or of another side, have that of their side.
+
+    It is read where the ramp ends, as near as possible, so that a thing which slopes along its
+    outline stays whole, and evened out; or in the middle of what is too thin for that.
+    """
+    end = np.float32(RAMP * reach)
+    highest, lowest = _extremes(disparity, max(1, reach // 2))
+    moved = (highest - lowest >= ON_RAMP * step) | (labels != (distance > 0))
+    inside = np.zeros(disparity.shape, bool)
+    inside.flat[band] = True
+    aligned = disparity.copy()
+    for side, depth in ((labels, distance), (~labels, -distance)):
+        thin = (depth > 0) & (_extremes(np.minimum(depth, end), math.ceil(end))[0] < end)
+        middle = depth >= cv2.dilate(depth, _square(1))
+        source = side & ((depth >= end) | (thin & middle))
+        own = inside & side & moved & ~source
+        if source.any() and own.any():
+            away, nearest = _nearest(source)
+            own &= away <= end + reach
+            stepped = disparity.copy()
+            stepped[own] = disparity.flat[nearest[own]]
+            counts = (own | source).astype(np.float32)
+            smooth = _blur(stepped * counts, EVEN * reach)[own] / _blur(counts, EVEN * reach)[own]
+            aligned[own] += strength[own] * (smooth - disparity[own])
+    return aligned
+
+
+def _ramp(values, start, end):
+    """0 up to `start`, 1 from `end` on."""
+    return ((values - start) / (end - start)).clip(0, 1)
+
+
+def _signed_distance(mask):
+    """Px to the border of a mask (H, W), negative outside it."""
+    within, without = (
+        cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 5) for part in (mask, ~mask)
+    )
+    return np.where(mask, within - np.float32(0.5), np.float32(0.5) - without)
+
+
+def _nearest(mask):
+    """Distance in px (H, W) to the nearest pixel of a mask, and its flat index."""
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~mask).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    index = np.zeros(labels.max() + 1, np.int64)
+    index[labels[mask]] = np.flatnonzero(mask)
+    return distance, index[labels]
+
+
+def _connected(mask, seeds):
+    """Those pieces of a mask (H, W) that hold a seed."""
+    count, pieces = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    kept = np.zeros(count, bool)
+    kept[pieces[seeds]] = True
+    return kept[pieces] & mask
+
+
+def _extremes(values, reach):
+    return cv2.dilate(values, _square(reach)), cv2.erode(values, _square(reach))
+
+
+def _square(reach):
+    return np.ones((2 * reach + 1,) * 2, np.uint8)
+
+
+def _blur(values, deviation):
+    return cv2.GaussianBlur(values, (0, 0), deviation)

@@ -1,0 +1,19 @@
+"""What counts as a step between two surfaces of a disparity map."""
+
+import numpy as np
+
+# Neighbours farther apart than this share of the largest disparity are two surfaces.
+EDGE_JUMP = 0.06
+# Where the back is at least twice as far as the front, this share of such a step is enough: against
+# the sky a house is as distinct as a hand, and its disparity small.
+DISTANT, TWICE_AS_FAR = np.float32(0.5), np.float32(0.5)
+
+
+def least_step(near: np.ndarray, far: np.ndarray, limit: np.float32) -> np.ndarray:
+    """The step from which on these are two surfaces, for each pair of disparities.
+
+    Args:
+        near, far: disparities of the same shape.
+        limit: EDGE_JUMP of the largest disparity.
+    """
+    return np.where(far <= TWICE_AS_FAR * near, DISTANT * limit, limit)
