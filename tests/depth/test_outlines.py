@@ -50,6 +50,16 @@ def test_a_smooth_soft_edge_follows_the_bumps():
     np.testing.assert_array_equal(aligned[far_off], estimate[far_off])
 
 
+def test_a_fine_estimate_is_believed():
+    """What has the photo's own resolution is off by two pixels at most, whatever colours say."""
+    _, smooth = beads()
+    estimate, painted = soft(smooth, 0.5), photo_of(beads(73, 0)[0])
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+    away = np.abs(np.hypot(rows - 150, columns - 200) - 70)
+    fine, coarse = (align_outlines(estimate, painted, enlarged) for enlarged in (1, 8))
+    assert away[fine != estimate].max() < 2.5 < away[coarse != estimate].max()
+
+
 def test_an_edge_that_no_colour_shows_stays():
     mask, smooth = beads()
     estimate = soft(smooth)

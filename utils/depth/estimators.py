@@ -81,7 +81,8 @@ def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor)
     """
     enlarged = upsample_disparity(_sharpen(network, image, disparity), image)
     pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-    return torch.from_numpy(align_outlines(enlarged[0, 0].numpy(), pixels))[None, None]
+    scale = max(image.shape[2:]) / max(disparity.shape[2:])
+    return torch.from_numpy(align_outlines(enlarged[0, 0].numpy(), pixels, scale))[None, None]
 
 
 def _sharpen(network, image, disparity):

@@ -17,8 +17,9 @@ import numpy as np
 from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
 from utils.depth.steps import EDGE_JUMP, least_step
 
-# How far an outline may be from the estimate's edge, as a share of the long side: 10 px at 1024.
-REACH = 0.01
+# How far an outline may be from the edge of an estimate: of the long side (10 px at 1024), and
+# in pixels of the estimate.
+REACH, COARSE_PX = 0.01, 2.0
 # A ramp is an edge where a pixel's surroundings (3x3) hold this share of the step within reach, and
 # so many times what they hold of a plain slope.
 STEEP, STEEPER_THAN_SLOPE = 0.25, 1.6
@@ -49,17 +50,20 @@ class _Edges(NamedTuple):
     torn: np.ndarray  # (H, W) bool, within reach of a step that the renderer takes for one
 
 
-def align_outlines(disparity: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def align_outlines(
+    disparity: np.ndarray, pixels: np.ndarray, enlarged: float = np.inf
+) -> np.ndarray:
     """Move the depth edges of an estimate to the outlines of its photo, and make them steps.
 
     Args:
         disparity: (H, W) float32, larger = nearer, not negative.
         pixels: (H, W, 3) uint8 RGB.
+        enlarged: how many times as large as the estimate the map is.
     Returns:
         (H, W) float32; the same array where there is no edge.
     """
     limit = np.float32(EDGE_JUMP * disparity.max())
-    reach = max(2, round(REACH * max(disparity.shape)))
+    reach = max(2, round(min(REACH * max(disparity.shape), COARSE_PX * enlarged)))
     edges = _find_edges(disparity, reach, limit) if limit > 0 else None
     if edges is None:
         return disparity
