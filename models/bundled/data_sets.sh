@@ -16,9 +16,10 @@ data_sets() {
     echo "[${sets[*]}]"
 }
 
-# strong_data_sets PHOTOS_FOLDER PHOTOS SCENES_FOLDER prints the list with the strong labels; PHOTOS
-# says how often a photograph is drawn. An item of the strong labels is a clip, of which any frame may come; every sixth clip is held out. To validate it also
-# has rooms and table tops of $data/val, which are never trained on.
+# strong_data_sets PHOTOS_FOLDER PHOTOS SCENES_FOLDER [STRONG TABLES] prints the list with the strong
+# labels; PHOTOS, STRONG and TABLES say how often a photograph, a clip and a table top are drawn. An
+# item of the strong labels is a clip, of which any frame may come; every sixth clip is held out. To
+# validate it also has rooms and table tops of $data/val, which are never trained on.
 strong_training=nyu,tables,stereo,photos,scenes,strong,people,weak
 strong_validation=strong-held-out,rooms-held-out,tables-held-out
 
@@ -37,14 +38,14 @@ strong_data_sets() {
 [{"name": "nyu", "path": "$data/nyu-train", "depth_unit": 0.001,
   "param": {"baseline": 0.1, "focal": 355}, "weight": 0.8},
  {"name": "tables", "path": "$data/tables", "depth_unit": 0.001,
-  "param": {"baseline": 0.1, "focal": 570}, "weight": 5.0},
+  "param": {"baseline": 0.1, "focal": 570}, "weight": ${5:-5.0}},
  {"name": "stereo", "path": "$data/stereo", "disparity": "relative", "unknown": 0,
   "disparity_folder": "nearness", "param": {"baseline": 1, "focal": 256}, "weight": 4.0},
  {"name": "photos", "path": "$1", "disparity": "relative",
   "param": {"baseline": 1, "focal": 192}, "weight": $2},
  {"name": "scenes", "path": "$3",
   "param": {"baseline": 0.1, "focal": 192}, "weight": 0.7},
- {"name": "strong", $strong, "stems": "(?!$weak|$people)", "part": "train", "weight": 2.6},
+ {"name": "strong", $strong, "stems": "(?!$weak|$people)", "part": "train", "weight": ${4:-2.6}},
  {"name": "people", $strong, "stems": "$people", "part": "train", "weight": 0.8},
  {"name": "weak", $strong, "stems": "$weak", "part": "train", "weight": 0.2},
  {"name": "strong-held-out", $strong, "stems": "(?!$weak)", "part": "held out"},

@@ -3,12 +3,14 @@
 #
 # DATA holds what train_bundled.sh needs, with efficientnet_lite2_imagenet.safetensors as the
 # encoder's weights. The network begins with the grid of the first one and is trained on small
-# windows, then on larger ones; the pair of both networks labels the photographs anew, and the last
-# part learns from those, at the size of use. The mean of the last two parts' weights is joined with
-# the first network into the pair that ships. Some hours on two cores; resumes where it was stopped. In the
-# environment: FIRST, weights of the first network; STEPS, MORE_STEPS and LAST_STEPS of the three
-# parts; PROCESSES, which share each batch of 8 (two of a thread each are faster than one of two);
-# PACKED, the file to write. To look at it: kbe.py --estim-path FILE
+# windows, then on larger ones; the pair of both networks labels the photographs anew, and the third
+# part learns from those, at the size of use. The last part begins with the mean of those two and
+# learns the order of things: nothing is taken for an outlier, and pairs of points count. Its result
+# is joined with the first network into the pair that ships. Some hours on two cores; resumes where
+# it was stopped. In the environment: FIRST, weights of the first network; STEPS, MORE_STEPS,
+# LAST_STEPS and ORDER_STEPS of the four parts; PROCESSES, which share each batch of 8 (two of a
+# thread each are faster than one of two); AMP, no on a CPU without bfloat16; PACKED, the file to
+# write. To look at it: kbe.py --estim-path FILE
 set -euo pipefail
 data=$(cd "${1:?give the folder with strong/, nyu-train/ and photos/}" && pwd)
 cd "$(dirname "$0")/../.."
@@ -20,9 +22,9 @@ scenes=data/synthetic-384x288
 sets=$(mktemp)
 trap 'rm -f "$sets"' EXIT
 
-# part NAME FROM STEPS LR LR_ENCODER SEED CROP OTHER_CROPS SCALE: one training on those
+# part NAME FROM STEPS LR LR_ENCODER SEED CROP OTHER_CROPS SCALE [FLAG...]: one training on those
 part() {
-    local resume=()
+    local resume=() flags=("${@:10}")
     [ -f "models/trained/disparity-$1.tar" ] && resume=(--resume)
     torchrun --nproc-per-node "$processes" train.py \
         --training-mode estimation --network efficient --save-name "$1" --model-path "$2" \
@@ -31,9 +33,9 @@ part() {
         --crop "$7" --other-crops "$8" --crop-scale "$9" --batch-size $((8 / processes)) \
         --spoil --fine-labels --steps "$3" --lr-estimation "$4" --lr-encoder "$5" \
         --freeze-encoder 5 --freeze-depthwise --weight-decay 0.02 --weight log=0.5 \
-        --schedule cosine --warmup 60 --ema 0.995 --amp bf16 --seed "$6" \
+        --schedule cosine --warmup 60 --ema 0.995 --amp "${AMP:-bf16}" --seed "$6" \
         --threads "$(($(nproc) / processes))" --save-every 200 \
-        --cache-mib $((4096 / processes)) "${resume[@]}"
+        --cache-mib $((4096 / processes)) "${resume[@]}" "${flags[@]}"
 }
 
 python -m utils.synthetic --out $scenes --size 384x288 --views 1 --count 1500 --seed 2000
@@ -58,6 +60,14 @@ strong_data_sets $labelled 0.8 $scenes > "$sets"
 part large models/trained/disparity-middle-best.tar "${LAST_STEPS:-3000}" 3e-4 1e-4 11 \
     384x288 288x384,352x352,512x288 0.7
 
+mean=models/trained/disparity-mean.safetensors
+[ -f $mean ] ||
+    python -m models.bundled.pack_weights $mean models/trained/disparity-{middle-best,large}.tar
+strong_data_sets $labelled 0.3 $scenes 4.0 6.0 > "$sets"
+part order $mean "${ORDER_STEPS:-1400}" 1.5e-4 5e-5 21 \
+    384x288 256x192,256x192,192x256,224x224,320x256,256x320 0.75 \
+    --trim 0 --weight rank=0.3 --weight ssi_grad=0.25 --weight log=0.3
+
 detail=models/trained/disparity-detail.safetensors
-python -m models.bundled.pack_weights $detail models/trained/disparity-{middle-best,large}.tar
+python -m models.bundled.pack_weights $detail models/trained/disparity-order.tar
 python -m models.bundled.join_networks "${PACKED:-$pair}" "$first" $detail

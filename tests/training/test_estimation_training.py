@@ -141,6 +141,31 @@ def test_only_the_order_of_ordered_photos_matters(flags):
     assert float(right["order"]) < 0.7 * float(wrong["order"])
 
 
+def test_order_counts_elsewhere_if_asked(flags):
+    plain, asked = (
+        trainer_for([*flags, "--dataset", "photos", *more]) for more in ([], ["--weight", "rank=2"])
+    )
+    batch = plain.data.prepare(next(plain.data.training(0, 1)), "cpu")
+    assert "rank" not in plain.losses(batch)
+    right, wrong = (
+        depth_training.ranked_too(
+            depth_training.Step(
+                guess,
+                batch["disparity"],
+                batch["mask"],
+                batch["metric"],
+                batch["ordered"],
+                None,
+                0,
+                asked.settings,
+            )  # fmt: skip
+        )["rank"]
+        for guess in (batch["disparity"].sqrt(), -batch["disparity"])
+    )
+    assert float(right) < 0.7 * float(wrong)
+    assert float(asked.losses(batch)["rank"]) > 0
+
+
 def test_fine_labels_see_an_edge_between_two_pixels_of_the_estimate(flags):
     """The estimate's pixels are two of the photo's; an edge in the middle of one shows only so."""
     target = torch.zeros(1, 1, 8, 16)

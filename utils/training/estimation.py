@@ -244,11 +244,25 @@ def scale_free(step: Step) -> dict[str, torch.Tensor]:
 
 def ranked(step: Step) -> dict[str, torch.Tensor]:
     """Ordered pairs should be ordered, of the samples of which nothing but the order is known."""
-    index = step.ordered.nonzero().flatten()
+    return _in_order("order", step.ordered, step)
+
+
+def ranked_too(step: Step) -> dict[str, torch.Tensor]:
+    """With `--weight rank=...`: so should those of the samples of which more is known.
+
+    The median and the mean deviation of a whole photo hardly notice a thing in the wrong place; a
+    pair of points does.
+    """
+    return _in_order("rank", 1 - step.ordered, step) if step.settings.weights["rank"] else {}
+
+
+def _in_order(name, chosen, step):
+    """The ranking loss of the chosen samples (B,) of 0/1, by their share of the batch."""
+    index = chosen.nonzero().flatten()
     if not len(index):
         return {}
     given = (x[index] for x in (step.disparity, step.target, step.weight))
-    return {"order": len(index) / len(step.ordered) * losses.ranking_loss(*given)}
+    return {name: len(index) / len(chosen) * losses.ranking_loss(*given)}
 
 
 def by_reference(step: Step) -> dict[str, torch.Tensor]:
@@ -281,6 +295,7 @@ def smooth_inside(step: Step) -> torch.Tensor | dict[str, torch.Tensor]:
 LOSSES = (
     Loss(scale_free, {"ssi_data": 1.0, "ssi_grad": 0.5, "ssi_scale": 0.05}),
     Loss(ranked, {"order": 0.6}),  # its values are about twice those of ssi_data
+    Loss(ranked_too, {"rank": 0.0}),
     Loss(by_reference, {"ord": 0.03, "grad": 1.0}),
     Loss(logarithmic, {"log": 0.0}),
     Loss(smooth_inside, {"mask": 1e-4}),
