@@ -79,10 +79,15 @@ def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor)
     Returns:
         (1, 1, H, W) float32 relative disparity, not negative, on the CPU.
     """
-    enlarged = upsample_disparity(_sharpen(network, image, disparity), image)
+    return _enlarge(_sharpen(network, image, disparity), image, disparity.shape[2:])
+
+
+def _enlarge(disparity, image, known):
+    """Bring (1, 1, h, w) to its photo and its outlines; what is known of it has size `known`."""
+    enlarged = upsample_disparity(disparity, image)[0, 0].numpy()
     pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-    scale = max(image.shape[2:]) / max(disparity.shape[2:])
-    return torch.from_numpy(align_outlines(enlarged[0, 0].numpy(), pixels, scale))[None, None]
+    scale = max(image.shape[2:]) / max(known)
+    return torch.from_numpy(align_outlines(enlarged, pixels, scale))[None, None]
 
 
 def _sharpen(network, image, disparity):
@@ -317,4 +322,4 @@ def fit_disparity(disparity: np.ndarray, image: torch.Tensor) -> torch.Tensor:
         return tensor
     if tensor.shape[2] >= image.shape[2]:
         return F.interpolate(tensor, tuple(image.shape[2:]), mode="nearest-exact")
-    return upsample_disparity(tensor, image)
+    return _enlarge(tensor, image, tensor.shape[2:])
