@@ -1,9 +1,11 @@
-"""Small spatial filters over (B, C, H, W) tensors, for the way to a film; training has kornia's."""
+"""Small spatial filters over (B, C, H, W) tensors and (H, W) arrays; training has kornia's too."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import torch.nn.functional as F
 
 if TYPE_CHECKING:
@@ -16,3 +18,29 @@ def binary_median(mask: torch.Tensor, size: int) -> torch.Tensor:
     mode = "reflect" if radius < min(mask.shape[-2:]) else "replicate"
     padded = F.pad(mask, (radius, radius, radius, radius), mode=mode)
     return (F.avg_pool2d(padded, size, stride=1) > 0.5).to(mask.dtype)
+
+
+def nearest_pixels(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance in px to the nearest pixel of a mask, and that pixel's flat index.
+
+    Args:
+        mask: (H, W) bool, somewhere True.
+    Returns:
+        (H, W) float32, (H, W) int64.
+    """
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~mask).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    index = np.zeros(labels.max() + 1, np.int64)
+    index[labels[mask]] = np.flatnonzero(mask)
+    return distance, index[labels]
+
+
+def fill_nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Give every unknown pixel the value of the nearest known one.
+
+    Args:
+        values: (H, W).
+        known: (H, W) bool, somewhere True.
+    """
+    return values.flat[nearest_pixels(known)[1]]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -26,6 +25,7 @@ from utils.depth.sharpening import (
     sharpen_disparity,
     upsample_disparity,
 )
+from utils.filters import fill_nearest
 
 log = logging.getLogger("kbe")
 
@@ -288,22 +288,11 @@ def read_disparity(
     note = f"{path}: taken as {kind} ({reason})"
     if unknown.any():
         note += f"; {unknown.mean():.1%} unknown, filled from the nearest known pixel"
-        disparity = _fill_unknown(disparity, unknown)
+        disparity = fill_nearest(disparity, ~unknown)
     if fitted:
         note += f"; {fitted}"
     disparity = disparity.clip(-LARGEST, LARGEST)
     return disparity - min(0.0, float(disparity.min())), note
-
-
-def _fill_unknown(disparity, unknown):
-    """Copy the nearest known value into every unknown pixel."""
-    _, labels = cv2.distanceTransformWithLabels(
-        unknown.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    known = disparity[~unknown]
-    value_of = np.zeros(labels.max() + 1, np.float32)
-    value_of[labels[~unknown]] = known
-    return value_of[labels]
 
 
 def fit_disparity(disparity: np.ndarray, image: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 
 from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
 from utils.depth.steps import EDGE_JUMP, least_step
+from utils.filters import nearest_pixels
 
 # How far an outline may be from the edge of an estimate: of the long side (10 px at 1024), and
 # in pixels of the estimate.
@@ -91,7 +92,7 @@ def _find_edges(disparity, reach, limit):
     edge = (step >= least_step(near, far, limit)) & (local >= steep * step)
     if not edge.any():
         return None
-    distance, nearest = _nearest(edge)
+    distance, nearest = nearest_pixels(edge)
     torn = (local >= least_step(highest, lowest, limit)).astype(np.uint8)
     torn = cv2.dilate(torn, _square(reach)) > 0
     return _Edges(near.flat[nearest], far.flat[nearest], distance, torn)
@@ -172,7 +173,7 @@ def _step_up(disparity, labels, distance, step, band, strength, reach):
         source = side & ((depth >= end) | (thin & middle))
         own = inside & side & moved & ~source
         if source.any() and own.any():
-            away, nearest = _nearest(source)
+            away, nearest = nearest_pixels(source)
             own &= away <= end + reach
             stepped = disparity.copy()
             stepped[own] = disparity.flat[nearest[own]]
@@ -193,16 +194,6 @@ def _signed_distance(mask):
         cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 5) for part in (mask, ~mask)
     )
     return np.where(mask, within - np.float32(0.5), np.float32(0.5) - without)
-
-
-def _nearest(mask):
-    """Distance in px (H, W) to the nearest pixel of a mask, and its flat index."""
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~mask).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    index = np.zeros(labels.max() + 1, np.int64)
-    index[labels[mask]] = np.flatnonzero(mask)
-    return distance, index[labels]
 
 
 def _connected(mask, seeds):

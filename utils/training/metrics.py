@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import torch
 
+from utils.filters import fill_nearest
+
 EDGE_SIGMA_PX = math.sqrt(2)
 EDGE_REACH_PX = 10  # Koch et al. 2018: beyond this an edge has no partner
 ORDER_THRESHOLD = 0.03  # Xian et al. 2020: closer pairs count as equally far
@@ -147,7 +149,7 @@ def depth_edges(
     known = np.isfinite(depth) if mask is None else (np.asarray(mask) > 0) & np.isfinite(depth)
     if not known.any():
         return np.zeros(depth.shape, bool)
-    smooth = cv2.GaussianBlur(_fill_nearest(depth, known), (0, 0), EDGE_SIGMA_PX)
+    smooth = cv2.GaussianBlur(fill_nearest(depth, known), (0, 0), EDGE_SIGMA_PX)
     unit = 2000  # int16 gradients: 8 is the largest slope that a map in [0, 1] can have
     dx, dy = (
         (cv2.Sobel(smooth, cv2.CV_32F, *order) * unit).clip(-32767, 32767).astype(np.int16)
@@ -229,15 +231,6 @@ def _image_array(x):
     """(H, W) float32 array of one image, tensor or array, with any leading axes of length 1."""
     array = x.detach().cpu().float().numpy() if torch.is_tensor(x) else np.asarray(x, np.float32)
     return array.reshape(array.shape[-2:])
-
-
-def _fill_nearest(values, known):
-    """Unknown pixels take the value of the nearest known one."""
-    gaps = (~known).astype(np.uint8)
-    _, label = cv2.distanceTransformWithLabels(gaps, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    table = np.zeros(label.max() + 1, np.float32)
-    table[label[known]] = values[known]
-    return table[label]
 
 
 def _edge_distances(predicted, true):
