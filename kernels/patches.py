@@ -40,6 +40,12 @@ def _mix(value):
 
 
 @jit
+def _noise(y, x, seed):
+    """32 random bits of a place, the same whichever other places are asked for."""
+    return _mix(_mix(np.uint32(y) ^ np.uint32(seed)) + np.uint32(x))
+
+
+@jit
 def _below(state, count):
     """A whole number in [0, count) from scrambled bits."""
     return np.int64((np.uint64(state) * np.uint64(count)) >> np.uint64(32))
@@ -106,7 +112,7 @@ def seed_field(
         last = np.searchsorted(usable_near, own + tolerance, side="right")
         field[k, 0] = field[k, 1] = -1
         if last > first:
-            state = _mix(np.uint32(k) * np.uint32(9781) ^ np.uint32(seed))
+            state = _noise(targets[k, 0], targets[k, 1], seed)
             chosen = first + _below(state, last - first)
             field[k, 0], field[k, 1] = usable_rows[chosen], usable_columns[chosen]
 
@@ -169,7 +175,7 @@ def search(
             found = _distance(flat, stride, source_y, source_x, patch, heavy, best)
             if found < best:
                 best, best_y, best_x = found, source_y, source_x
-        state, window = _mix(np.uint32(k) * np.uint32(2654435761) ^ np.uint32(seed)), reach
+        state, window = _noise(y, x, seed), reach
         while window >= 1 and best_y >= 0:
             state = _mix(state + np.uint32(0x9E3779B9))
             source_y = best_y + _below(state, 2 * window + 1) - window

@@ -219,6 +219,28 @@ def test_camera_stays_clear_of_what_stands_before_the_focus():
     assert 0 < near_moves <= 2 * 64 * 1.001 and focus_moves < 64
 
 
+@pytest.mark.parametrize("move", MOVES)
+def test_points_of_the_film_are_told_from_those_that_it_never_shows(move):
+    """Beside a brute force in time: no point of a frame is missed, and few others are taken."""
+    path = MOVES[move].plan(stage_of(drawn((96, 128), (64, 48, 24))))
+    generator = torch.Generator().manual_seed(1)
+    points = (torch.rand(1, 3, 20000, generator=generator) - 0.5) * 600
+    points[:, 2] = 64 * 120 / (FAR + (NEAR - FAR) * torch.rand(20000, generator=generator))
+    shown, beyond = torch.zeros(20000, dtype=bool), torch.ones(20000, dtype=bool)
+    for t in np.linspace(0, 1, 101):
+        pose = path.pose(t)
+        x, y, z = points[0] + torch.tensor(pose.shift)[:, None]
+        across, down = (
+            pose.focal_px * (side / z - lens).abs() / length
+            for side, lens, length in zip((x, y), pose.lens, path.crop[::-1], strict=True)
+        )
+        shown |= (z > 0) & (across <= 0.5) & (down <= 0.5)
+        beyond &= (z <= 0) | (across > 0.51) | (down > 0.51)
+    assert 1000 < shown.sum() < 19000
+    found = path.shows(points)
+    assert found[shown].all() and not found[beyond].any()
+
+
 # -- focus ----------------------------------------------------------------------------------------
 
 

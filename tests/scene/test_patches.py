@@ -5,9 +5,19 @@ import pytest
 import torch
 
 from kernels import threads
-from utils.scene.cloud import Scene
+from utils.camera import (
+    MOVES,
+    CropWindow,
+    Stage,
+    aspect_box,
+    depth_range,
+    find_focus,
+    nearest_depth,
+)
+from utils.scene.cloud import Scene, grow
 from utils.scene.filling import fill_from_far
 from utils.scene.patches import add_texture
+from utils.weights.chosen import Networks
 
 HEIGHT, WIDTH = 120, 160
 
@@ -100,6 +110,28 @@ def test_nothing_to_fill_and_nothing_known():
     assert torch.equal(add_texture(view, torch.zeros_like(known)), view)
 
 
+def test_only_what_is_wanted_gets_texture():
+    rule, everywhere, known, _ = _both(_bricks())
+    wanted = torch.zeros_like(known, dtype=torch.bool)
+    wanted[..., :60, :] = True
+    chosen = add_texture(rule, known, wanted)
+    assert torch.equal(chosen[..., 60:, :], rule[..., 60:, :])
+    assert not torch.equal(chosen[..., :60, :], rule[..., :60, :])
+    inner = slice(30, 50)  # away from the seam it is what it would be anyway
+    assert (chosen - everywhere)[:, :3, inner].abs().mean() < 0.1 * (rule - everywhere)[
+        :, :3, inner
+    ].abs().mean()
+
+
+def test_a_crack_keeps_the_rule():
+    view, known, _ = _holed(_bricks())
+    known[..., 10:110, 30:32] = 0
+    rule = fill_from_far(view * known, known)
+    textured = add_texture(rule, known)
+    assert torch.equal(textured[..., 30:32], rule[..., 30:32])
+    assert not torch.equal(textured[..., 80:98], rule[..., 80:98])
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (7, 7), (9, 131)])
 def test_small_and_odd_views_are_filled(size):
     view = torch.rand(1, 4, *size, generator=torch.Generator().manual_seed(1)) + 0.1
@@ -134,6 +166,30 @@ def test_a_second_pose_agrees_with_the_first():
     assert again < 0.1 * first
     difference = np.abs(scene.render(shift)[0].astype(int) - frame)
     assert (difference.max(axis=2) > 8).mean() < 0.003
+
+
+@pytest.mark.parametrize("move", ["zoom-in", "dolly"])
+def test_texture_is_spared_only_where_no_frame_shows_it(move, monkeypatch):
+    limited, whole, plain = _scene(), _scene(), _scene()
+    start, end = CropWindow(75, 60, 112, 84), CropWindow(95, 60, 96, 72)
+    focus = find_focus(limited.depth, 70, 60)
+    stage = Stage(
+        limited.size, limited.focal_px, focus, nearest_depth(limited.depth), start, end,
+        depth_range(limited.depth), aspect_box(limited.size, 3 / 4), sized=True,
+    )  # fmt: skip
+    path = MOVES[move].plan(stage)
+    grow(limited, path, Networks())
+    for pose in path.inpainting_poses():
+        whole.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
+    monkeypatch.setattr("utils.scene.uncovered.add_texture", lambda filled, *_: filled)
+    grow(plain, path, Networks())
+    assert (limited.cloud()[1] != whole.cloud()[1]).any(), "nothing was spared"
+    off = [0, 0]
+    for t in (0, 0.3, 1):
+        frames = [one.render(**path.view(t, (90, 120)))[0] for one in (limited, plain, whole)]
+        for index in range(2):
+            off[index] += np.abs(frames[index].astype(int) - frames[2]).sum()
+    assert off[1] > 10000 and off[0] < 0.2 * off[1], off
 
 
 def test_nothing_pops_when_both_ends_have_uncovered_the_same():

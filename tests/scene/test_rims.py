@@ -129,6 +129,25 @@ def test_specks_of_the_fronts_colour_stay_on_the_wall():
     assert (rims.disparity[0, 0, :, 503:] == FAR).all()
 
 
+@pytest.mark.parametrize("offset", [0, -1, 1])
+@pytest.mark.parametrize("rim", [(20, 10, 10), (140, 180, 235)])
+def test_no_trace_of_the_fronts_rim_stays_on_a_calm_back(rim, offset):
+    """A dark rim, or highlights as pale as the sky: of neither mean colour, and yet the front's."""
+    size = (96, 640)
+    share = half_plane(300.4, size)
+    image, disparity = two_colors(share, half_plane(300.4 + offset, size) >= 0.5)
+    image[..., 300], image[..., 301] = 0.3 * image[..., 300], 0.5 * image[..., 301]
+    color = torch.tensor(rim).view(3, 1, 1, 1) / 255
+    for row in range(8, 88, 8):  # beads
+        image[0, :, row : row + 4, 296:300] = color[..., 0]
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(3))
+    solid = find_rims(disparity, (image + 0.004 * noise).clamp(0, 1))
+    shown = solid.image[0].permute(1, 2, 0).numpy() * 255
+    behind = solid.disparity[0, 0].numpy() == FAR
+    assert behind[:, 302].all()
+    assert np.abs(shown[behind] - BACK).max() < 12
+
+
 # -- rest -----------------------------------------------------------------------------------------
 
 

@@ -185,7 +185,7 @@ def test_inpainted_points_lie_on_the_wall():
 def test_nothing_is_invented_behind_the_moved_camera(monkeypatch):
     """A hole that a network puts nearer than the camera went would be seen mirrored."""
 
-    def too_near(view):
+    def too_near(view, _):
         picture, known = view.render(torch.cat([view.image, view.disparity], dim=1))
         return Inpainting(picture[:, :3], torch.full_like(known, 400.0), known)
 

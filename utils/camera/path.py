@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # How far beyond the extremes of a path is inpainted, so that rounding leaves no sliver.
 OVERSHOOT = 1.1
 NO_LENS = (0.0, 0.0)
+# At how many times, evenly spaced, `CameraPath.shows` looks, and how far beyond the frame, as a
+# share of its width: between two of those times a point moves by less.
+LOOKS, MARGIN = 17, 0.004
 
 
 class CameraPose(NamedTuple):
@@ -95,6 +98,25 @@ class CameraPath:
         pose = self.pose(t)
         focal_px = self.view_focal_px(pose, size)
         return {"shift": pose.shift, "focal_px": focal_px, "size": size, "lens": pose.lens}
+
+    def shows(self, points: Any) -> Any:
+        """Say which points stand in some frame of the film, or just beside it.
+
+        Args:
+            points: (1, 3, N) tensor, of the photo's camera, unit of the baseline.
+        Returns:
+            (N,) bool tensor.
+        """
+        x, y, z = points[0]
+        shown = z != z  # no point yet
+        height, width = (side / 2 + MARGIN * self.crop[1] for side in self.crop)
+        for look in range(LOOKS):
+            (right, down, ahead), focal_px, lens = self.pose(look / (LOOKS - 1))
+            depth = z + ahead
+            u = focal_px * ((x + right) / depth - lens[0])
+            v = focal_px * ((y + down) / depth - lens[1])
+            shown = shown | ((depth > 0) & (abs(u) <= width) & (abs(v) <= height))
+        return shown
 
     def scaled(self, part: float) -> CameraPath:
         """Return the same film with a camera that goes only a part of the way, 0 to 1.

@@ -20,6 +20,7 @@ from utils.scene.rims import find_rims
 from utils.scene.uncovered import HoledView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     import numpy as np
@@ -208,6 +209,7 @@ class Scene:
         focal_px: float | None = None,
         disparity_network: Any = None,
         lens: tuple[float, float] = NO_LENS,
+        shown: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> int:
         """Add what the camera at `shift` uncovers to the cloud.
 
@@ -219,6 +221,8 @@ class Scene:
             focal_px: focal length of that view, px of the photo; the photo's by default.
             disparity_network: takes the disparity from a second network.
             lens: how the lens is shifted, see `utils.camera.CameraPose`.
+            shown: says of points (1, 3, N) which the film shows, (N,) bool; by default all. Others
+                get no texture by the rule, which is most of its work.
         Returns:
             int: how many points were added.
         """
@@ -229,7 +233,7 @@ class Scene:
         focals = self.focal_px * scale, focal_px * scale
         baseline = self.baseline / scale
         view = HoledView(image, disparity, keep, shift, lens, *focals, baseline, self._added())
-        filled = view.fill_by_rule() if network is None else view.inpaint(network)
+        filled = view.fill_by_rule(shown) if network is None else view.inpaint(network)
         if disparity_network is not None:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
         return self._append_behind() + self._append_filled(view, filled)
@@ -290,11 +294,8 @@ class Scene:
         """Append the inpainted pixels of a view as points of the scene."""
         floor = DISPARITY_FLOOR * float(self.disparity.amax())
         disparity = filled.disparity.clamp(min=floor)
-        # Disparity is carried from the photo's camera; the moved camera stands nearer by shift z.
-        depth = view.photo_focal_px * view.baseline / disparity + view.shift[2]
+        depth, points = view.lift(disparity)
         keep = (filled.mask == 0) & surface_mask(disparity) & (depth > 0)
-        points = unproject(depth, view.focal_px)
-        points = points + points[:, 2:] * view.lens - depth.new_tensor(view.shift).view(1, 3, 1)
         keep &= ~self._hides_photo(points[0]).view(keep.shape)
         return self._append(points, filled.image, depth / view.focal_px, keep)
 
@@ -345,5 +346,10 @@ def grow(view: Any, path: CameraPath, networks: Any) -> None:
     """
     for pose in path.inpainting_poses():
         view.inpaint(
-            networks.inpainter, pose.shift, pose.focal_px, networks.depth_inpainter, pose.lens
+            networks.inpainter,
+            pose.shift,
+            pose.focal_px,
+            networks.depth_inpainter,
+            pose.lens,
+            path.shows,
         )

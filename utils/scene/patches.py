@@ -37,6 +37,7 @@ ROUNDS, FINEST_ROUNDS = 4, 2  # of search and vote
 DECAY = 1.3  # a pixel that lies 1 px deeper in a hole is believed by this factor less
 # The last vote is nearly that of the best patch alone: a mean over many is a blur.
 SHARPEN = 0.2
+ROOM = 3  # a hole has room for texture where a square of this many pixels fits into it
 SEED = 20260
 BYTES = np.array([255, 255, 255, 1], np.float32)  # scale of the channels while they are compared
 
@@ -46,6 +47,7 @@ class _Level(NamedTuple):
 
     values: np.ndarray  # (H, W, 4) float32: RGB in [0, 255], disparity; filled by the rule
     known: np.ndarray  # (H, W) bool
+    wanted: np.ndarray  # (H, W) bool: the unknown pixels that are to be completed
 
 
 class _Field(NamedTuple):
@@ -55,7 +57,9 @@ class _Field(NamedTuple):
     sources: np.ndarray  # (K, 2) int32, y and x, -1 without
 
 
-def add_texture(filled: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def add_texture(
+    filled: torch.Tensor, known: torch.Tensor, wanted: torch.Tensor | None = None
+) -> torch.Tensor:
     """Give the holes that the rule has filled the texture of their surface.
 
     Disparity stays the rule's: sources are chosen by it, so colour and depth agree; the relief of
@@ -65,27 +69,34 @@ def add_texture(filled: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     Args:
         filled: (1, 4, H, W) RGB in [0, 1] and disparity, from `fill_from_far`.
         known: (1, 1, H, W), 1 = known, 0 = was a hole.
+        wanted: (1, 1, H, W) bool, of the holes those that are to have texture; by default all.
+            Cracks never have any.
     Returns:
-        (1, 4, H, W); known pixels and disparity as they were.
+        (1, 4, H, W); all other pixels, and disparity, as they were.
     """
     mask = known[0, 0].cpu().numpy() > 0
-    if mask.all() or not mask.any():
+    # Most holes are cracks along edges, which have no room for texture and cost the most patches.
+    chosen = cv2.morphologyEx((~mask).astype(np.uint8), cv2.MORPH_OPEN, np.ones((ROOM, ROOM))) > 0
+    if wanted is not None:
+        chosen &= wanted[0, 0].cpu().numpy()
+    if not chosen.any() or not mask.any():
         return filled
     values = np.ascontiguousarray(filled[0].permute(1, 2, 0).float().cpu().numpy() * BYTES)
-    holes = np.argwhere(~mask).astype(np.int32)
+    holes = np.argwhere(chosen).astype(np.int32)
     rows, columns = torch.from_numpy(holes).long().T
-    detailed = torch.from_numpy(_complete(values, mask, holes) / BYTES)
+    detailed = torch.from_numpy(_complete(_Level(values, mask, chosen), holes) / BYTES)
     result = filled.clone()
     result[0, :3][:, rows, columns] = detailed[:, :3].clamp(0, 1).T.to(filled)
     return result
 
 
-def _complete(values, known, holes):
+def _complete(finest, holes):
     """Return (M, 4) the rule's values of the holes with the detail of patches."""
+    values, known, _ = finest
     near = np.ascontiguousarray(values[..., 3])
     tolerance = np.float32(ALIKE * np.ptp(near[known]) + 1e-6)
     jump = EDGE_JUMP * near[known].max()
-    levels = [_Level(values, known)]
+    levels = [finest]
     while max(levels[-1].known.shape) > 1.5 * COARSEST_PX:
         levels.append(_halved(levels[-1], tolerance))
     field = None
@@ -118,8 +129,9 @@ def _halved(level, tolerance):
     size = [-(-side // 2) for side in level.known.shape]
     padding = [(0, 2 * half - side) for half, side in zip(size, level.known.shape, strict=True)]
     values = np.pad(level.values, (*padding, (0, 0)), mode="edge")
-    known = np.pad(level.known, padding, mode="edge")
+    known, wanted = (np.pad(mask, padding, mode="edge") for mask in level[1:])
     quarters = [(values[i::2, j::2], known[i::2, j::2]) for i in (0, 1) for j in (0, 1)]
+    wanted = np.logical_or.reduce([wanted[i::2, j::2] for i in (0, 1) for j in (0, 1)])
     limit = np.minimum.reduce([part[..., 3] for part, _ in quarters]) + tolerance
     total, count = np.zeros((*size, 4), np.float32), np.zeros((*size, 1), np.float32)
     seen = np.ones(size, bool)
@@ -128,7 +140,7 @@ def _halved(level, tolerance):
         total += np.where(far[..., None], part, 0)
         count += far[..., None]
         seen &= part_known | ~far
-    return _Level(total / count, seen)
+    return _Level(total / count, seen, wanted & ~seen)
 
 
 def _usable(level, jump):
@@ -156,8 +168,8 @@ def _complete_level(level, coarser, index, tolerance, jump):
     """
     near = np.ascontiguousarray(level.values[..., 3])
     unknown = (~level.known).astype(np.uint8)
-    holes = np.argwhere(~level.known).astype(np.int32)
-    around = cv2.dilate(unknown, np.ones((2 * RADIUS + 1,) * 2, np.uint8))
+    holes = np.argwhere(level.wanted).astype(np.int32)
+    around = cv2.dilate(level.wanted.astype(np.uint8), np.ones((2 * RADIUS + 1,) * 2, np.uint8))
     targets = np.argwhere(around > 0).astype(np.int32)
     number = np.full(near.shape, -1, np.int32)
     number[around > 0] = np.arange(len(targets))

@@ -32,13 +32,16 @@ LEAST = np.float32(0.04)
 # Colours that a pixel's own neighbourhood shows, against the mean along the edge.
 LOCAL_PX = 3
 TRUST_MEAN = np.float32(0.5)
+STRANGE = np.float32(4)  # standard deviations of the back, beyond which a colour is not one of its
+OTHER_SIDE = np.float32(0.003)  # what a neighbour counts as one side's that depth has on the other
 PURE = 6  # power of alpha by which a neighbour counts as one side's
 # A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
 # many standard deviations is the front's halo, and goes with it.
+QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
 HALO, STANDS_OUT = 0.5, np.float32(2.5)
 HALO_SHARE = np.float32(0.25)
 MIN_WEIGHT = 0.5  # of clean pixels, below which a side has none worth the name
-SIDES = 10  # numbers per edge pixel
+SIDES = 11  # numbers per edge pixel
 
 
 class Rims(NamedTuple):
@@ -115,7 +118,7 @@ def _find_edges(disparity, limit):
 
 def _measure_both_sides(disparity, pixels, edges, reach, limit):
     """Per edge pixel (E, SIDES): front RGB, back RGB; variance of both along the way between them;
-    disparities of both; variance of the back's colour."""
+    disparities of both; variance of the back's colour and of the front's."""
     sides = np.zeros((len(edges.pixels), SIDES), np.float32)
     clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * reach))
     radius = int(np.ceil(clean)) + SAMPLE_PX
@@ -252,7 +255,8 @@ def _measure_variance(disparity, pixels, distance, clean, top, bottom, left, rig
     for c in range(3):
         along[c] = side[c] - side[3 + c]
         squared += along[c] ** 2
-    total, count, back_total, back_count = 0.0, 0, 0.0, 0
+    total, count = 0.0, 0
+    wholes, counts = np.zeros(2, np.float64), np.zeros(2, np.int64)
     for row in range(top, bottom):
         for column in range(left, right):
             d = disparity[row, column]
@@ -266,11 +270,11 @@ def _measure_variance(disparity, pixels, distance, clean, top, bottom, left, rig
                 whole += step * step
             total += dot * dot / squared
             count += 1
-            if kind == 1:
-                back_total += whole
-                back_count += 1
+            wholes[kind] += whole
+            counts[kind] += 1
     side[6] = total / max(count, 1)
-    side[9] = back_total / back_count if back_count > 0 else 1e6
+    side[9] = wholes[1] / counts[1] if counts[1] > 0 else 1e6
+    side[10] = wholes[0] / counts[0] if counts[0] > 0 else 1e6
 
 
 @jit
@@ -336,6 +340,17 @@ def _refine(disparity, pixels, ramp, rough, near, far, distance, nearest, sides,
                 squared = (row - y) ** 2 + (column - x) ** 2
                 weight = 1 / (1 + np.float32(0.3) * squared)
                 front, back = weight * share**PURE, weight * (1 - share) ** PURE
+                # A highlight of the front may look like the back: depth has its say, too.
+                if d > middle:
+                    back *= OTHER_SIDE
+                else:
+                    front *= OTHER_SIDE
+                # Nor is all the back's that is not the front's: think of a roof's dark rim.
+                off = np.float32(0)
+                for c in range(3):
+                    off += (pixels[row, column, c] - side[3 + c]) ** 2
+                off /= STRANGE * STRANGE * (3 * QUANTUM * QUANTUM + side[9])
+                back /= 1 + off**4
                 weights_front += front
                 weights_back += back
                 for c in range(3):
@@ -367,21 +382,24 @@ def _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo):
             for c in range(3):
                 colors[k, c] = pixels[y, x, c]
             continue
-        spread = share * share + (1 - share) * (1 - share)
+        side = sides[nearest[y, x]]
+        # The side that varies more takes more, but the back never more than from its equal.
+        front = share * (3 * NOISE * NOISE + side[10])
+        back = (1 - share) * (3 * NOISE * NOISE + min(side[9], side[10]))
+        backs = back / (share * front + (1 - share) * back)
         taken = np.float32(0)
         for c in range(3):
             rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
-            taken += ((1 - share) / spread * rest) ** 2
-        side = sides[nearest[y, x]]
-        room = STANDS_OUT * np.sqrt(3 * NOISE * NOISE + side[9])
+            taken += (backs * rest) ** 2
+        room = STANDS_OUT * np.sqrt(3 * QUANTUM * QUANTUM + side[9])
         taken = np.sqrt(taken)
         if share == 0 and (distance[y, x] > halo or side[6] < 0 or taken <= room):
             continue
-        part = min(room / max(taken, np.float32(1e-6)), np.float32(1))
+        part = min((room / max(taken, np.float32(1e-6))) ** 2, np.float32(1))
         for c in range(3):
             rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
-            back = colors[k, 3 + c] + part * (1 - share) / spread * rest
-            colors[k, 3 + c] = min(max(back, np.float32(0)), np.float32(255))
+            own = colors[k, 3 + c] + part * backs * rest
+            colors[k, 3 + c] = min(max(own, np.float32(0)), np.float32(255))
         if share == 0:
             share = HALO_SHARE
         for c in range(3):  # the front's colour must exist

@@ -112,8 +112,12 @@ class StereoScene:
         focal_px: float,
         disparity_network: Any = None,
         lens: tuple[float, float] = NO_LENS,
+        shown: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> int:
-        """Add what either eye uncovers; see `Scene.inpaint`."""
+        """Add what either eye uncovers; see `Scene.inpaint`.
+
+        `shown` speaks of one camera between the eyes, which see more: it is not asked.
+        """
         return sum(
             self.scene.inpaint(network, moved, focal_px, disparity_network, look)
             for moved, look in self._eyes(shift, lens, self.crop_width / focal_px)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,9 @@ from utils.camera import unproject
 from utils.filters import binary_median
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.patches import add_texture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class HoledView:
@@ -75,14 +78,23 @@ class HoledView:
         known = known * binary_median(known, 5)
         return view * known, known
 
-    def fill_by_rule(self) -> Inpainting:
+    def fill_by_rule(self, shown: Callable[[torch.Tensor], torch.Tensor] | None) -> Inpainting:
         """Continue colour and disparity from the farther side of each hole, then its texture.
 
         What was added from another pose is known too, and made again only around what is new.
+
+        Args:
+            shown: says of points (1, 3, N) which the film shows, (N,) bool: most of what lies
+                beyond the photo's border it never does. None: all.
         """
         photo = torch.cat([self.image, self.disparity], dim=1)
         view, known = self.render(photo, self.added)
-        filled = add_texture(fill_from_far(view, known), known)
+        filled = fill_from_far(view, known)
+        wanted = known == 0
+        if shown is not None:
+            _, points = self.lift(filled[:, 3:])
+            wanted &= shown(points).view(known.shape)
+        filled = add_texture(filled, known, wanted)
         if self.added[0].shape[2]:
             known = torch.maximum(self.render(photo)[1], 1 - F.max_pool2d(1 - known, 3, 1, 1))
         return Inpainting(filled[:, :3], filled[:, 3:], known)
@@ -95,6 +107,20 @@ class HoledView:
         view, known = view.to(device), known.to(device)
         filled = network(*network.arguments(view, known, statistics, far_guesses))
         return type(filled)(*(part.to(self.points.device) for part in filled))
+
+    def lift(self, disparity: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lift what the view shows into the scene.
+
+        Args:
+            disparity: (1, 1, H, W) of the view's pixels, as the photo's camera sees it.
+        Returns:
+            depth from the moved camera (1, 1, H, W); points (1, 3, H * W) of the photo's camera.
+        """
+        # Disparity is carried from the photo's camera; the moved camera stands nearer by shift z.
+        depth = self.photo_focal_px * self.baseline / disparity + self.shift[2]
+        points = unproject(depth, self.focal_px)
+        points = points + points[:, 2:] * self.lens
+        return depth, points - depth.new_tensor(self.shift).view(1, 3, 1)
 
     def _moved(self, points):
         """Return points (1, 3, N) of the photo's camera as the moved one sees them."""
