@@ -324,7 +324,7 @@ def test_any_file_name_works_in_a_folder_and_on_standard_input(photo, tmp_path, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_file_name_works_by_itself(photo, tmp_path, monkeypatch, name):
+def test_any_file_name_works_by_itself(photo, tmp_path, monkeypatch, capfdbinary, name):
     """As photo, as depth map, as folder of the results and as the film."""
     monkeypatch.chdir(tmp_path)
     name = os.fsdecode(name)
@@ -346,3 +346,5 @@ def test_any_file_name_works_by_itself(photo, tmp_path, monkeypatch, name):
     assert run(*arguments, "--out", f"{place}{name}.webm") == 0
     assert probe(f"{name}.webm").frames == 6
     assert not Path("was_here").exists()
+    # Bytes that are no text must not stay in the report, which pytest-xdist sends as text.
+    assert b"Traceback" not in b"".join(capfdbinary.readouterr())
