@@ -5,6 +5,7 @@ python images/fill_example.py
 
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from PIL import Image
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from utils.scene import Scene, cloud  # noqa: E402
+from utils.scene import Scene  # noqa: E402
 
 HEIGHT, WIDTH, CUT = 320, 480, (40, 280, 130, 370)  # px; rows and columns that are shown
 SHIFT = (36.0, 0.0, 0.0)
@@ -53,12 +54,8 @@ def holes(scene):
 
 def plain(scene):
     """Return the view with holes filled by the rule alone."""
-    own = cloud.add_texture
-    cloud.add_texture = lambda filled, known: filled
-    try:
+    with patch("utils.scene.uncovered.add_texture", lambda filled, *_: filled):
         return textured(scene)
-    finally:
-        cloud.add_texture = own
 
 
 def textured(scene):

@@ -40,6 +40,9 @@ PURE = 6  # power of alpha by which a neighbour counts as one side's
 QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
 HALO, STANDS_OUT = 0.5, np.float32(2.5)
 HALO_SHARE = np.float32(0.25)
+# A back that varies more than this (squared, RGB) has colours that are no halo: then a halo's is
+# that by which the sides differ, up to this squared cosine of the angle between them.
+CALM, ALONG = np.float32(10**2), np.float32(0.5)
 MIN_WEIGHT = 0.5  # of clean pixels, below which a side has none worth the name
 SIDES = 11  # numbers per edge pixel
 
@@ -387,13 +390,18 @@ def _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo):
         front = share * (3 * NOISE * NOISE + side[10])
         back = (1 - share) * (3 * NOISE * NOISE + min(side[9], side[10]))
         backs = back / (share * front + (1 - share) * back)
-        taken = np.float32(0)
+        whole, along, squared = np.float32(1e-6), np.float32(0), np.float32(1e-6)
         for c in range(3):
             rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
-            taken += (backs * rest) ** 2
+            whole += rest * rest
+            along += rest * (colors[k, c] - colors[k, 3 + c])
+            squared += (colors[k, c] - colors[k, 3 + c]) ** 2
+        taken = backs * np.sqrt(whole)
         room = STANDS_OUT * np.sqrt(3 * QUANTUM * QUANTUM + side[9])
-        taken = np.sqrt(taken)
         if share == 0 and (distance[y, x] > halo or side[6] < 0 or taken <= room):
+            continue
+        # A halo is of the colour by which the sides differ; a joint of the bricks behind is not.
+        if share == 0 and side[9] > CALM and along * along < ALONG * whole * squared:
             continue
         part = min((room / max(taken, np.float32(1e-6))) ** 2, np.float32(1))
         for c in range(3):
