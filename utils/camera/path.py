@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OVERSHOOT = 1.1
 NO_LENS = (0.0, 0.0)
 # At how many times, evenly spaced, `CameraPath.shows` looks, and how far beyond the frame, as a
-# share of its width: between two of those times a point moves by less.
+# share of its width: what only a time between two of those shows lies nearer to the frame.
 LOOKS, MARGIN = 17, 0.004
 
 
@@ -108,7 +108,7 @@ class CameraPath:
             (N,) bool tensor.
         """
         x, y, z = points[0]
-        shown = z != z  # no point yet
+        shown: Any = False
         height, width = (side / 2 + MARGIN * self.crop[1] for side in self.crop)
         for look in range(LOOKS):
             (right, down, ahead), focal_px, lens = self.pose(look / (LOOKS - 1))

@@ -35,9 +35,9 @@ TRUST_MEAN = np.float32(0.5)
 STRANGE = np.float32(4)  # standard deviations of the back, beyond which a colour is not one of its
 OTHER_SIDE = np.float32(0.003)  # what a neighbour counts as one side's that depth has on the other
 PURE = 6  # power of alpha by which a neighbour counts as one side's
+QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
 # A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
 # many standard deviations is the front's halo, and goes with it.
-QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
 HALO, STANDS_OUT = 0.5, np.float32(2.5)
 HALO_SHARE = np.float32(0.25)
 # A back that varies more than this (squared, RGB) has colours that are no halo: then a halo's is

@@ -93,7 +93,7 @@ class HoledView:
         wanted = known == 0
         if shown is not None:
             _, points = self.lift(filled[:, 3:])
-            wanted &= shown(points).view(known.shape)
+            wanted[known == 0] = shown(points[:, :, wanted.view(-1)])
         filled = add_texture(filled, known, wanted)
         if self.added[0].shape[2]:
             known = torch.maximum(self.render(photo)[1], 1 - F.max_pool2d(1 - known, 3, 1, 1))
