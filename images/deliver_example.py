@@ -15,6 +15,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 import kbe  # noqa: E402
 import kernels  # noqa: E402
+from utils.scene.ply import VERTEX  # noqa: E402
 
 WIDTH = 960  # px of every picture
 GAP = 8
@@ -97,8 +98,9 @@ def from_aside(path):
     """Return a view of an exported point cloud from the right and above."""
     header, _, body = path.read_bytes().partition(b"end_header\n")
     assert b"binary_little_endian" in header
-    vertices = np.frombuffer(body, [("position", "<f4", 3), ("color", "u1", 3)])
+    vertices = np.frombuffer(body, VERTEX)
     near = vertices["position"][:, 2] > -9
+    near &= vertices["color"][:, 3] > 127  # the view is of opaque points
     points = vertices["position"][near] * (1, -1, -1)  # y down, z forward, as our cameras see
     yaw, pitch, center = 0.5, 0.32, np.array([0.1, 0.0, 3.4])
     turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
@@ -109,7 +111,7 @@ def from_aside(path):
     spacing = (points[:, 2] / 768).astype(np.float32)
     frame, holes = kernels.render_frame(
         seen,
-        vertices["color"][near],
+        np.ascontiguousarray(vertices["color"][near, :3]),
         (0, 0, 0),
         (540, WIDTH),
         560.0,
