@@ -148,6 +148,51 @@ def test_no_trace_of_the_fronts_rim_stays_on_a_calm_back(rim, offset):
     assert np.abs(shown[behind] - BACK).max() < 12
 
 
+def painted(columns, back, grain):
+    """Image before noise: `back` with these (first, end, colour, disparity), rows 20 to 76."""
+    image, disparity = np.empty((96, 640, 3)), np.full((96, 640), FAR, np.float32)
+    image[:] = back
+    for first, end, color, near in columns:
+        image[20:76, first:end], disparity[20:76, first:end] = color, near
+    image += np.random.default_rng(3).normal(0, grain, image.shape)
+    image = torch.from_numpy((image / 255).clip(0, 1).astype(np.float32)).permute(2, 0, 1)[None]
+    return image, torch.from_numpy(disparity)[None, None]
+
+
+def strangest_behind(rims, back):
+    """How far what opaque points show of the back, means of five rows, is from its colour."""
+    shown = rims.image[0].permute(1, 2, 0).numpy() * 255
+    behind = rims.disparity[0, 0].numpy() == FAR
+    shown[~behind] = back
+    return np.abs(shown[23:73].reshape(10, 5, 640, 3).mean(axis=1) - back).max()
+
+
+def test_the_lit_edge_of_a_post_goes_with_it():
+    """Its colour lies half way between those of the post and of the water, and a little aside."""
+    water = (195, 185, 175)
+    post = [(300, 302, (185, 145, 100), NEAR), (302, 330, (115, 95, 80), NEAR)]
+    image, disparity = painted(post, water, 8)
+    assert strangest_behind(find_rims(disparity, image), water) < 20, "grain alone: 15"
+
+
+def test_light_in_the_gaps_of_a_lantern_is_the_lanterns():
+    """Depth sees past the lamp through a gap of 2 px, where the photo shows its light."""
+    mist, lamp, bar = (113, 96, 80), (253, 236, 170), (115, 85, 60)
+    light = [(303, 304, (141, 99, 51), FAR), (304, 305, (213, 172, 126), FAR)]
+    lantern = [(300, 303, bar, NEAR), *light, (305, 340, lamp, NEAR)]
+    image, disparity = painted(lantern, mist, 4)
+    assert strangest_behind(find_rims(disparity, image), mist) < 28, "the light is off by 100"
+
+
+def test_a_wall_in_the_gaps_of_a_fence_stays():
+    wall = (113, 96, 80)
+    fence = [(x, x + 4, (200, 200, 190), NEAR) for x in range(300, 342, 6)]
+    image, disparity = painted(fence, wall, 8)
+    rims = find_rims(disparity, image)
+    gaps = rims.disparity[0, 0, 25:71, 304:342:6].numpy()
+    assert (gaps == FAR).mean() > 0.95
+
+
 # -- rest -----------------------------------------------------------------------------------------
 
 

@@ -36,6 +36,12 @@ STRANGE = np.float32(4)  # standard deviations of the back, beyond which a colou
 OTHER_SIDE = np.float32(0.003)  # what a neighbour counts as one side's that depth has on the other
 PURE = 6  # power of alpha by which a neighbour counts as one side's
 QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
+# Standard deviations of the back from which a colour on the front's side of depth is no mixture.
+ASIDE = np.float32(2)
+# A back that is seen only through gaps, into which no square of this many pixels fits, is compared
+# with what is seen of it beside: beyond so many standard deviations a colour is not its own.
+GAP, ALIEN = 5, np.float32(2)
+UNKNOWN = np.float32(1e6)  # the variance of a side that is nowhere seen clean
 # A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
 # many standard deviations is the front's halo, and goes with it.
 HALO, STANDS_OUT = 0.5, np.float32(2.5)
@@ -126,6 +132,7 @@ def _measure_both_sides(disparity, pixels, edges, reach, limit):
     clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * reach))
     radius = int(np.ceil(clean)) + SAMPLE_PX
     _measure_sides(disparity, pixels, *edges[:4], clean, radius, limit, sides)
+    _borrow_backs(edges, sides, limit)
     return sides
 
 
@@ -139,9 +146,55 @@ def _find_shares(disparity, pixels, edges, sides, front, band, reach, limit):
     colors = np.zeros((len(band), 6), np.float32)
     reach = np.float32(reach)
     _estimate_alpha(pixels, ramp, *edges[3:], sides, band, reach, rough)
+    glow = _find_glow(pixels, edges, sides, front, rough)
+    rough[glow] = 1
     alpha = rough.copy()
     _refine(disparity, pixels, ramp, rough, *edges[1:], sides, band, reach, limit, alpha, colors)
+    alpha[glow] = 1
     return _connected(alpha, front, int(reach)), colors
+
+
+def _borrow_backs(edges, sides, limit):
+    """Where a back is nowhere seen clean, as between bars, ask the nearest edge where it is.
+
+    Its colour is kept if it could be one of that back: leaves may show another bit of the wall.
+    """
+    seen = sides[:, 9] < UNKNOWN
+    blind = (sides[:, 6] >= 0) & ~seen
+    if not blind.any() or not seen.any():
+        return
+    away = np.ones(edges.nearest.shape, np.uint8)
+    away.flat[edges.pixels[seen]] = 0
+    _, labels = cv2.distanceTransformWithLabels(
+        away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    number = np.zeros(labels.max() + 1, np.int32)
+    number[labels.flat[edges.pixels[seen]]] = np.flatnonzero(seen)
+    blind = np.flatnonzero(blind)
+    beside = number[labels.flat[edges.pixels[blind]]]
+    same = np.abs(edges.far[beside] - edges.far[blind]) < limit
+    blind, beside = blind[same], beside[same]
+    sides[blind, 9] = sides[beside, 9]
+    off = ((sides[blind, 3:6] - sides[beside, 3:6]) ** 2).sum(axis=1)
+    alien = off > ALIEN**2 * (3 * QUANTUM**2 + sides[beside, 9])
+    sides[blind[alien], 3:6] = sides[beside[alien], 3:6]
+
+
+def _find_glow(pixels, edges, sides, front, alpha):
+    """Mark what is seen through gaps of a front and has a colour that its back has not.
+
+    Light that scatters between the bars of a lantern is the lantern's. It would stay behind as the
+    lantern moves, and lend its colour to all that the lantern hid.
+    """
+    gap = (alpha >= 0) & ~front
+    gap &= cv2.morphologyEx((~front).astype(np.uint8), cv2.MORPH_OPEN, np.ones((GAP, GAP))) == 0
+    seen, beside = pixels[gap], sides[edges.nearest[gap]]
+    fronts, backs = (
+        ((seen - beside[:, color]) ** 2).sum(axis=1) / (3 * QUANTUM**2 + beside[:, variance])
+        for color, variance in ((slice(0, 3), 10), (slice(3, 6), 9))
+    )
+    gap[gap] = (backs > ALIEN**2) & (fronts < backs)
+    return gap
 
 
 def _connected(alpha, front, steps):
@@ -276,22 +329,33 @@ def _measure_variance(disparity, pixels, distance, clean, top, bottom, left, rig
             wholes[kind] += whole
             counts[kind] += 1
     side[6] = total / max(count, 1)
-    side[9] = wholes[1] / counts[1] if counts[1] > 0 else 1e6
-    side[10] = wholes[0] / counts[0] if counts[0] > 0 else 1e6
+    side[9] = wholes[1] / counts[1] if counts[1] > 0 else UNKNOWN
+    side[10] = wholes[0] / counts[0] if counts[0] > 0 else UNKNOWN
 
 
 @jit
-def _posterior(pixel, front, back, variance, prior, doubt):
-    """Share of the front in a pixel: what its colour says, against what the geometry says."""
+def _between(pixel, front, back):
+    """Where a colour lies on the line from the back's to the front's.
+
+    Returns:
+        Its share of the front; the line's squared length; its squared distance from the line.
+    """
     squared, dot = np.float32(1e-6), np.float32(0)
     for c in range(3):
         step = front[c] - back[c]
         squared += step * step
         dot += (pixel[c] - back[c]) * step
     share = min(max(dot / squared, np.float32(0)), np.float32(1))
-    aside = np.float32(0)  # what no mixture of the two explains
+    aside = np.float32(0)
     for c in range(3):
         aside += (pixel[c] - back[c] - share * (front[c] - back[c])) ** 2
+    return share, squared, aside
+
+
+@jit
+def _posterior(pixel, front, back, variance, prior, doubt):
+    """Share of the front in a pixel: what its colour says, against what the geometry says."""
+    share, squared, aside = _between(pixel, front, back)
     trust = squared / (NOISE * NOISE + variance + np.float32(0.5) * aside)
     belief = 1 / (doubt * doubt)
     share = (prior * belief + share * trust) / (belief + trust)
@@ -346,6 +410,11 @@ def _refine(disparity, pixels, ramp, rough, near, far, distance, nearest, sides,
                 # A highlight of the front may look like the back: depth has its say, too.
                 if d > middle:
                     back *= OTHER_SIDE
+                    # What lies on its side and is no mixture of the two is the front's, too: think
+                    # of the lit edge of a post.
+                    aside = _between(pixels[row, column], side[:3], side[3:6])[2]
+                    aside /= ASIDE * ASIDE * (3 * NOISE * NOISE + side[9])
+                    front = max(front, weight * (1 - 1 / (1 + aside**2)))
                 else:
                     front *= OTHER_SIDE
                 # Nor is all the back's that is not the front's: think of a roof's dark rim.
@@ -371,11 +440,12 @@ def _refine(disparity, pixels, ramp, rough, near, far, distance, nearest, sides,
 
 
 @jit
-def _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo):
+def _share_rest(disparity, pixels, alpha, colors, near, far, distance, nearest, sides, band, halo):
     """Share out what the means leave unexplained, so that front over back is the photo again.
 
-    The back takes no more than it varies by itself. Otherwise the bright line that sharpening
-    draws around a dark object would stay behind when the object moves.
+    The back takes no more than it varies by itself, and nothing where depth sees the front.
+    Otherwise the bright line that sharpening draws around a dark object, or light along its edge,
+    would stay behind when the object moves.
     """
     width = alpha.shape[1]
     for k in range(band.shape[0]):
@@ -385,11 +455,14 @@ def _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo):
             for c in range(3):
                 colors[k, c] = pixels[y, x, c]
             continue
-        side = sides[nearest[y, x]]
+        e = nearest[y, x]
+        side = sides[e]
         # The side that varies more takes more, but the back never more than from its equal.
         front = share * (3 * NOISE * NOISE + side[10])
         back = (1 - share) * (3 * NOISE * NOISE + min(side[9], side[10]))
         backs = back / (share * front + (1 - share) * back)
+        if disparity[y, x] > (near[e] + far[e]) * np.float32(0.5):
+            backs = np.float32(0)
         whole, along, squared = np.float32(1e-6), np.float32(0), np.float32(1e-6)
         for c in range(3):
             rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
@@ -438,7 +511,7 @@ def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, 
             slack = min(half, SLACK * (near[e] - far[e]))
         before[y, x] = d if near[e] - d < slack else sides[e, 7]
         solid_disparity[y, x] = d if d - far[e] < slack else sides[e, 8]
-    _share_rest(pixels, alpha, colors, distance, nearest, sides, band, halo)
+    _share_rest(disparity, pixels, alpha, colors, near, far, distance, nearest, sides, band, halo)
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
         if 0 < alpha[y, x] < 1:
