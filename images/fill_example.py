@@ -1,4 +1,7 @@
-"""Draw a post before bricks, and make the README's picture of holes: images/example_patches.jpg.
+"""Draw a post before bricks and one before water, and make the README's picture of their holes.
+
+It is images/example_patches.jpg.
+
 
 python images/fill_example.py
 """
@@ -7,6 +10,7 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -16,34 +20,49 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from utils.scene import Scene  # noqa: E402
 
-HEIGHT, WIDTH, CUT = 320, 480, (40, 280, 130, 370)  # px; rows and columns that are shown
+HEIGHT, WIDTH, CUT = 320, 480, (40, 200, 130, 370)  # px; rows and columns that are shown
 SHIFT = (36.0, 0.0, 0.0)
 GAP = 8
 
 
 def main():
     """Render the same view without what is inpainted, by the plain rule, and with texture."""
-    pictures = [seen(view) for view in (holes, plain, textured)]
-    canvas = Image.new("RGB", (3 * pictures[0].width + 2 * GAP, pictures[0].height), "white")
-    for index, picture in enumerate(pictures):
-        canvas.paste(picture, (index * (picture.width + GAP), 0))
+    rows = [[seen(view, wall()) for view in (holes, plain, textured)] for wall in (bricks, water)]
+    width, height = (side + GAP for side in rows[0][0].size)
+    canvas = Image.new("RGB", (3 * width - GAP, len(rows) * height - GAP), "white")
+    for down, row in enumerate(rows):
+        for right, picture in enumerate(row):
+            canvas.paste(picture, (right * width, down * height))
     canvas.save(FOLDER / "example_patches.jpg", quality=72, optimize=True)
 
 
-def drawn():
-    """Return the scene: bricks of uneven colour behind a striped post."""
+def bricks():
+    """Return a wall of bricks of uneven colour, (HEIGHT, WIDTH, 3)."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     row = y // 16
     column = (x + 20 * (row % 2)) // 40
     shade = 0.85 + 0.3 * ((column * 37 + row * 61) % 11) / 11
     joint = (y % 16 < 3) | ((x + 20 * (row % 2)) % 40 < 3)
-    image = np.where(joint[..., None], [0.72, 0.70, 0.66], shade[..., None] * [0.62, 0.30, 0.22])
-    image = image + np.random.default_rng(1).normal(0, 0.02, image.shape)
+    wall = np.where(joint[..., None], [0.72, 0.70, 0.66], shade[..., None] * [0.62, 0.30, 0.22])
+    return wall + np.random.default_rng(1).normal(0, 0.02, wall.shape)
+
+
+def water():
+    """Return waves, no two alike, (HEIGHT, WIDTH, 3)."""
+    waves = np.random.default_rng(4).normal(size=(HEIGHT, WIDTH))
+    waves = sum(cv2.GaussianBlur(waves, (0, 0), 4 * size, sigmaY=size) * size for size in (1, 2))
+    share = 1 / (1 + np.exp(-1.5 * waves / waves.std()))[..., None]
+    return share * [0.62, 0.70, 0.78] + (1 - share) * [0.13, 0.27, 0.40]
+
+
+def drawn(wall):
+    """Return the scene: a striped post before a wall."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
     disparity = np.full((HEIGHT, WIDTH), 12.0)
     post = (abs(x - 215) < 26) & (y > 50)
-    image[post] = np.where((y + x) // 24 % 2, 0.9, 0.15)[post][:, None] * [1.0, 0.85, 0.2]
+    wall[post] = np.where((y + x) // 24 % 2, 0.9, 0.15)[post][:, None] * [1.0, 0.85, 0.2]
     disparity[post] = 90
-    image = torch.from_numpy(image.clip(0, 1)).float().permute(2, 0, 1)[None]
+    image = torch.from_numpy(wall.clip(0, 1)).float().permute(2, 0, 1)[None]
     return Scene(image, torch.from_numpy(disparity).float()[None, None], 240.0, 120.0)
 
 
@@ -64,10 +83,10 @@ def textured(scene):
     return scene.render(SHIFT)[0]
 
 
-def seen(view):
+def seen(view, wall):
     """Return the middle of a view, twice as large."""
     top, bottom, left, right = CUT
-    picture = Image.fromarray(view(drawn())[top:bottom, left:right])
+    picture = Image.fromarray(view(drawn(wall))[top:bottom, left:right])
     return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.BICUBIC)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .hashing import GOLDEN, below, mix, noise
 from .jit import jit
 
 RADIUS = 3  # of a patch, px
@@ -26,29 +27,6 @@ WHOLE = np.int32(16)  # the weight of a known pixel in a comparison
 NEIGHBOURS = np.array(
     [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)], np.int64
 )  # whose sources a patch tries, (dy, dx)
-
-
-@jit
-def _mix(value):
-    """Scramble 32 bits (the finaliser of MurmurHash3), as random numbers that need no state."""
-    value = np.uint32(value)
-    value ^= value >> np.uint32(16)
-    value = np.uint32(value * np.uint32(0x85EBCA6B))
-    value ^= value >> np.uint32(13)
-    value = np.uint32(value * np.uint32(0xC2B2AE35))
-    return value ^ (value >> np.uint32(16))
-
-
-@jit
-def _noise(y, x, seed):
-    """32 random bits of a place, the same whichever other places are asked for."""
-    return _mix(_mix(np.uint32(y) ^ np.uint32(seed)) + np.uint32(x))
-
-
-@jit
-def _below(state, count):
-    """A whole number in [0, count) from scrambled bits."""
-    return np.int64((np.uint64(state) * np.uint64(count)) >> np.uint64(32))
 
 
 @jit
@@ -112,8 +90,8 @@ def seed_field(
         last = np.searchsorted(usable_near, own + tolerance, side="right")
         field[k, 0] = field[k, 1] = -1
         if last > first:
-            state = _noise(targets[k, 0], targets[k, 1], seed)
-            chosen = first + _below(state, last - first)
+            state = noise(targets[k, 0], targets[k, 1], seed)
+            chosen = first + below(state, last - first)
             field[k, 0], field[k, 1] = usable_rows[chosen], usable_columns[chosen]
 
 
@@ -175,12 +153,12 @@ def search(
             found = _distance(flat, stride, source_y, source_x, patch, heavy, best)
             if found < best:
                 best, best_y, best_x = found, source_y, source_x
-        state, window = _noise(y, x, seed), reach
+        state, window = noise(y, x, seed), reach
         while window >= 1 and best_y >= 0:
-            state = _mix(state + np.uint32(0x9E3779B9))
-            source_y = best_y + _below(state, 2 * window + 1) - window
-            state = _mix(state + np.uint32(0x9E3779B9))
-            source_x = best_x + _below(state, 2 * window + 1) - window
+            state = mix(state + GOLDEN)
+            source_y = best_y + below(state, 2 * window + 1) - window
+            state = mix(state + GOLDEN)
+            source_x = best_x + below(state, 2 * window + 1) - window
             window //= 2  # random trials come ever nearer to the best source so far
             if source_y < 0 or source_y >= height or source_x < 0 or source_x >= width:
                 continue

@@ -48,3 +48,9 @@ def run_all(function: Callable, tasks: Sequence[Sequence]) -> list:
         return [function(*task) for task in tasks]
     with ThreadPoolExecutor(threads) as pool:  # made per call: a kept one would not survive fork
         return list(pool.map(lambda task: function(*task), tasks))
+
+
+def run_in_parts(function: Callable, count: int) -> None:
+    """Call function(begin, end) for parts of `count` things, on all threads."""
+    ends = [count * part // (4 * thread_count()) for part in range(4 * thread_count() + 1)]
+    run_all(function, list(zip(ends[:-1], ends[1:], strict=True)))

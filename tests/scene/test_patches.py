@@ -1,5 +1,6 @@
 """Texture in holes: a pattern goes on behind an object, and nothing else changes."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from utils.camera import (
     find_focus,
     nearest_depth,
 )
+from utils.scene import quilting
 from utils.scene.cloud import Scene, grow
 from utils.scene.filling import fill_from_far
 from utils.scene.patches import add_texture
@@ -34,6 +36,13 @@ def _bricks():
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     joint = (y % 12 < 2) | ((x + 10 * (y // 12 % 2)) % 20 < 2)
     return np.where(joint[..., None], [0.2, 0.2, 0.2], [0.7, 0.35, 0.25]).astype(np.float32)
+
+
+def _waves():
+    """Water: blobs four times as wide as high, no two alike."""
+    rough = np.random.default_rng(2).normal(size=(HEIGHT, WIDTH)).astype(np.float32)
+    waves = cv2.GaussianBlur(rough, (0, 0), sigmaX=4, sigmaY=1)
+    return 0.5 + 0.12 * waves[..., None] / waves.std() * np.array([0.6, 0.8, 1], np.float32)
 
 
 def _holed(wall):
@@ -68,6 +77,25 @@ def test_a_pattern_goes_on_behind_an_object(wall):
     assert energies[0] < 0.5 and 0.55 < energies[1] < 1.2
 
 
+def test_waves_go_on_though_every_patch_says_something_else(monkeypatch):
+    rule, textured, known, truth = _both(_waves())
+    monkeypatch.setattr(quilting, "find_weak", lambda _, holes, __: np.zeros(len(holes)))
+    patches = add_texture(rule, known)
+    energies = [_energy(x, known) / _energy(truth, known) for x in (rule, patches, textured)]
+    assert energies[0] < energies[1] < 0.5
+    assert 0.6 < energies[2] < 1.3
+
+
+def test_a_calm_wall_stays_calm_beside_a_busy_one():
+    """Of the same depth and mean colour: what hangs on the wall is not repeated elsewhere on it."""
+    wall = np.full((HEIGHT, WIDTH, 3), 0.5, np.float32)
+    wall[:, :50] = _waves()[:, :50]
+    wall += np.random.default_rng(5).normal(0, 0.01, wall.shape).astype(np.float32)
+    _, textured, known, _ = _both(wall)
+    holes = (known == 0).expand(1, 3, HEIGHT, WIDTH)
+    assert textured[:, :3][holes].std() < 0.03, "the busy part is off by 0.12"
+
+
 def test_what_is_known_stays_to_the_bit():
     rule, textured, known, _ = _both(_bricks())
     keep = (known > 0).expand_as(rule)
@@ -88,12 +116,13 @@ def test_disparity_stays_the_rules():
     assert torch.equal(textured[:, 3], rule[:, 3])
 
 
+@pytest.mark.parametrize("wall", [_bricks, _waves])
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_any_number_of_threads_gives_the_same(count, monkeypatch):
-    _, expected, known, _ = _both(_bricks())
+def test_any_number_of_threads_gives_the_same(count, wall, monkeypatch):
+    expected = _both(wall())[1]
     monkeypatch.setenv("OMP_NUM_THREADS", str(count))
     assert threads.thread_count() == count
-    assert torch.equal(_both(_bricks())[1], expected)
+    assert torch.equal(_both(wall())[1], expected)
 
 
 def test_without_a_whole_patch_of_the_surface_the_rule_stays():

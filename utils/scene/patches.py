@@ -8,18 +8,16 @@ touches a hole looks for its like among the known patches of its surface (PatchM
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
 from kernels.patches import NOTHING, RADIUS, WHOLE, search, seed_field, smooth, vote
-from kernels.threads import run_all, thread_count
+from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from utils.scene import quilting
 
 # Disparities closer than this share of the view's range are one surface, as in `filling.ALIKE`.
 ALIKE = 0.1
@@ -42,7 +40,7 @@ SEED = 20260
 BYTES = np.array([255, 255, 255, 1], np.float32)  # scale of the channels while they are compared
 
 
-class _Level(NamedTuple):
+class Level(NamedTuple):
     """A view at one resolution."""
 
     values: np.ndarray  # (H, W, 4) float32: RGB in [0, 255], disparity; filled by the rule
@@ -84,7 +82,7 @@ def add_texture(
     values = np.ascontiguousarray(filled[0].permute(1, 2, 0).float().cpu().numpy() * BYTES)
     holes = np.argwhere(chosen).astype(np.int32)
     rows, columns = torch.from_numpy(holes).long().T
-    detailed = torch.from_numpy(_complete(_Level(values, mask, chosen), holes) / BYTES)
+    detailed = torch.from_numpy(_complete(Level(values, mask, chosen), holes) / BYTES)
     result = filled.clone()
     result[0, :3][:, rows, columns] = detailed[:, :3].clamp(0, 1).T.to(filled)
     return result
@@ -110,18 +108,20 @@ def _complete(finest, holes):
     fading = np.exp(-off / np.float32(2 * TRUST_COLOR**2))
     mixed = rule + np.where(np.isinf(doubt)[:, None], 0, fading * (voted - base))
     sure = fading * np.exp(-doubt[:, None] / np.float32(SURE**2))
-    return mixed + sure * (voted - mixed)
+    done_holes = mixed + sure * (voted - mixed)
+    surface = quilting.measure_surface(finest, levels[:3][-1], tolerance, jump)
+    weak = quilting.find_weak(surface, holes, done_holes[:, :3])
+    some = weak > 0
+    if some.any():
+        laid, found = quilting.quilt(finest, surface, holes[some], tolerance)
+        share = (weak[some] * found)[:, None]
+        done_holes[some, :3] += share * (laid - done_holes[some, :3])
+    return done_holes
 
 
 def _at(values, places):
     """Return (M, ...) the values at places (M, 2)."""
     return values[places[:, 0], places[:, 1]]
-
-
-def _in_parts(function: Callable, count: int) -> None:
-    """Call function(begin, end) for parts of `count` things, on all threads."""
-    ends = np.linspace(0, count, 4 * thread_count() + 1).astype(int).tolist()
-    run_all(function, list(zip(ends[:-1], ends[1:], strict=True)))
 
 
 def _halved(level, tolerance):
@@ -140,7 +140,7 @@ def _halved(level, tolerance):
         total += np.where(far[..., None], part, 0)
         count += far[..., None]
         seen &= part_known | ~far
-    return _Level(total / count, seen, wanted & ~seen)
+    return Level(total / count, seen, wanted & ~seen)
 
 
 def _usable(level, jump):
@@ -159,7 +159,7 @@ def _complete_level(level, coarser, index, tolerance, jump):
     """Search and vote at one resolution.
 
     Args:
-        level: _Level.   coarser: _Field of the level at half the resolution, or None.
+        level: Level.   coarser: _Field of the level at half the resolution, or None.
         index: how often the view was halved.
         tolerance, jump: disparities closer than the one are one surface; an edge is over the other.
     Returns:
@@ -183,7 +183,7 @@ def _complete_level(level, coarser, index, tolerance, jump):
 
     def find(before, step, reach, seed):
         after = np.empty_like(before)
-        _in_parts(
+        run_in_parts(
             lambda begin, end: search(
                 image, weights, near, usable, targets, number, before, step, reach, tolerance,
                 seed, begin, end, after, distances,
@@ -193,7 +193,7 @@ def _complete_level(level, coarser, index, tolerance, jump):
         return after
 
     def decide(sources, spread, keep):
-        _in_parts(
+        run_in_parts(
             lambda begin, end: vote(
                 level.values, near, holes, number, sources, distances, trust, spread, tolerance,
                 begin, end, voted, doubt,
@@ -236,7 +236,7 @@ def _random_sources(usable, near, targets, tolerance):
     order = np.argsort(near[rows, columns], kind="stable")
     rows, columns = rows[order], columns[order]
     sources, ranked = np.empty((len(targets), 2), np.int32), near[rows, columns]
-    _in_parts(
+    run_in_parts(
         lambda begin, end: seed_field(
             rows, columns, ranked, near, targets, tolerance, SEED, begin, end, sources
         ),
@@ -267,7 +267,7 @@ def _gaussian(sigma):
 def _smoothed(values, near, holes, window, tolerance):
     """Return (M, 4) the holes' values, smoothed along their own surface."""
     smoothed = np.empty((len(holes), values.shape[2]), np.float32)
-    _in_parts(
+    run_in_parts(
         lambda begin, end: smooth(values, near, holes, window, tolerance, begin, end, smoothed),
         len(holes),
     )

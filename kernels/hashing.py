@@ -1,0 +1,32 @@
+"""Random numbers of a place, not of an order: the same whichever thread asks, and whatever for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import jit
+
+GOLDEN = np.uint32(0x9E3779B9)  # added to bits before they are scrambled once more
+
+
+@jit
+def mix(value):
+    """Scramble 32 bits (the finaliser of MurmurHash3), as random numbers that need no state."""
+    value = np.uint32(value)
+    value ^= value >> np.uint32(16)
+    value = np.uint32(value * np.uint32(0x85EBCA6B))
+    value ^= value >> np.uint32(13)
+    value = np.uint32(value * np.uint32(0xC2B2AE35))
+    return value ^ (value >> np.uint32(16))
+
+
+@jit
+def noise(y, x, seed):
+    """32 random bits of a place, the same whichever other places are asked for."""
+    return mix(mix(np.uint32(y) ^ np.uint32(seed)) + np.uint32(x))
+
+
+@jit
+def below(state, count):
+    """A whole number in [0, count) from scrambled bits."""
+    return np.int64((np.uint64(state) * np.uint64(count)) >> np.uint64(32))
