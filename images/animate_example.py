@@ -37,18 +37,8 @@ def main():
                 str(DURATION_S),
                 "--easing",
                 "smooth",
-                "--startU",
-                "720",
-                "--startV",
-                "490",
-                "--startW",
-                "1380",
-                "--endU",
-                "830",
-                "--endV",
-                "540",
-                "--endW",
-                "1160",
+                "--move",
+                "right",
             ]
         )
         if status:
@@ -63,7 +53,7 @@ def main():
         append_images=frames[1:],
         loop=0,
         duration=round(1000 / FPS),
-        quality=62,
+        quality=55,
         method=6,
     )
 

@@ -19,21 +19,22 @@ from utils.scene.ply import VERTEX  # noqa: E402
 
 WIDTH = 960  # px of every picture
 GAP = 8
-# The move of example.webp, begun farther left: the lamp post uncovers much.
-WINDOWS = ("--startU 640 --startV 490 --startW 1240 --endU 880 --endV 540 --endW 1120").split()
+WHOLE = ("--move", "zoom-in")  # begins with all of the photo
+FAR = ("--move", "right", "--strength", "1.5")  # so far that the lamp post uncovers much
+FARTHER = ("--move", "right", "--strength", "2")
 
 
 def main():
     """Make all pictures."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        sbs = film(folder / "sbs", "--stereo", "sbs", "--size", "480x320")
-        red_cyan = film(folder / "anaglyph", "--stereo", "anaglyph", "--size", "960x640")
+        sbs = film(folder / "sbs", "--stereo", "sbs", "--size", "480x320", *WHOLE)
+        red_cyan = film(folder / "anaglyph", "--stereo", "anaglyph", "--size", "960x640", *WHOLE)
         save("stereo", [first(sbs)], [first(red_cyan)])
         matte = film(
-            folder / "matte", "--matte", "--export", "scene.ply", "--size", "960x640", *WINDOWS
+            folder / "matte", "--matte", "--export", "scene.ply", "--size", "960x640", *FAR
         )
-        save("matte", [first(matte), first(matte, "matte_frames")])
+        save("matte", [last(matte), last(matte, "matte_frames")])
         save("export", [from_aside(folder / "matte" / "scene.ply")])
         tall = film(
             folder / "tall",
@@ -50,8 +51,8 @@ def main():
         )
         save("portrait", [photo(), first(tall), last(tall)])
         wide, short = (
-            film(folder / name, "--dolly", "--size", "960x640", *more)
-            for name, more in (("wide", ()), ("short", ("--max-holes", "4")))
+            film(folder / name, *FARTHER, "--size", "960x640", *more)
+            for name, more in (("wide", ()), ("short", ("--max-holes", "2")))
         )
         save("max_holes", [last(wide), last(short)])
 
@@ -84,9 +85,9 @@ def first(folder, frames="frames"):
     return Image.open(min((folder / frames).iterdir()))
 
 
-def last(folder):
+def last(folder, frames="frames"):
     """Return the last frame of the way there."""
-    return Image.open(max((folder / "frames").iterdir()))
+    return Image.open(max((folder / frames).iterdir()))
 
 
 def photo():
