@@ -44,3 +44,9 @@ def fill_nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
         known: (H, W) bool, somewhere True.
     """
     return values.flat[nearest_pixels(known)[1]]
+
+
+def gaussian_window(sigma: float) -> np.ndarray:
+    """Weights of a Gaussian along one axis, (S,) float32 with S odd; they do not sum to one."""
+    radius = int(np.ceil(2.5 * sigma))
+    return np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2).astype(np.float32)

@@ -17,7 +17,8 @@ import torch
 from kernels.patches import NOTHING, RADIUS, WHOLE, search, seed_field, smooth, vote
 from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP
-from utils.scene import quilting
+from utils.filters import gaussian_window
+from utils.scene.quilting import replace_weak
 
 # Disparities closer than this share of the view's range are one surface, as in `filling.ALIKE`.
 ALIKE = 0.1
@@ -100,7 +101,7 @@ def _complete(finest, holes):
     field = None
     for index in reversed(range(len(levels))):
         field, done, doubt = _complete_level(levels[index], field, index, tolerance, jump)
-    window = _gaussian(DETAIL_PX)
+    window = gaussian_window(DETAIL_PX)
     base = _smoothed(done, near, holes, window, tolerance)
     own = _smoothed(values, near, holes, window, tolerance)
     off = ((base - own)[:, :3] ** 2).mean(axis=1, keepdims=True)
@@ -108,15 +109,8 @@ def _complete(finest, holes):
     fading = np.exp(-off / np.float32(2 * TRUST_COLOR**2))
     mixed = rule + np.where(np.isinf(doubt)[:, None], 0, fading * (voted - base))
     sure = fading * np.exp(-doubt[:, None] / np.float32(SURE**2))
-    done_holes = mixed + sure * (voted - mixed)
-    surface = quilting.measure_surface(finest, levels[:3][-1], tolerance, jump)
-    weak = quilting.find_weak(surface, holes, done_holes[:, :3])
-    some = weak > 0
-    if some.any():
-        laid, found = quilting.quilt(finest, surface, holes[some], tolerance)
-        share = (weak[some] * found)[:, None]
-        done_holes[some, :3] += share * (laid - done_holes[some, :3])
-    return done_holes
+    found = mixed + sure * (voted - mixed)
+    return replace_weak(finest, levels[:3][-1], holes, found, tolerance, jump)
 
 
 def _at(values, places):
@@ -203,7 +197,7 @@ def _complete_level(level, coarser, index, tolerance, jump):
         done[holes[:, 0], holes[:, 1]] = voted
         if not keep:
             # The rule's colours are kept, or patches would drift to others' from round to round.
-            window = _gaussian(max(DETAIL_PX / 2**index, 1))
+            window = gaussian_window(max(DETAIL_PX / 2**index, 1))
             base = _smoothed(done, near, holes, window, tolerance)
             rule = _smoothed(level.values, near, holes, window, tolerance)
             done[holes[:, 0], holes[:, 1]] = rule + voted - base
@@ -256,12 +250,6 @@ def _finer_sources(coarser, targets, usable):
     bad |= ~_at(usable, sources)
     sources[bad] = -1
     return sources
-
-
-def _gaussian(sigma):
-    """Weights of a Gaussian along one axis."""
-    radius = int(np.ceil(2.5 * sigma))
-    return np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2).astype(np.float32)
 
 
 def _smoothed(values, near, holes, window, tolerance):

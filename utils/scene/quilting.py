@@ -26,6 +26,7 @@ from kernels.quilting import (
     spread_blocks,
 )
 from kernels.threads import run_in_parts
+from utils.filters import gaussian_window
 from utils.scene.filling import fill_from_far
 
 if TYPE_CHECKING:
@@ -54,6 +55,33 @@ class Surface(NamedTuple):
     source: np.ndarray  # (H, W) bool: what blocks may show
 
 
+def replace_weak(
+    finest: Level,
+    coarse: Level,
+    holes: np.ndarray,
+    values: np.ndarray,
+    tolerance: float,
+    jump: float,
+) -> np.ndarray:
+    """Replace what patches have completed by blocks where it is weak in detail.
+
+    Args:
+        finest, coarse, tolerance, jump: as `measure_surface`.
+        holes: (M, 2) int32, y and x.
+        values: (M, C) float32, RGB in [0, 255] first: what patches have completed.
+    Returns:
+        (M, C).
+    """
+    surface = measure_surface(finest, coarse, tolerance, jump)
+    weak = find_weak(surface, holes, values[:, :3])
+    some = weak > 0
+    values = values.copy()
+    if some.any():
+        laid, found = quilt(finest, surface, holes[some], tolerance)
+        values[some, :3] += (weak[some] * found)[:, None] * (laid - values[some, :3])
+    return values
+
+
 def measure_surface(finest: Level, coarse: Level, tolerance: float, jump: float) -> Surface:
     """Part a view into what is smooth and detail, and say how strong detail should be in holes.
 
@@ -66,12 +94,10 @@ def measure_surface(finest: Level, coarse: Level, tolerance: float, jump: float)
     sigma = max(DETAIL_PX / factor, 0.8)
     near = np.ascontiguousarray(coarse.values[..., 3])
     places = np.argwhere(np.ones(near.shape, bool)).astype(np.int32)
-    radius = int(np.ceil(2.5 * sigma))
-    window = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2).astype(np.float32)
     smoothed = np.empty((len(places), 4), np.float32)
     run_in_parts(
         lambda begin, end: smooth(
-            coarse.values, near, places, window, tolerance, begin, end, smoothed
+            coarse.values, near, places, gaussian_window(sigma), tolerance, begin, end, smoothed
         ),
         len(places),
     )

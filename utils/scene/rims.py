@@ -16,6 +16,7 @@ import torch
 from kernels.constants import RIM_FULL, RIM_SHARED
 from kernels.jit import jit
 from utils.depth.steps import EDGE_JUMP, TWICE_AS_FAR, least_step
+from utils.filters import nearest_pixels
 from utils.scene.edges import EDGE_REACH
 from utils.scene.hair import NOISE, find_hair, reached
 
@@ -66,7 +67,7 @@ class Rims(NamedTuple):
 class _Edges(NamedTuple):
     """Depth edges as pixels, and who is near which."""
 
-    pixels: np.ndarray  # (E,) flat index
+    pixels: np.ndarray  # (E,) flat index, ascending
     near: np.ndarray  # (E,) disparity of the front
     far: np.ndarray  # (E,) and of the back
     distance: np.ndarray  # (H, W) px to the nearest edge pixel
@@ -163,15 +164,10 @@ def _borrow_backs(edges, sides, limit):
     blind = (sides[:, 6] >= 0) & ~seen
     if not blind.any() or not seen.any():
         return
-    away = np.ones(edges.nearest.shape, np.uint8)
-    away.flat[edges.pixels[seen]] = 0
-    _, labels = cv2.distanceTransformWithLabels(
-        away, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    number = np.zeros(labels.max() + 1, np.int32)
-    number[labels.flat[edges.pixels[seen]]] = np.flatnonzero(seen)
+    clear = np.zeros(edges.nearest.shape, bool)
+    clear.flat[edges.pixels[seen]] = True
     blind = np.flatnonzero(blind)
-    beside = number[labels.flat[edges.pixels[blind]]]
+    beside = np.searchsorted(edges.pixels, nearest_pixels(clear)[1].flat[edges.pixels[blind]])
     same = np.abs(edges.far[beside] - edges.far[blind]) < limit
     blind, beside = blind[same], beside[same]
     sides[blind, 9] = sides[beside, 9]
