@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -115,3 +116,36 @@ def _without_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def as_scheduled() -> Iterator[None]:
+    """Undo what a library does meanwhile to how this process' threads share the processors.
+
+    SVT-AV1, when root opens it, makes the thread that calls it real-time (SCHED_FIFO, 99), and so
+    all that it and that thread ever start: nothing else on the machine would get those cores.
+    """
+    if not Path("/proc/self/task").is_dir():  # it does so on Linux alone
+        yield
+        return
+    own, before = _scheduling(0), {thread: _scheduling(thread) for thread in _threads()}
+    try:
+        yield
+    finally:
+        for thread in _threads():
+            wanted = before.get(thread) or own  # a new one inherits from us
+            if wanted and _scheduling(thread) not in (wanted, None):
+                with contextlib.suppress(OSError):  # it has ended, or may not be asked
+                    os.sched_setscheduler(thread, wanted[0], os.sched_param(wanted[1]))
+
+
+def _threads():
+    return [int(name) for name in os.listdir("/proc/self/task")]
+
+
+def _scheduling(thread):
+    """Policy and priority of a thread, 0 = the calling one; None where it cannot be asked."""
+    try:
+        return os.sched_getscheduler(thread), os.sched_getparam(thread).sched_priority
+    except OSError:
+        return None

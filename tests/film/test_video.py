@@ -1,5 +1,6 @@
 """Films: every codec plays back what was written, and no failure leaves half a file."""
 
+import contextlib
 import errno
 import io
 import os
@@ -58,6 +59,26 @@ def film(path, count=10, fps=25, codec="h264", **options):
 
 
 # what is written
+
+
+def policies():
+    """How the threads of this process are scheduled."""
+    found = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            found.add(os.sched_getscheduler(int(thread.name)))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="asks Linux about threads")
+def test_av1_makes_no_thread_real_time(tmp_path):
+    """As root it would: nothing else on the machine would get the processors meanwhile or after."""
+    count = QUEUE_FRAMES + 3  # when so many are taken the encoder is open
+    with VideoWriter(tmp_path / "film.mp4", (48, 64), 25, "av1") as writer:
+        for frame in moving(count):
+            writer.write(frame)
+        assert policies() == {os.SCHED_OTHER}
+    assert policies() == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize("codec, suffix", EVERY_FILE)

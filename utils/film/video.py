@@ -25,6 +25,7 @@ from utils.files import complete_or_absent, naming_write_errors
 from utils.film.codecs import CODECS
 from utils.film.gif import Palette, append_comment
 from utils.film.music import Music, SoundTrack, check_music
+from utils.processes import as_scheduled
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -191,7 +192,8 @@ class _Encoder:
             context.color_range = STUDIO_RANGE
         if codec.encoder == "libx265" and mp4:
             context.codec_tag = "hvc1"  # the name under which Apple's players know it
-        context.open()
+        with as_scheduled():
+            context.open()
         self.stream = stream
         music = settings.music and Music(settings.music)
         self.sound = music and SoundTrack(self.container, path.suffix, music)
