@@ -2,7 +2,6 @@
 
 It is images/example_patches.jpg.
 
-
 python images/fill_example.py
 """
 

@@ -73,6 +73,8 @@ def test_strands_move_with_the_front_and_leave_nothing_behind(hair, monkeypatch)
     """Without hair they stay on the wall: that is what it is for."""
     if not hair:
         without_hair(monkeypatch)
+    # Blocks of texture would repeat the strands that are left behind, some of them at the front.
+    monkeypatch.setattr("utils.scene.patches.replace_weak", lambda *given: given[3])
     image, disparity = photo(strands(), grain=0)
     scene = Scene(image, disparity, 160.0, 120.0)
     scene.inpaint(None, (-22.0, 0, 0))
@@ -80,7 +82,7 @@ def test_strands_move_with_the_front_and_leave_nothing_behind(hair, monkeypatch)
     shown = front_share(frame.astype(float))[INSIDE]
     with_front, left_behind = shown[:, EDGE - 16 : EDGE - 11], shown[:, EDGE - 4 : EDGE + 1]
     wanted = strands()[INSIDE, EDGE : EDGE + 5]
-    assert not hair or np.abs(with_front - wanted).mean() < 0.03
+    assert (np.abs(with_front - wanted).mean() < 0.03) == hair
     assert (left_behind.max() < 0.1) == hair
 
 
