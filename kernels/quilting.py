@@ -133,6 +133,7 @@ def seed_blocks(
     end: int,
     shifts: np.ndarray,
     costs: np.ndarray,
+    own: np.ndarray,
 ) -> None:
     """Give the blocks begin .. end the best of random sources, half of them not far away.
 
@@ -145,17 +146,18 @@ def seed_blocks(
         reach: how far away "not far" is, px.
         shifts: (K, 2) int32, receives the way from block to source, y and x.
         costs: (K,) float32, receives how badly it fits, infinite without one.
+        own: (K,) float32, receives the disparity of the hole in a block, NaN where it has none.
     """
     for k in range(begin, end):
         y0, x0 = np.int64(blocks[k, 0]), np.int64(blocks[k, 1])
-        costs[k] = np.inf
+        costs[k], own[k] = np.inf, np.nan
         shifts[k, 0] = shifts[k, 1] = 0
         hole_y, hole_x = _middle_hole(kind, y0, x0)
         if hole_y < 0:
             continue
-        own = near[hole_y, hole_x]
-        first = np.searchsorted(ranked, own - tolerance)
-        last = np.searchsorted(ranked, own + tolerance, side="right")
+        own[k] = near[hole_y, hole_x]
+        first = np.searchsorted(ranked, own[k] - tolerance)
+        last = np.searchsorted(ranked, own[k] + tolerance, side="right")
         if last == first:
             continue
         state = noise(y0, x0, seed)
@@ -168,7 +170,7 @@ def seed_blocks(
                 dy = below(state, 2 * (reach // 3) + 1) - reach // 3
                 state = mix(state + GOLDEN)
                 dx = below(state, 2 * reach + 1) - reach
-            cost = _cost(image, soft, near, kind, y0, x0, dy, dx, own, tolerance)
+            cost = _cost(image, soft, near, kind, y0, x0, dy, dx, own[k], tolerance)
             if cost < costs[k]:
                 costs[k], shifts[k, 0], shifts[k, 1] = cost, dy, dx
 
@@ -182,6 +184,7 @@ def spread_blocks(
     blocks: np.ndarray,
     number: np.ndarray,
     tolerance: float,
+    own: np.ndarray,
     before: np.ndarray,
     costs_before: np.ndarray,
     begin: int,
@@ -199,8 +202,7 @@ def spread_blocks(
     for k in range(begin, end):
         y0, x0 = np.int64(blocks[k, 0]), np.int64(blocks[k, 1])
         costs[k], shifts[k] = costs_before[k], before[k]
-        hole_y, hole_x = _middle_hole(kind, y0, x0)
-        if hole_y < 0:
+        if np.isnan(own[k]):
             continue
         for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             row, column = y0 // STRIDE + down, x0 // STRIDE + right
@@ -210,9 +212,7 @@ def spread_blocks(
             if n < 0 or np.isinf(costs_before[n]):
                 continue
             dy, dx = np.int64(before[n, 0]), np.int64(before[n, 1])
-            cost = AGREEING * _cost(
-                image, soft, near, kind, y0, x0, dy, dx, near[hole_y, hole_x], tolerance
-            )
+            cost = _cost(image, soft, near, kind, y0, x0, dy, dx, own[k], tolerance) * AGREEING
             if cost < costs[k]:
                 costs[k], shifts[k, 0], shifts[k, 1] = cost, dy, dx
 

@@ -73,8 +73,8 @@ def test_strands_move_with_the_front_and_leave_nothing_behind(hair, monkeypatch)
     """Without hair they stay on the wall: that is what it is for."""
     if not hair:
         without_hair(monkeypatch)
-    # Blocks of texture would repeat the strands that are left behind, some of them at the front.
-    monkeypatch.setattr("utils.scene.patches.replace_weak", lambda *given: given[3])
+        # Blocks of texture would repeat what is left behind, by chance where the front's stand.
+        monkeypatch.setattr("utils.scene.patches.replace_weak", lambda *given: given[3])
     image, disparity = photo(strands(), grain=0)
     scene = Scene(image, disparity, 160.0, 120.0)
     scene.inpaint(None, (-22.0, 0, 0))

@@ -185,17 +185,18 @@ def quilt(
     rows, columns = rows[order], columns[order]
     ranked = near[rows, columns]
     reach = max(4, round(REACH * max(near.shape)))
-    shifts, costs = np.zeros((len(blocks), 2), np.int32), np.zeros(len(blocks), np.float32)
+    shifts = np.zeros((len(blocks), 2), np.int32)
+    costs, own = np.zeros((2, len(blocks)), np.float32)
     run_in_parts(
         lambda begin, end: seed_blocks(
             image, surface.soft, near, kind, rows, columns, ranked, blocks, tolerance, TRIES,
-            reach, SEED, begin, end, shifts, costs,
+            reach, SEED, begin, end, shifts, costs, own,
         ),
         len(blocks),
     )  # fmt: skip
     for _ in range(ROUNDS):
         shifts, costs = _followed(
-            image, surface.soft, near, kind, blocks, number, tolerance, shifts, costs
+            image, surface.soft, near, kind, blocks, number, tolerance, own, shifts, costs
         )
     rows, columns = np.minimum(blocks + STRIDE, np.array(near.shape) - 1).T
     costs[costs > UNLIKE + 6 * surface.soft[rows, columns, 3] ** 2] = np.inf
@@ -210,12 +211,12 @@ def quilt(
     return laid, found
 
 
-def _followed(image, soft, near, kind, blocks, number, tolerance, before, costs_before):
+def _followed(image, soft, near, kind, blocks, number, tolerance, own, before, costs_before):
     """Shifts and costs after every block has seen its neighbours'."""
     shifts, costs = before.copy(), costs_before.copy()
     run_in_parts(
         lambda begin, end: spread_blocks(
-            image, soft, near, kind, blocks, number, tolerance, before, costs_before,
+            image, soft, near, kind, blocks, number, tolerance, own, before, costs_before,
             begin, end, shifts, costs,
         ),
         len(blocks),
