@@ -4,6 +4,13 @@
 # --dataset-file. The numbers say how often an item of each set is drawn; 0 leaves the set out.
 # $data is the folder that MODEL_CARD.md describes.
 
+# part_of NUMBER prints PERCENT (environment; default 100) of it, at least 1: of steps and of scenes,
+# so that a whole recipe can be tried in an hour.
+part_of() {
+    local number=$(($1 * ${PERCENT:-100} / 100))
+    echo $((number > 0 ? number : 1))
+}
+
 data_sets() {
     local sets=()
     [ "$1" = 0 ] || sets+=("{\"name\": \"nyu\", \"path\": \"$data/nyu-train\", \"depth_unit\": 0.001,

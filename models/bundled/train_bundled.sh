@@ -6,9 +6,11 @@
 # mobilenetv2_imagenet.safetensors (the encoder's ImageNet weights); MODEL_CARD.md says where each
 # comes from. The network is trained, helps to label the photographs anew, is trained further on
 # those labels, helps once more, and ends on larger windows at the size of use; the mean of the last
-# two parts is packed, for train_estimation.sh to join with the second network. Some hours on two cores; resumes where it was stopped. In the environment:
-# FROM, the weights to start from; STEPS, MORE_STEPS and LAST_STEPS of the three parts; PROCESSES,
-# which share each batch of 8 (two of a thread each are faster on two busy cores than one of two).
+# two parts is packed, for train_estimation.sh to join with the second network. Some hours
+# on two cores; resumes where it was stopped. In the environment: FROM, the weights to start from;
+# STEPS, MORE_STEPS and LAST_STEPS of the three parts, or PERCENT of all steps and scenes; PROCESSES,
+# which share each batch of 8 (two of a thread each are faster on two busy cores than one of two);
+# AMP, no on a CPU without bfloat16.
 set -euo pipefail
 data=$(cd "${1:?give the folder with nyu-train/, photos/ and mobilenetv2_imagenet.safetensors}" && pwd)
 cd "$(dirname "$0")/../.."
@@ -28,7 +30,7 @@ part() {
         --crop "$7" --other-crops "$8" --crop-scale "$9" --batch-size $((8 / processes)) \
         --steps "$3" --lr-estimation "$4" --lr-encoder "$5" --freeze-encoder 4 \
         --weight-decay 0.02 --weight log=1 --schedule cosine --warmup 200 --ema 0.998 \
-        --amp bf16 --seed "$6" --threads "$(($(nproc) / processes))" \
+        --amp "${AMP:-bf16}" --seed "$6" --threads "$(($(nproc) / processes))" \
         --cache-mib $((4096 / processes)) "${resume[@]}"
 }
 
@@ -40,19 +42,20 @@ relabel() {
 small=(256x192 192x256,224x224,288x208 0.5)
 scenes=data/synthetic-320x240
 python -m utils.synthetic --out $scenes \
-    --size 320x240 --views 1 --count 4000 --seed 1000
+    --size 320x240 --views 1 --count "$(part_of 4000)" --seed 1000
 
 data_sets 1.0 "$data/photos" 0.42 $scenes 0.2 > "$sets"
-part first "${FROM:-$data/mobilenetv2_imagenet.safetensors}" "${STEPS:-10000}" 6e-4 1.5e-4 0 \
-    "${small[@]}"
+part first "${FROM:-$data/mobilenetv2_imagenet.safetensors}" "${STEPS:-$(part_of 10000)}" \
+    6e-4 1.5e-4 0 "${small[@]}"
 
 relabel data/photos-relabelled models/trained/disparity-first.tar
 data_sets 1.0 data/photos-relabelled 0.8 $scenes 0.24 > "$sets"
-part second models/trained/disparity-first.tar "${MORE_STEPS:-7000}" 4e-4 1e-4 5 "${small[@]}"
+part second models/trained/disparity-first.tar "${MORE_STEPS:-$(part_of 7000)}" \
+    4e-4 1e-4 5 "${small[@]}"
 
 relabel data/photos-relabelled-again models/trained/disparity-second.tar
 data_sets 1.0 data/photos-relabelled-again 0.8 $scenes 0.24 > "$sets"
-part last models/trained/disparity-second.tar "${LAST_STEPS:-2600}" 2e-4 5e-5 11 \
+part last models/trained/disparity-second.tar "${LAST_STEPS:-$(part_of 2600)}" 2e-4 5e-5 11 \
     320x240 240x320,288x288,352x256 0.7
 
 python -m models.bundled.pack_weights models/trained/disparity-compact.safetensors \
