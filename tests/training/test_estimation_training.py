@@ -123,6 +123,52 @@ def test_efficient_network_is_for_estimation(flags, capsys):
     assert "--network efficient: there is no such network for refinement" in capsys.readouterr().err
 
 
+def test_each_part_of_a_mixed_photo_is_judged_alone(flags):
+    mixing = ["--dataset", "photos", "--batch-size", "3", "--fine-labels", "--mix"]
+    trainer = trainer_for([*flags, *mixing, "1"])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    truth = batch["disparity"]
+    mixed = []
+
+    def right_in_each_part(_network, image):
+        """The truth of whichever photo shows at a pixel, the pasted one's at another scale."""
+        own = (image == batch["image"]).all(dim=1, keepdim=True)
+        assert torch.equal(torch.where(own, batch["image"], batch["image"].roll(1, 0)), image)
+        mixed.append(float((~own).float().mean()))
+        return torch.where(own, truth, 5 * truth.roll(1, 0) + 3)
+
+    trainer.estimate = right_in_each_part
+    terms = trainer.losses(batch)
+    assert 0.05 < mixed[0] < 0.55
+    assert float(terms["ssi_data"]) < 1e-3 and float(terms["ssi_grad"]) < 1e-3
+    trainer.estimate = lambda network, image: truth
+    assert float(trainer.losses(batch)["ssi_data"]) > 0.05
+
+
+def test_which_steps_are_mixed_is_a_matter_of_seed_and_step(flags):
+    trainer = trainer_for([*flags, "--dataset", "photos", "--batch-size", "3", "--mix", "0.5"])
+    batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")
+    seen = []
+    trainer.estimate = lambda network, image: (seen.append(image), image[:, :1])[1]
+    for trainer.step_number in [*range(20), *range(20)]:
+        trainer.losses(batch)
+    untouched = [torch.equal(image, batch["image"]) for image in seen]
+    assert 4 < sum(untouched[:20]) < 16
+    assert all(torch.equal(*pair) for pair in zip(seen[:20], seen[20:], strict=True))
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        (["--mix", "1.5"], "--mix is a share"),
+        (["--mix", "0.5", "--training-mode", "refinement"], "--mix is for"),
+    ],
+)
+def test_mixing_where_it_cannot_be(flags, more, said, capsys):
+    assert train.main([*flags, *more]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_only_the_order_of_ordered_photos_matters(flags):
     trainer = trainer_for([*flags, "--dataset", "photos"])
     batch = trainer.data.prepare(next(trainer.data.training(0, 1)), "cpu")

@@ -160,6 +160,12 @@ class Settings:
     spoil: bool = DATA.flag(
         "sometimes blur, shrink, compress or add noise to what is seen", default=False
     )
+    mix: float = DATA.flag(
+        "estimation: share of the steps in which each photo has a window of another pasted in, and "
+        "both parts are judged alone (default: %(default)s)",
+        default=0.0,
+        metavar="SHARE",
+    )
     workers: int = DATA.flag(
         "processes that read ahead (default: %(default)s)", default=1, metavar="N"
     )
@@ -324,6 +330,10 @@ def check(settings: Settings) -> None:
         )
     if settings.mask_loss != "none" and settings.training_mode != "estimation":
         raise ValueError("--mask-loss is for --training-mode estimation.\n  Leave it out.")
+    if settings.mix and settings.training_mode != "estimation":
+        raise ValueError("--mix is for --training-mode estimation.\n  Leave it out.")
+    if not 0 <= settings.mix <= 1:
+        raise ValueError(f"--mix is a share of the steps, 0 to 1, found {settings.mix:g}.")
     if settings.mask_loss == "other" and not settings.mask_loss_dataset:
         raise ValueError("--mask-loss other needs photos.\n  Add --mask-loss-dataset NAME.")
     for name in COUNTS:

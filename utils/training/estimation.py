@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -200,6 +201,42 @@ def log_loss(disparity: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
     return per_photo.sum() / known.sum().clamp(min=1)
 
 
+def mix_photos(
+    batch: dict[str, Any], rng: np.random.Generator
+) -> tuple[torch.Tensor, list[tuple[dict[str, Any], float]]]:
+    """Paste into each photo a window of the one before it (CutMix, arXiv:1905.04899).
+
+    Both parts are to be judged alone, each by its own labels, as Depth Anything (arXiv:2401.10891)
+    does: what is near in one photo says nothing about the other. Nor does a photo that is half
+    another's have a scale, so labels whose scale is known count as relative ones here.
+
+    Args:
+        batch: of at least two samples, as `TrainingData.prepare` gives it.
+        rng: draws the window, of a tenth to half of the photo, the same in the whole batch.
+    Returns:
+        mixed photos (B, 3, H, W), and for either part the batch of its labels, `confidence` 0 in
+        the other part, and its share of the area.
+    """
+    image = batch["image"]
+    height, width = image.shape[2:]
+    side = math.sqrt(rng.uniform(0.1, 0.5))
+    rows, columns = max(1, round(side * height)), max(1, round(side * width))
+    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
+    inside = image.new_zeros(1, 1, height, width)
+    inside[..., top : top + rows, left : left + columns] = 1
+    relative = {
+        "metric": torch.zeros_like(batch["metric"]),
+        "instances": torch.zeros_like(batch["instances"]),
+    }
+    kept = batch | relative | {"confidence": batch["confidence"] * (1 - inside)}
+    others = {name: batch[name].roll(1, 0) for name in ("disparity", "mask", "ordered")}
+    pasted = batch | relative | others
+    pasted["confidence"] = batch["confidence"].roll(1, 0) * inside
+    share = rows * columns / (height * width)
+    mixed = torch.where(inside > 0, image.roll(1, 0), image)
+    return mixed, [(kept, 1 - share), (pasted, share)]
+
+
 class Step(NamedTuple):
     """What the losses of a step see."""
 
@@ -383,8 +420,25 @@ class EstimationTrainer(DepthTrainer):
         return network(image, self.semantics(image))
 
     def losses(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
-        """Weighted terms of LOSSES."""
-        disparity = self.estimate(self.parts[self.kind].wrapped, batch["image"])
+        """Weighted terms of LOSSES; with `--mix` of each part of a mixed photo, by its area."""
+        if len(batch["image"]) > 1 and self._rng().random() < self.settings.mix:
+            image, parts = mix_photos(batch, self._rng(1))
+        else:
+            image, parts = batch["image"], [(batch, 1.0)]
+        disparity = self.estimate(self.parts[self.kind].wrapped, image)
+        terms: dict[str, torch.Tensor] = {}
+        for part, share in parts:
+            for name, value in self._compare(disparity, part).items():
+                terms[name] = terms.get(name, 0) + share * value
+        return terms
+
+    def _rng(self, *more):
+        """Random numbers of this step and process alone, so that a resumed run draws the same."""
+        key = (self.settings.seed, self.step_number, self.accelerator.process_index, *more)
+        return np.random.default_rng(key)
+
+    def _compare(self, disparity, batch):
+        """Weighted terms of what was estimated against the labels of a batch."""
         weight = batch["mask"] * batch["confidence"]
         target, weight, disparity = self._same_size(batch["disparity"], weight, disparity)
         return weigh(
