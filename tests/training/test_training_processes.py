@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,10 @@ def test_whatever_ends_training_ends_its_workers(flags, tmp_path, event, status,
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == status
     assert re.fullmatch(message, errors), errors
+    # A process closes its files before it is gone.
+    deadline = time.monotonic() + 5
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert not any(map(alive, workers))
 
 
