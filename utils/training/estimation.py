@@ -421,8 +421,11 @@ class EstimationTrainer(DepthTrainer):
 
     def losses(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Weighted terms of LOSSES; with `--mix` of each part of a mixed photo, by its area."""
-        if len(batch["image"]) > 1 and self._rng().random() < self.settings.mix:
-            image, parts = mix_photos(batch, self._rng(1))
+        # Random numbers of this step and process alone, so that a resumed run draws the same.
+        process = self.accelerator.process_index
+        rng = np.random.default_rng((self.settings.seed, self.step_number, process))
+        if len(batch["image"]) > 1 and rng.random() < self.settings.mix:
+            image, parts = mix_photos(batch, rng)
         else:
             image, parts = batch["image"], [(batch, 1.0)]
         disparity = self.estimate(self.parts[self.kind].wrapped, image)
@@ -431,11 +434,6 @@ class EstimationTrainer(DepthTrainer):
             for name, value in self._compare(disparity, part).items():
                 terms[name] = terms.get(name, 0) + share * value
         return terms
-
-    def _rng(self, *more):
-        """Random numbers of this step and process alone, so that a resumed run draws the same."""
-        key = (self.settings.seed, self.step_number, self.accelerator.process_index, *more)
-        return np.random.default_rng(key)
 
     def _compare(self, disparity, batch):
         """Weighted terms of what was estimated against the labels of a batch."""
