@@ -178,6 +178,7 @@ def test_two_processes_give_the_losses_of_the_doubled_batch(flags, tmp_path, mod
         finally:
             run.terminate()  # takes its processes along; does nothing to one that has ended
         assert run.returncode == 0, error
+        assert "Warning" not in error
         kind = {"estimation": "disparity", "inpainting": "inpaint"}[mode]
         state = torch.load(tmp_path / "models" / f"{kind}-{name}.tar", weights_only=True)
         histories.append([e for e in state["history"] if "total" in e])

@@ -13,6 +13,7 @@ import math
 import shutil
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -176,6 +177,8 @@ def make_accelerator(settings: Any) -> Any:
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda: torch finds no CUDA device.\n  Use --device auto.")
     kwargs = DistributedDataParallelKwargs(broadcast_buffers=False)
+    # torch has a newer name for it, which Accelerate can't pass on and older torch doesn't know.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
     return Accelerator(
         cpu=on_cpu(settings.device), mixed_precision=settings.amp, kwargs_handlers=[kwargs]
     )
