@@ -7,12 +7,13 @@ them (docs/method.md, Rims).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
+from utils.scene.edge_sides import Edges
 
 # Hair is looked for up to this share of the long side from a depth edge: 20 px at 1024.
 HAIR_REACH = 0.02
@@ -44,7 +45,7 @@ class Hair(NamedTuple):
 
 
 def find_hair(
-    disparity: np.ndarray, pixels: np.ndarray, edges: Any, front: np.ndarray, reach: int,
+    disparity: np.ndarray, pixels: np.ndarray, edges: Edges, front: np.ndarray, reach: int,
     limit: np.float32,
 ) -> Hair | None:  # fmt: skip
     """Find the hair of a photo: thin things of the front's colour that grow out of it.
@@ -52,7 +53,7 @@ def find_hair(
     Args:
         disparity: (H, W).
         pixels: (H, W, 3) RGB, 0 to 255.
-        edges: near, far, distance and nearest of the depth edges, see utils.scene.rims.
+        edges: near, far, distance and nearest of the depth edges, see there.
         front: (H, W) bool, by disparity.
         reach: px from an edge within which a lens may have mixed the sides.
         limit: step between two surfaces.
