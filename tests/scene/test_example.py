@@ -1,11 +1,13 @@
 """The example in images/, a picture and the exact disparity beside it, and who draws the others."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 
@@ -56,20 +58,53 @@ def test_picture_is_neither_dark_nor_washed_out(picture):
     assert low < 60 < middle < 190 < high
 
 
+def load_script(name, folder, monkeypatch):
+    """A script of images/ that reads and writes in `folder`, where the example lies too."""
+    spec = importlib.util.spec_from_file_location(name, IMAGES / f"{name}_example.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "FOLDER", folder)
+    for file in ("example.jpg", "example_disparity.png"):
+        shutil.copy(IMAGES / file, folder)
+    return module
+
+
+def difference(folder, name):
+    """Mean absolute difference, 255 levels, of a picture drawn again; first frame if it moves."""
+    drawn, shown = (
+        np.asarray(Image.open(at / name).convert("RGB"), float) for at in (folder, IMAGES)
+    )
+    assert drawn.shape == shown.shape
+    return np.abs(drawn - shown).mean()
+
+
 @pytest.mark.parametrize(
     ("script", "picture"),
     [("fill", "patches"), ("edges", "edges"), ("hair", "hair"), ("weaknesses", "weaknesses")],
 )
 def test_pictures_of_the_documents_can_be_drawn_again(script, picture, tmp_path, monkeypatch):
     """As they are, but for noise: what a document shows is what the program does."""
-    spec = importlib.util.spec_from_file_location(script, IMAGES / f"{script}_example.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    module = load_script(script, tmp_path, monkeypatch)
     if script == "weaknesses":  # all 32 take minutes
         monkeypatch.setattr(module, "SCENES", 4)
     module.main()
-    drawn, shown = (cv2.imread(str(at / f"example_{picture}.jpg")) for at in (tmp_path, IMAGES))
-    assert drawn.shape == shown.shape
+    off = difference(tmp_path, f"example_{picture}.jpg")
     if script != "weaknesses":
-        assert np.abs(drawn.astype(int) - shown).mean() < 1.5
+        assert off < 1.5
+
+
+@pytest.mark.slow
+def test_pictures_of_films_can_be_made_again(tmp_path, monkeypatch):
+    load_script("deliver", tmp_path, monkeypatch).main()
+    for name in ("stereo", "matte", "export", "portrait", "max_holes"):
+        assert difference(tmp_path, f"example_{name}.jpg") < 1.5, name
+
+
+@pytest.mark.slow
+def test_moving_pictures_can_be_made_again(tmp_path, monkeypatch):
+    load_script("animate", tmp_path, monkeypatch).main()
+    load_script("moves", tmp_path, monkeypatch).main(["zoom-in", "circle"])
+    for name in ("example.webp", "move_zoom-in.webp", "move_circle.webp"):
+        drawn, shown = (Image.open(at / name) for at in (tmp_path, IMAGES))
+        assert drawn.n_frames == shown.n_frames > 20
+        assert difference(tmp_path, name) < 2, name
