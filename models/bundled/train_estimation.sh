@@ -6,11 +6,12 @@
 # windows, then on larger ones; the pair of both networks labels the photographs anew, and the
 # third part learns from those, at the size of use. The last part begins with the mean of those
 # two and learns the order of things: nothing is taken for an outlier, and pairs of points count.
-# Its result is joined with the first network into the pair that ships. Some hours on two cores;
-# resumes where it was stopped. In the environment: FIRST, weights of the first network; STEPS,
-# MORE_STEPS, LAST_STEPS and ORDER_STEPS of the four parts, or PERCENT of all steps and scenes;
-# PROCESSES, which share each batch of 8 (two of a thread each are faster than one of two); AMP,
-# no on a CPU without bfloat16; PACKED, the file to write. To look at it: kbe.py --estim-path FILE
+# Then windows of other photos are pasted in, and the mean of before and after is joined with the
+# first network into the pair that ships. Some hours on two cores; resumes where it was stopped. In
+# the environment: FIRST, weights of the first network; STEPS, MORE_STEPS, LAST_STEPS, ORDER_STEPS
+# and MIX_STEPS of the five parts, or PERCENT of all steps and scenes; PROCESSES, which share each
+# batch of 8 (two of a thread each are faster than one of two); AMP, no on a CPU without bfloat16;
+# PACKED, the file to write. To look at it: kbe.py --estim-path FILE
 set -euo pipefail
 data=$(cd "${1:?give the folder with strong/, nyu-train/ and photos/}" && pwd)
 cd "$(dirname "$0")/../.."
@@ -64,10 +65,12 @@ mean=models/trained/disparity-mean.safetensors
 [ -f $mean ] ||
     python -m models.bundled.pack_weights $mean models/trained/disparity-{middle-best,large}.tar
 strong_data_sets $labelled 0.3 $scenes 4.0 6.0 > "$sets"
+order=(--trim 0 --weight rank=0.3 --weight ssi_grad=0.25)
 part order $mean "${ORDER_STEPS:-$(part_of 1400)}" 1.5e-4 5e-5 21 \
-    384x288 256x192,256x192,192x256,224x224,320x256,256x320 0.75 \
-    --trim 0 --weight rank=0.3 --weight ssi_grad=0.25 --weight log=0.3
+    384x288 256x192,256x192,192x256,224x224,320x256,256x320 0.75 "${order[@]}" --weight log=0.3
+part mix models/trained/disparity-order.tar "${MIX_STEPS:-$(part_of 600)}" 2e-4 7e-5 51 \
+    320x240 256x192,192x256,224x224,288x208,240x320 0.7 "${order[@]}" --weight log=0.6 --mix 0.5
 
 detail=models/trained/disparity-detail.safetensors
-python -m models.bundled.pack_weights $detail models/trained/disparity-order.tar
+python -m models.bundled.pack_weights $detail models/trained/disparity-{order,mix}.tar
 python -m models.bundled.join_networks "${PACKED:-$pair}" "$first" $detail
