@@ -162,6 +162,7 @@ def test_which_steps_are_mixed_is_a_matter_of_seed_and_step(flags):
     [
         (["--mix", "1.5"], "--mix is a share"),
         (["--mix", "0.5", "--training-mode", "refinement"], "--mix is for"),
+        (["--mix", "0.5", "--batch-size", "1"], "--mix needs another photo"),
     ],
 )
 def test_mixing_where_it_cannot_be(flags, more, said, capsys):

@@ -334,6 +334,8 @@ def check(settings: Settings) -> None:
         raise ValueError("--mix is for --training-mode estimation.\n  Leave it out.")
     if not 0 <= settings.mix <= 1:
         raise ValueError(f"--mix is a share of the steps, 0 to 1, found {settings.mix:g}.")
+    if settings.mix and settings.batch_size < 2:
+        raise ValueError("--mix needs another photo to paste.\n  Add --batch-size 2 or more.")
     if settings.mask_loss == "other" and not settings.mask_loss_dataset:
         raise ValueError("--mask-loss other needs photos.\n  Add --mask-loss-dataset NAME.")
     for name in COUNTS:

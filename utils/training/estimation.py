@@ -424,7 +424,7 @@ class EstimationTrainer(DepthTrainer):
         # Random numbers of this step and process alone, so that a resumed run draws the same.
         process = self.accelerator.process_index
         rng = np.random.default_rng((self.settings.seed, self.step_number, process))
-        if len(batch["image"]) > 1 and rng.random() < self.settings.mix:
+        if rng.random() < self.settings.mix:
             image, parts = mix_photos(batch, rng)
         else:
             image, parts = batch["image"], [(batch, 1.0)]
