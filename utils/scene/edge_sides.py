@@ -18,9 +18,9 @@ from utils.filters import nearest_pixels
 CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
 CLEAN_PX = 1.5
 SAMPLE_PX = 4  # clean pixels are looked for this much farther from the edge
-# A back that is seen only through gaps, into which no square of this many pixels fits, is compared
-# with what is seen of it beside: beyond so many standard deviations a colour is not its own.
-GAP, ALIEN = 5, np.float32(2)
+# A back that is seen only through gaps is compared with what is seen of it beside: beyond so many
+# standard deviations a colour is not its own.
+ALIEN = np.float32(2)
 QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
 UNKNOWN = np.float32(1e6)  # the variance of a side that is nowhere seen clean
 MIN_WEIGHT = 0.5  # of clean pixels, below which a side has none worth the name
@@ -72,7 +72,7 @@ def measure_both_sides(
         reach: px from an edge within which a lens may have mixed the sides.
         limit: step between two surfaces.
     Returns:
-        (E, SIDES), see there for what each number is.
+        (E, SIDES): the numbers that FRONT to FRONT_VARIANCE name.
     """
     sides = np.zeros((len(edges.pixels), SIDES), np.float32)
     clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * reach))

@@ -53,7 +53,7 @@ def find_hair(
     Args:
         disparity: (H, W).
         pixels: (H, W, 3) RGB, 0 to 255.
-        edges: near, far, distance and nearest of the depth edges, see there.
+        edges: the depth edges of that map.
         front: (H, W) bool, by disparity.
         reach: px from an edge within which a lens may have mixed the sides.
         limit: step between two surfaces.

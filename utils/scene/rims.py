@@ -24,7 +24,6 @@ from utils.scene.edge_sides import (
     FRONT,
     FRONT_DISPARITY,
     FRONT_VARIANCE,
-    GAP,
     QUANTUM,
     VARIANCE_ALONG,
     find_edges,
@@ -47,6 +46,7 @@ OTHER_SIDE = np.float32(0.003)  # what a neighbour counts as one side's that dep
 PURE = 6  # power of alpha by which a neighbour counts as one side's
 # Standard deviations of the back from which a colour on the front's side of depth is no mixture.
 ASIDE = np.float32(2)
+GAP = 5  # a gap of a front: no square of so many pixels fits in
 # A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
 # many standard deviations is the front's halo, and goes with it.
 HALO, STANDS_OUT = 0.5, np.float32(2.5)
