@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from utils import cli, depth, film, scene, weights  # each is loaded when it is used
+from utils import cli, depth, export, film, scene, weights  # each is loaded when it is used
 from utils.cli.flags import Settings, parse_settings, settings_from
 from utils.cli.jobs import Job
 
@@ -101,7 +101,8 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     result = {"photo": str(job.photo), "video": str(job.video)}
     chosen = networks.describe(settings)
     if settings.dry_run:
-        return result | {"dry_run": True} | cli.describe_plan(plan, settings) | {"weights": chosen}
+        told = {"dry_run": True, "files": job.written(settings)}
+        return result | told | cli.describe_plan(plan, settings) | {"weights": chosen}
     metadata = cli.describe_film(job, plan, settings, networks)
     if settings.skip_existing and cli.is_made(job.video, metadata, plan.frames):
         return result | {"skipped": True}
@@ -134,7 +135,7 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
         preview.write(job.result("preview.png"))
         clock.lap("preview")
     if settings.export:
-        scene.write_ply(job.folder / settings.export, cloud)
+        export.write_exports(job.exports(settings), cloud, path, plan, settings)
         clock.lap("export")
     result |= plan.facts(settings) | {"invented": round(invented, 4), "weights": chosen}
     return Ready(plan, view, path, result, metadata, clock)
@@ -151,7 +152,7 @@ def write(job: Job, settings: Settings, ready: Ready, stop: Any, hide_bar: Any) 
     # The film comes last: --skip-existing takes it for the sign that all is there.
     film.write_film(job, plan, view, path, settings, metadata, stop, hide_bar)
     clock.lap("film")
-    return result | {"seconds": clock.seconds()}
+    return result | {"files": job.written(settings), "seconds": clock.seconds()}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 import kbe  # noqa: E402
 import kernels  # noqa: E402
-from utils.scene.ply import VERTEX  # noqa: E402
+from utils.export.ply import VERTEX  # noqa: E402
 
 WIDTH = 960  # px of every picture
 GAP = 8

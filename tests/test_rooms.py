@@ -23,6 +23,7 @@ FLOORS = [
     "utils.depth",
     "utils.weights",
     "utils.scene",
+    "utils.export",
     "utils.training",
     "utils.cli",
     "data_loader",

@@ -49,7 +49,7 @@ def test_it_makes_what_the_command_line_makes(tmp_path, photo, capsys):
 
     assert called.keys() == typed.keys()
     assert json.loads(json.dumps(called)) == called, "it is what --json would print"
-    same = called.keys() - {"video", "seconds"}
+    same = called.keys() - {"video", "seconds", "files"}
     assert {name: called[name] for name in same} == {name: typed[name] for name in same}
     first, second = frames_of(tmp_path / "typed.mp4"), frames_of(called["video"])
     assert len(first) == called["frames"] == 4

@@ -298,7 +298,7 @@ STAGES = {
     "utils.cli.tell_invention": 2,
     "utils.scene.cloud.Scene.inpaint": 2 + 1,
     "utils.film.preview.Preview.write": 2,
-    "utils.scene.write_ply": 2,
+    "utils.export.write_exports": 2,
     "utils.film.write_film": 2,
     "utils.film.frames.film_frames": 2,
     "utils.film.video.VideoWriter.write": 6 + 3,

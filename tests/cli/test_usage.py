@@ -23,7 +23,7 @@ from utils.film.photos import write_image
         (["--max-holes", "nan"], "--max-holes must lie between 0 and 100"),
         (
             ["--export", "scene.obj"],
-            "--export must end in .ply, as points are written, got scene.obj",
+            "--export must end in one of .ply (points)",
         ),
         (["--dolly", "--autozoom"], "--dolly and --autozoom"),
         (["--autozoom", "--endU", "40"], "--autozoom and --endU"),

@@ -26,6 +26,7 @@ from utils.cli.declare import (
     flags_of,
     home_path,
 )
+from utils.export.table import EXPORTERS, find_exporter
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 
 DESCRIPTION = """\
@@ -97,10 +98,12 @@ def read_point(text: str) -> tuple[float, float]:
     return u, v
 
 
-def read_ply_name(text: str) -> Path:
-    """Parse the name of a point cloud."""
-    if not text.lower().endswith(".ply"):
-        raise argparse.ArgumentTypeError(f"must end in .ply, as points are written, got {text}.")
+def read_export_name(text: str) -> Path:
+    """Parse the name of a file to export to."""
+    try:
+        find_exporter(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return home_path(text)
 
 
@@ -159,11 +162,15 @@ class Settings:
         default=False,
         effect=RESULT,
     )
-    export: Path | None = FILES.flag(
-        "also write the inpainted scene as coloured points, beside the film",
+    export: tuple[Path, ...] = FILES.flag(
+        "also write the inpainted scene for other programs, beside the film: "
+        + "; ".join(f"{suffix} {line.what}" for suffix, line in EXPORTERS.items()),
+        default=(),
         effect=RESULT,
-        type=read_ply_name,
-        metavar="FILE.ply",
+        nargs="+",
+        action="extend",
+        type=read_export_name,
+        metavar="NAME",
     )
     matte: bool = FILES.flag(
         "also write a film, and with --write-frames PNGs, that is white where the picture is "
@@ -380,7 +387,7 @@ class Settings:
         plain = {name: getattr(self, name) for name, flag in FLAGS.items() if flag.effect}
         plain |= {
             "fps": str(self.fps),
-            "export": self.export and str(self.export),
+            "export": [str(name) for name in self.export],
             "size": self.size and list(self.size),
             "focus": self.focus and list(self.focus),
         }
@@ -589,7 +596,8 @@ def _is_on(values: dict[str, Any], name: str) -> bool:
     name, _, value = name.partition("=")
     if value:
         return values.get(name) == value
-    return values.get(name) is not None and values[name] is not False  # 0 is a number
+    given = values.get(name)
+    return given is not None and given is not False and given != ()  # 0 is a number
 
 
 def _spelled(name: str) -> str:

@@ -25,6 +25,7 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
     """
     inputs = {real_path(path): said for path, said in _inputs(jobs, settings)}
     taken: dict[Path, Job] = {}
+    folders = {real_path(folder) for job in jobs for folder in job.folders(settings)}
     flag = "--slideshow" if settings.slideshow else "--out"
     for job in jobs[:1] if settings.slideshow else jobs:  # whose results are one film
         for result in job.files(settings):
@@ -35,13 +36,29 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
                     f"{inputs[place]}.\n  Choose another {flag}."
                 )
             if place in taken:
+                whose = "" if taken[place] is job else f", for {taken[place].photo} and {job.photo}"
                 raise UsageError(
-                    f"{result} would be written twice, for {taken[place].photo} and "
-                    f"{job.photo}.\n  Choose another --out or --export."
+                    f"{result} would be written twice{whose}.\n  Choose another --out or --export."
                 )
             taken[place] = job
+            if place.is_dir() or folders.intersection((place, *place.parents)):
+                raise UsageError(
+                    f"{result} would be written where a folder is, or a folder of ours comes.\n"
+                    "  Choose another --out or --export."
+                )
         for folder in job.folders(settings):
             _check_folder(folder, inputs)
+    _check_nesting(taken)
+
+
+def _check_nesting(taken: dict[Path, Job]) -> None:
+    """Refuse a result that would lie in another one, as if that were a folder."""
+    for place in taken:
+        if above := taken.keys() & set(place.parents):
+            raise UsageError(
+                f"{place} would be written into {above.pop()}, which is a file.\n"
+                "  Choose another --export."
+            )
 
 
 def _inputs(jobs: list[Job], settings: Settings) -> Iterator[tuple[Path, str]]:

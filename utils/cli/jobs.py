@@ -70,13 +70,21 @@ class Job(NamedTuple):
         films = [self, self.matte()] if settings.matte else [self]
         named = ["preview.png"] * settings.preview
         named += ["disparity.png", "disparity.npy"] * settings.save_disparity
-        points = [self.folder / settings.export] if settings.export else []
-        return [job.video for job in films] + [self.result(name) for name in named] + points
+        others = [self.result(name) for name in named] + self.exports(settings)
+        return [job.video for job in films] + others
+
+    def exports(self, settings: Settings) -> list[Path]:
+        """Return the files that --export asks for."""
+        return [self.folder / name for name in settings.export]
 
     def folders(self, settings: Settings) -> list[Path]:
         """Return the folders that this job may replace."""
         films = [self, self.matte()] if settings.matte else [self]
         return [job.result("frames") for job in films if settings.write_frames]
+
+    def written(self, settings: Settings) -> list[str]:
+        """Return files and folders as --json says them."""
+        return [str(path) for path in self.files(settings) + self.folders(settings)]
 
     def matte(self) -> Job:
         """Return the Job of the film's matte, such as 3d_kbe_matte.mp4 and matte_frames."""
@@ -128,11 +136,12 @@ def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
             f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
             "  Give a folder of maps with the photos' stems."
         )
-    if batch and settings.export and settings.export.is_absolute():
-        raise UsageError(
-            f"--export {settings.export} is one file, and there are {len(jobs)} "
-            "photos.\n  Give a name, such as scene.ply: each photo's folder gets one."
-        )
+    for name in settings.export:
+        if batch and name.is_absolute():
+            raise UsageError(
+                f"--export {name} is one file, and there are {len(jobs)} photos.\n"
+                f"  Give a name, such as scene{name.suffix}: each photo's folder gets one."
+            )
     check_results(jobs, settings)
     if settings.slideshow:
         from utils.cli.slideshow import plan_slideshow

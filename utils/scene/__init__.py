@@ -1,4 +1,4 @@
-"""One photo as a point cloud: surfaces and rims, filling, two eyes, the matte, points as a file."""
+"""One photo as a point cloud: surfaces and rims, filling, two eyes, the matte."""
 
 import lazy_loader
 
@@ -11,7 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "filling": ["far_guesses", "fill_from_far"],
         "matte": ["Matte"],
         "patches": ["add_texture"],
-        "ply": ["write_ply"],
         "small": ["find_scene_zoom", "small_scene"],
         "stereo": ["StereoScene"],
     },

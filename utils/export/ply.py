@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernels.constants import RIM_FULL, RIM_SHARED
-from utils.files import complete_or_absent, naming_write_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from utils.scene.cloud import Scene
 
@@ -23,16 +23,15 @@ VERTEX = np.dtype([("position", "<f4", 3), ("color", "u1", 4)])
 CHUNK = 2**20  # points converted at once
 
 
-def write_ply(path: Path, scene: Scene) -> int:
+def write(path: Path, scene: Scene, camera_path: Any, plan: Any, settings: Any) -> None:
     """Write the points of a scene as binary PLY: photo's, inpainted ones, soft rims.
 
     Alpha is 255 but for rims, which are to be laid over the rest.
 
     Args:
-        path: file to write, complete or not at all; its folder is made.
+        path: file to write.
         scene: utils.scene.cloud.Scene.
-    Returns:
-        int: how many points.
+        camera_path, plan, settings: see utils.export.table; points know no camera.
     Raises:
         OSError: it cannot be written.
     Source: G. Turk, The PLY polygon file format, 1994.
@@ -50,17 +49,14 @@ def write_ply(path: Path, scene: Scene) -> int:
         + "".join(f"property uchar {channel}\n" for channel in ("red", "green", "blue", "alpha"))
         + "end_header\n"
     )
-    with naming_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with complete_or_absent(path) as temporary, temporary.open("wb") as file:
-            file.write(header.encode("ascii"))
-            for begin in range(0, count, CHUNK):
-                part = slice(begin, begin + CHUNK)
-                vertices = np.empty(points[0, part].shape, VERTEX)
-                vertices["position"] = points[:, part].T * (1 / unit, -1 / unit, -1 / unit)
-                vertices["color"] = colors[part]
-                file.write(vertices.tobytes())
-    return count
+    with path.open("wb") as file:
+        file.write(header.encode("ascii"))
+        for begin in range(0, count, CHUNK):
+            part = slice(begin, begin + CHUNK)
+            vertices = np.empty(points[0, part].shape, VERTEX)
+            vertices["position"] = points[:, part].T * (1 / unit, -1 / unit, -1 / unit)
+            vertices["color"] = colors[part]
+            file.write(vertices.tobytes())
 
 
 def _with_rims(scene):
