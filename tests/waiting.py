@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+# Seconds after which something hangs: far more than a machine needs that has eight others' work to
+# do. No test is about how long anything takes; those of speed are in benchmarks/.
+PATIENCE = 600
+
 unix = pytest.mark.skipif(os.name != "posix", reason="Unix signals and limits; this is Windows")
 
 
-def wait_until(happened, process=None, seconds=120):
+def wait_until(happened, process=None, seconds=PATIENCE):
     """Wait for a condition that no event tells of, such as a file of another process.
 
     Raises:

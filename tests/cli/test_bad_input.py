@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from kbe_runs import ROOT, leftovers, run, spawn
-from waiting import unix, wait_until
+from waiting import PATIENCE, unix, wait_until
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_full_disk_leaves_no_half_film(photo, tmp_path):
         preexec_fn=limit,
         env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "n")},
     )
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert out == "" and "Traceback" not in err
     assert os.strerror(errno.EFBIG) in err or "write" in err
@@ -168,7 +168,7 @@ def test_interrupt_while_encoding_leaves_no_half_film(photo, tmp_path, sent, sta
     wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob("o/.partial*")), process)
     process.send_signal(sent)
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == status

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import ray_workers
 from films import probe
-from waiting import unix, wait_until
+from waiting import PATIENCE, unix, wait_until
 
 import kbe
 from utils.cli.cluster import ATTEMPTS, share_out, spread
@@ -172,7 +172,7 @@ def test_interrupt_ends_the_workers_and_leaves_no_half_film(cluster, album, tmp_
     wait_until(lambda: len(list(tmp_path.glob("o/*/.partial-*"))) == 2, process)
     process.send_signal(signal.SIGINT)
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 130, err

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from films import probe
-from waiting import unix, wait_until
+from waiting import PATIENCE, unix, wait_until
 
 import kbe
 from utils.film.photos import write_image
@@ -207,7 +207,7 @@ def test_an_error_at_any_write_leaves_nothing_half_written(photo, tmp_path):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(re.search(r"(\d+) writes", done.stdout)[1]) >= 8, "the shim does not see the writes"
@@ -264,7 +264,7 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, sent):
     )
     wait_until(lambda: list(out.glob("b/.partial*")), process)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     killed = sent == "SIGKILL"
     assert process.returncode == (-number if killed else 128 + number)
     assert "Traceback" not in err
@@ -273,7 +273,10 @@ def test_a_stopped_batch_goes_on_where_it_was(album, tmp_path, sent):
     assert "a/3d_kbe.mp4" in made and "b/3d_kbe.mp4" not in made, "too early or too late to tell"
 
     done = subprocess.run(
-        [sys.executable, str(ROOT / "kbe.py"), *flags], capture_output=True, text=True, timeout=120
+        [sys.executable, str(ROOT / "kbe.py"), *flags],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
@@ -498,7 +501,7 @@ def test_a_read_only_install_works(photo, tmp_path, home):
         capture_output=True,
         text=True,
         env=environment | {"HOME": str(place)},
-        timeout=500,
+        timeout=PATIENCE,
         preexec_fn=(lambda: limit_files(20_000)) if home == "full" else None,
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

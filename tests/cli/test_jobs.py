@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from utils.cli.batch import overlap
 from utils.cli.jobs import find_photos, fingerprint, plan_jobs
@@ -210,7 +211,7 @@ def test_results_come_in_order_and_the_next_is_prepared_meanwhile():
 
     def finish(job, value, stop):
         if job + 1 < len(prepared):
-            assert prepared[job + 1].wait(10), "the next one waits for this one"
+            assert prepared[job + 1].wait(PATIENCE), "the next one waits for this one"
         return job, value
 
     assert list(overlap(range(4), prepare, finish)) == [(0, 0), (1, 10), (2, 20), (3, 30)]
@@ -226,7 +227,7 @@ def test_at_most_one_prepared_job_waits():
         return job
 
     def finish(job, value, stop):
-        assert job == 11 or prepared[job + 1].wait(10)
+        assert job == 11 or prepared[job + 1].wait(PATIENCE)
         if job == 0:  # the fourth is not begun, however long the first takes
             assert not prepared[3].wait(0.2)
         waiting.discard(job)
@@ -242,12 +243,12 @@ def test_leaving_early_stops_the_work_and_leaves_no_thread(error):
 
     def prepare(job):
         if job == 1:
-            assert begun.wait(10)
+            assert begun.wait(PATIENCE)
             raise error
 
     def finish(job, value, stop):
         begun.set()
-        told.append(stop.wait(10))
+        told.append(stop.wait(PATIENCE))
 
     with pytest.raises(error):
         list(overlap(range(5), prepare, finish))

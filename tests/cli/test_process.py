@@ -4,10 +4,10 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 from kbe_runs import ROOT, SHORT, run, spawn
+from waiting import PATIENCE
 
 from utils.cli.flags import build_parser
 
@@ -33,7 +33,7 @@ def test_films_are_made_without_standard_streams(photo, depth, tmp_path, closed)
     command = " ".join(f"'{word}'" for word in words)
     assert (
         subprocess.run(
-            ["sh", "-c", f"{command} {closed}"], stdout=subprocess.DEVNULL, timeout=200
+            ["sh", "-c", f"{command} {closed}"], stdout=subprocess.DEVNULL, timeout=PATIENCE
         ).returncode
         == 0
     )
@@ -53,7 +53,7 @@ def test_names_that_the_outputs_encoding_lacks_are_escaped(photo, tmp_path):
         *SHORT,
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
     )
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert "caf\\xe9 \\u732b" in out and len(out.splitlines()) == 2
 
@@ -67,9 +67,8 @@ def test_help_matches_golden(monkeypatch):
 
 
 def test_help_is_instant():
-    start = time.perf_counter()
     process = spawn("--help")
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and "exit status" in out
     modules = subprocess.run(
         [sys.executable, "-X", "importtime", str(ROOT / "kbe.py"), "--help"],
@@ -78,7 +77,7 @@ def test_help_is_instant():
         check=True,
     ).stderr
     assert not re.search(r"\| +(torch|numpy|cv2|av|numba)$", modules, re.MULTILINE)
-    assert time.perf_counter() - start < 20
+    assert len(modules.splitlines()) < 250, "each costs a fraction of a millisecond"
 
 
 def test_verbose_shows_the_traceback(tmp_path, capsys):

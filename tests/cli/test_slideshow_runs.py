@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from films import probe
 from PIL import Image
-from waiting import unix, wait_until
+from waiting import PATIENCE, unix, wait_until
 
 import kbe
 from utils.cli import slideshow
@@ -435,7 +435,7 @@ def test_a_stopped_run_leaves_nothing(album, tmp_path, sent, status):
     try:
         wait_until(lambda: any(path.stat().st_size for path in out.glob(".partial*")), process)
         process.send_signal(sent)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == status

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from waiting import PATIENCE
 
 from models.compact_estimation import CompactDisparity
 from models.compact_refinement import CompactRefine
@@ -262,11 +263,9 @@ def test_a_hub_that_cannot_be_reached_is_said_in_seconds_and_one_line(tmp_path):
     """A connection is accepted, and then nothing is said."""
     pytest.importorskip("transformers")
     asked = (
-        "import time, sys; from utils.depth.estimators import _reach_hub;"
-        "import huggingface_hub; start = time.monotonic();\n"
-        "try: _reach_hub('org/name')\n"
+        "from utils.depth import estimators; estimators.HUB_S = 0.5\n"
+        "try: estimators._reach_hub('org/name')\n"
         "except ValueError as error: print(error)\n"
-        "print(time.monotonic() - start)"
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -276,10 +275,11 @@ def test_a_hub_that_cannot_be_reached_is_said_in_seconds_and_one_line(tmp_path):
             env=os.environ | {"HF_ENDPOINT": place, "HF_HOME": str(tmp_path), "NO_PROXY": "*"},
             capture_output=True,
             text=True,
+            timeout=PATIENCE,
         )
-    said, advice, seconds = done.stdout.splitlines()
+    said, advice = done.stdout.splitlines()
     assert said.startswith("org/name is not on this machine, and the Hugging Face hub cannot be")
-    assert "folder" in advice and float(seconds) < 10
+    assert "folder" in advice
     assert not done.stderr
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import PATIENCE
 
 from utils.camera import CropWindow, published_path
 from utils.film import frames as film
@@ -96,7 +97,7 @@ def test_rendering_runs_ahead_in_parallel_but_not_far(monkeypatch):
 
     monkeypatch.setattr(film, "ThreadPoolExecutor", Pool)
     # Two frames must be rendered at once, or the barrier breaks and the film fails.
-    scene = CountingScene(threading.Barrier(2, timeout=20))
+    scene = CountingScene(threading.Barrier(2, timeout=PATIENCE))
     frames = film_frames(scene, zoom_path(), 60, (8, 8), "none", workers=3)
     for taken in range(1, 11):
         next(frames)
@@ -124,7 +125,7 @@ def test_frames_that_wait_are_given_up_with_the_film(monkeypatch):
             frame = super().render(**view)
             if len(self.rendered) == 2:
                 begun.set()
-                assert go_on.wait(20)
+                assert go_on.wait(PATIENCE)
             return frame
 
     class OneThread(ThreadPoolExecutor):
@@ -139,7 +140,7 @@ def test_frames_that_wait_are_given_up_with_the_film(monkeypatch):
     scene = Held()
     frames = film_frames(scene, zoom_path(), 60, (8, 8), "none", workers=3)
     next(frames)
-    assert begun.wait(20)
+    assert begun.wait(PATIENCE)
     frames.close()
     assert len(scene.rendered) == 2
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from films import probe, read_frame
 from PIL import Image
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 from utils.film import video
 from utils.film.gif import Palette, append_comment, bayer_pattern
@@ -245,7 +245,7 @@ class Gate:
         self.finished = False
 
     def encode(self, pixels):
-        self.open.wait(30)
+        self.open.wait(PATIENCE)
         self.frames += 1
 
     def finish(self):
@@ -268,12 +268,12 @@ def test_writing_goes_on_while_encoding_and_stops_when_far_ahead(tmp_path, monke
 
     renderer = threading.Thread(target=render)
     renderer.start()
-    wait_until(lambda: len(written) > QUEUE_FRAMES, seconds=20)
+    wait_until(lambda: len(written) > QUEUE_FRAMES)
     renderer.join(0.1)  # it would go on in this time, if it did not wait
     # One frame at the encoder, a queue full of others, and one that write() is waiting with.
     assert len(written) == QUEUE_FRAMES + 1 and gate.frames == 0
     gate.open.set()
-    renderer.join(30)
+    renderer.join(PATIENCE)
     assert len(written) == gate.frames == 30
 
 
@@ -323,7 +323,7 @@ def test_ctrl_c_while_the_rest_is_encoded_leaves_no_file(tmp_path, monkeypatch):
 
     def interrupt():
         os.kill(os.getpid(), signal.SIGINT)
-        wait_until(lambda: writer._abandoned, seconds=20)  # it has arrived
+        wait_until(lambda: writer._abandoned)  # it has arrived
         gate.open.set()
 
     writer = VideoWriter(tmp_path / "film.mp4", (48, 64), 25)
@@ -345,7 +345,7 @@ class Failing(Gate):
     def encode(self, pixels):
         self.frames += 1
         if self.frames == 3 and not self.at_the_end:
-            wait_until(lambda: len(self.written) >= 2 + QUEUE_FRAMES, seconds=20)  # it is full
+            wait_until(lambda: len(self.written) >= 2 + QUEUE_FRAMES)  # it is full
             raise av.error.OSError(errno.ENOSPC, "No space left on device")
 
     def finish(self):
@@ -548,6 +548,6 @@ def test_encoders_keep_to_their_memory(tmp_path):
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from waiting import unix
+from waiting import PATIENCE, unix
 
 from utils.synthetic import ensure_dataset, generate_scene, mesh, open_shards, write_shards
 from utils.synthetic.__main__ import contact_sheet, main
@@ -360,7 +360,7 @@ def test_ctrl_c_ends_every_process_at_once_and_the_next_run_goes_on(tmp_path):
         assert "about" in next(lines), "how long and how large, from the first scenes"
         os.killpg(process.pid, signal.SIGINT)
         said = list(lines)  # to its end: the last process that holds the pipe is gone
-        assert process.wait(20) == 130
+        assert process.wait(PATIENCE) == 130
     assert said == ["synthetic: stopped; the same command goes on from here\n"]
     assert not list(folder.glob(".*")), "no half shard"
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from waiting import alive, unix, wait_until
+from waiting import PATIENCE, alive, unix, wait_until
 
 import train
 from utils.processes import spread
@@ -91,9 +91,9 @@ def test_scenes_stop_at_once_and_go_on_the_next_time(command, tmp_path, name):
             workers = children(process)
             # Ctrl-C goes to the whole group, what kills without asking to the parent alone.
             (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
-            errors = process.communicate(timeout=10)[1]  # closed by the last that holds it
+            errors = process.communicate(timeout=PATIENCE)[1]  # closed by the last that holds it
             # A process closes its files a moment before it is gone.
-            wait_until(lambda: not any(map(alive, workers)), seconds=5)
+            wait_until(lambda: not any(map(alive, workers)))
         finally:
             if any(map(alive, workers)):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_scenes_stop_at_once_and_go_on_the_next_time(command, tmp_path, name):
     before = [path.stat().st_mtime_ns for path in there]
     count = 50 * len(there) + 20
     with start([*command, "--scenes", str(count)], tmp_path) as process:
-        errors = process.communicate(timeout=120)[1]
+        errors = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 0, errors
     assert f"making {count} synthetic scenes in {made}" in errors, errors
     assert [path.stat().st_mtime_ns for path in there] == before, "what was there is kept"

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 import train
 
@@ -76,7 +77,7 @@ def run_recipe(tmp_path):
             env=os.environ | {"PATH": path} | settings,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr
         commands = [json.loads(line) for line in log.read_text().splitlines()]

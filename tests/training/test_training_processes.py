@@ -5,13 +5,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from small_training import TinyJudge
-from waiting import alive, unix
+from waiting import PATIENCE, alive, unix, wait_until
 
 import train
 from utils.training import adversarial as adversarial_training
@@ -88,20 +87,17 @@ def test_whatever_ends_training_ends_its_workers(flags, tmp_path, event, status,
     ) as process:
         workers = process.stdout.readline().split()
         try:
-            process.wait(40)
+            process.wait(PATIENCE)
             assert len(workers) == 2
             # Both ends of the pipes close with the last process that holds them.
-            errors = process.communicate(timeout=20)[1]
+            errors = process.communicate(timeout=PATIENCE)[1]
         finally:
             if any(map(alive, (process.pid, *workers))):
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == status
     assert re.fullmatch(message, errors), errors
     # A process closes its files before it is gone.
-    deadline = time.monotonic() + 5
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(map(alive, workers))
+    wait_until(lambda: not any(map(alive, workers)))
 
 
 @unix
@@ -116,7 +112,7 @@ def test_signal_to_the_whole_group_saves_and_exits(flags, tmp_path, number, stat
         if line.startswith("step 2 of"):
             break
     os.killpg(run.pid, number)
-    _, error = run.communicate(timeout=120)
+    _, error = run.communicate(timeout=PATIENCE)
     assert run.returncode == status and "go on with --resume" in error
     state = torch.load(tmp_path / "models" / "disparity-3dkbe.tar", weights_only=True)
     assert state["nb_iter"] >= 2
@@ -174,7 +170,7 @@ def test_two_processes_give_the_losses_of_the_doubled_batch(flags, tmp_path, mod
         ]
         run = launch(processes, arguments)
         try:
-            _, error = run.communicate(timeout=300)
+            _, error = run.communicate(timeout=PATIENCE)
         finally:
             run.terminate()  # takes its processes along; does nothing to one that has ended
         assert run.returncode == 0, error
@@ -197,7 +193,7 @@ def test_a_killed_process_ends_the_run_with_an_error(flags):
             break
     children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True)
     os.kill(int(children.stdout.split()[-1]), 9)
-    run.communicate(timeout=120)
+    run.communicate(timeout=PATIENCE)
     assert run.returncode != 0
 
 

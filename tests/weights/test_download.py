@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 import torch
 from safetensors.torch import save
+from waiting import PATIENCE
 
 from utils.weights import download as downloads
 from utils.weights.chosen import find_weights
@@ -204,7 +205,7 @@ def test_the_door_leads_to_the_program_from_any_folder(tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert result.returncode == status
         assert match in result.stdout + result.stderr
@@ -215,7 +216,7 @@ def test_neither_help_nor_list_loads_torch():
         "import sys; from utils.weights import download as d; d.main(['--list']);"
         "sys.exit('torch' in sys.modules or 'huggingface_hub' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=SCRIPT.parent, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], cwd=SCRIPT.parent, check=True, timeout=PATIENCE)
 
 
 def test_an_unknown_name_fetches_nothing(download, server):
