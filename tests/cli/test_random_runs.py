@@ -21,6 +21,7 @@ from PIL import Image
 
 import kbe
 from tests.films import probe
+from utils.export.table import EXPORTERS
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 from utils.film.video import read_metadata
 
@@ -152,7 +153,8 @@ def draw_flags(dice, size):
         ("--dry-run", 0.05),
     ):
         flags += [flag] if dice(chance) else []
-    return flags + (["--export", "scene.ply"] if dice(0.1) else [])
+    names = [f"scene{suffix}" for suffix in EXPORTERS if dice(0.5)] if dice(0.15) else []
+    return flags + (["--export", *names] if names else [])
 
 
 def draw_names(dice, folder, count):
@@ -259,7 +261,7 @@ def check_film(result, flags, made, log):
         ("--preview", "preview.png"),
         ("--save-disparity", "disparity.npy"),
         ("--write-frames", "frames"),
-        ("--export", "scene.ply"),
+        *((f"scene{suffix}", f"scene{suffix}") for suffix in EXPORTERS),
     ):
         found = made & set(Path(result["video"]).parent.glob(f"*{name}"))
         assert bool(found) == (flag in flags), f"{name}\n{log}"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.constants import RIM_FULL, RIM_SHARED
+from utils.export.points import scene_points
+from utils.export.poses import export_unit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +37,8 @@ def write(path: Path, scene: Scene, camera_path: Any, plan: Any, settings: Any) 
         OSError: it cannot be written.
     Source: G. Turk, The PLY polygon file format, 1994.
     """
-    points, colors = _with_rims(scene)
-    unit = float(scene.depth.amin())
+    points, colors, _ = scene_points(scene)
+    unit = export_unit(scene)
     height, width = scene.size
     count = points.shape[1]
     header = (
@@ -57,21 +58,3 @@ def write(path: Path, scene: Scene, camera_path: Any, plan: Any, settings: Any) 
             vertices["position"] = points[:, part].T * (1 / unit, -1 / unit, -1 / unit)
             vertices["color"] = colors[part]
             file.write(vertices.tobytes())
-
-
-def _with_rims(scene):
-    """Points (3, N) and RGBA (N, 4) of the cloud and of those rim points that show something."""
-    points, colors, _ = map(_array, scene.cloud())
-    colors = np.concatenate([colors, np.full((len(colors), 1), 255, np.uint8)], 1)
-    if scene.rims() is None:
-        return points, colors
-    rims, rim_colors, _ = map(_array, scene.rims())
-    shown = (rim_colors[:, 3] > 0) & (rim_colors[:, 3] < RIM_SHARED)
-    rim_colors = rim_colors[shown]
-    rim_colors[:, 3] = np.rint(rim_colors[:, 3] * (255 / RIM_FULL))
-    return np.concatenate([points, rims[:, shown]], 1), np.concatenate([colors, rim_colors])
-
-
-def _array(part):
-    """A part of the cloud as NumPy has it."""
-    return np.asarray(part.cpu() if hasattr(part, "cpu") else part)

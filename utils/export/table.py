@@ -34,6 +34,10 @@ class Exporter(NamedTuple):
 
 EXPORTERS = {
     ".ply": Exporter("points", "ply"),
+    ".gs.ply": Exporter("Gaussian splats", "gs_ply"),
+    ".splat": Exporter("the same for web viewers", "splat"),
+    ".json": Exporter("the camera of every frame", "camera_json"),
+    ".chan": Exporter("the same for Nuke and Blender", "chan"),
 }
 
 

@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "codecs": ["CODECS", "CODECS_BY_SUFFIX"],
-        "frames": ["film_frames", "film_length", "film_order", "write_film"],
+        "frames": ["film_frames", "film_length", "film_order", "frame_times", "write_film"],
         "music": ["check_music"],
         "photos": ["in_fours", "read_image", "read_size", "resize", "write_image"],
         "preview": ["Preview"],

@@ -66,6 +66,18 @@ def film_order(count: int, loop: str) -> list[int]:
     return there + there[-2:0:-1] if loop == "boomerang" else there
 
 
+def frame_times(path: CameraPath, settings: Any) -> list[float]:
+    """Return the time on the path that each frame of a film shows.
+
+    Args:
+        path: CameraPath.   settings: utils.cli.flags.Settings: length, speed, loop, easing.
+    """
+    count, _ = film_length(settings.duration, settings.fps, settings.loop, path.closed)
+    times = path_times(count, settings.easing, path.closed)
+    order = film_order(count, "none" if path.closed else settings.loop)
+    return [float(times[position]) for position in order]
+
+
 def film_frames(
     scene: Any,
     path: CameraPath,
