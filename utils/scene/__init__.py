@@ -1,4 +1,4 @@
-"""One photo as a point cloud: surfaces and rims, filling, two eyes, the matte."""
+"""One photo as a point cloud: surfaces, rims, filling, two eyes, the matte."""
 
 import lazy_loader
 
@@ -13,5 +13,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "patches": ["add_texture"],
         "small": ["find_scene_zoom", "small_scene"],
         "stereo": ["StereoScene"],
+        "surface": ["connected"],
     },
 )

@@ -17,6 +17,7 @@ from utils.camera import BASELINE, NO_LENS, unproject
 from utils.scene.edges import surface_mask
 from utils.scene.matte import Matte
 from utils.scene.rims import find_rims
+from utils.scene.surface import connected
 from utils.scene.uncovered import HoledView
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Scene:
         # (1, 1, H, W) bool: which pixels of the photo show one surface.
         self.surface = surface_mask(self.disparity, None if self._layers else self.image)
         self._behind = self._behind_rims()
-        self._append_photo(self.surface if self._behind is None else ~self._behind)
+        self._append_photo(self.kept())
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
 
     @property
@@ -132,6 +133,29 @@ class Scene:
     def depth(self) -> torch.Tensor:
         """(1, 1, H, W) depth of the photo, unit of the baseline."""
         return self.focal_px * self.baseline / self.disparity
+
+    def solid(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Image (1, 3, H, W) and disparity (1, 1, H, W) of the photo without its rims.
+
+        These are its opaque points. Under a rim, that is what lies behind it.
+        """
+        if self._layers is None:
+            return self.image, self.disparity
+        return self._layers.image, self._layers.disparity
+
+    def kept(self) -> torch.Tensor:
+        """(1, 1, H, W) bool: which pixels of `solid` are points of the cloud by now.
+
+        What lies behind whole pixels of a front is invented: it comes with the inpainting.
+        """
+        if self._layers is None:
+            return self.surface
+        return torch.ones_like(self.surface) if self._behind is None else ~self._behind
+
+    def connected(self) -> tuple[np.ndarray, np.ndarray]:
+        """Say which neighbours of `solid` hang together; see `utils.scene.connected`."""
+        disparity, kept = (part[0, 0].cpu().numpy() for part in (self.solid()[1], self.kept()))
+        return connected(disparity, kept)
 
     def cloud(self) -> tuple[Any, Any, Any]:
         """Return points (3, N) float32, colours (N, 3) uint8 and spacing (N,) float32.
@@ -244,12 +268,6 @@ class Scene:
 
     # -- the photo's layers --
 
-    def _solid(self):
-        """Image and disparity of the opaque points: the photo without its rims."""
-        if self._layers is None:
-            return self.image, self.disparity
-        return self._layers.image, self._layers.disparity
-
     def _behind_rims(self):
         """Mark what lies behind whole pixels of a front: invented, it comes with the inpainting."""
         if self._layers is None:
@@ -281,7 +299,7 @@ class Scene:
 
     def _append_photo(self, keep):
         """Append what the photo shows where `keep` is true; return how many points."""
-        image, disparity = self._solid()
+        image, disparity = self.solid()
         depth = self.focal_px * self.baseline / disparity
         return self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
 
@@ -319,7 +337,7 @@ class Scene:
         """Return image, disparity and surfaces at the size at which inpainting works."""
         height, width = self.size
         scale = min(1.0, (INPAINT_PIXELS / (height * width)) ** 0.5)
-        image, disparity = self._solid()
+        image, disparity = self.solid()
         if scale < 1:
             size = [max(1, round(side * scale)) for side in self.size]
             # Averaging disparity over an edge would invent surfaces between near and far.
