@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from utils.depth.estimators import read_disparity
 from utils.depth.map_files import inner_name, read_depth, write_disparity
-from utils.depth.map_kind import guess_kind, to_disparity, vertical_tilt
+from utils.depth.map_kind import guess_kind, is_relative_depth, to_disparity, vertical_tilt
 
 METRES = (np.arange(60, dtype=np.float32).reshape(6, 10) + 1) / 4
 WHOLE = np.arange(60).reshape(6, 10) * 1000 + 7
@@ -440,6 +441,43 @@ def test_depth_is_inverted_and_disparity_kept():
     )
     np.testing.assert_array_equal(to_disparity(depth, "disparity"), [[2, np.nan, 0, -1, np.nan, 4]])
     assert np.isfinite(depth).sum() == 4  # the argument is left alone
+
+
+def relative(height=120, width=160):
+    """Depth of a room as diffusion networks write it: from 0, its nearest point, to 1."""
+    metres = room(height, width) + np.sin(np.arange(width) / 9)[None] / 4
+    return (metres - metres.min()) / (metres.max() - metres.min())
+
+
+@pytest.mark.parametrize("name", ["a.npy", "depth.npy", "a.png", "clipped.png", "eight.png"])
+def test_relative_depth_keeps_its_relief_and_is_told(tmp_path, name):
+    values = relative()
+    if name == "clipped.png":  # the sky, far beyond all else, is no missing measurement
+        values = np.vstack([np.ones((20, 160)), values * 0.6])
+    path = tmp_path / name
+    if name.endswith(".npy"):
+        np.save(path, values)
+    else:
+        levels, kind = (255, np.uint8) if name == "eight.png" else (65535, np.uint16)
+        save(path, np.rint(values * levels).astype(kind))
+    disparity, said = read_disparity(path)
+    assert "relative depth" in said and "no scale" in said and "unknown" not in said
+    assert disparity.max() / disparity.min() == pytest.approx(10, rel=0.01)  # FARTHEST
+    inverse = 1 / disparity.astype(np.float64)
+    assert np.corrcoef(inverse.ravel(), values.ravel())[0, 1] > 0.999
+
+
+def test_depth_whose_zeros_are_unknown_is_not_relative():
+    metres = room(60, 80)
+    assert not is_relative_depth(metres)
+    holes = metres.copy()
+    holes[20:30, 20:30] = holes[-4:, 40:] = 0
+    assert not is_relative_depth(holes)
+    assert not is_relative_depth((holes * 1000).astype(np.uint16))
+    assert not is_relative_depth(np.where(holes == 0, -1, holes))
+    far = np.where(metres > 7, 1e10, holes)  # a sky, as renderers write it
+    assert not is_relative_depth(far)
+    assert not is_relative_depth(np.zeros((4, 4)))
 
 
 def test_maps_of_nothing_known_and_unknown_kinds_are_refused():

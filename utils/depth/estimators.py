@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from models.roles import REFINEMENT_SIDE, scaled_size
 from utils.depth.map_files import read_depth
-from utils.depth.map_kind import guess_kind, to_disparity
+from utils.depth.map_kind import FARTHEST, guess_kind, is_relative_depth, to_disparity
 from utils.depth.outlines import align_outlines
 from utils.depth.sharpening import (
     blur_px,
@@ -281,6 +281,12 @@ def read_disparity(
             values, fitted = fit(values)
         if kind is None:
             kind, reason = guess_kind(path, values)
+        if kind == "depth" and is_relative_depth(values):
+            kind = "relative depth"
+            reason += (
+                "; its nearest point is 0, so it has no scale: the farthest is taken for "
+                f"{FARTHEST} times as far as the nearest"
+            )
         disparity = to_disparity(values, kind)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.depth.inner_names import likeliest
 from utils.files import complete_or_absent, naming_write_errors
 from utils.film.kinds import UnreadableFile, describe, naming_the_file, read_head
 from utils.film.opening import MAX_PIXELS
@@ -19,14 +20,13 @@ from utils.film.photos import read_stored, write_image
 
 # What is taken from a folder of maps; JPEG is none, it smears edges, and photos lie beside maps.
 MAP_SUFFIXES = {".png", ".tif", ".tiff", ".npy", ".npz", ".pfm", ".exr", ".h5", ".hdf5", ".mat"}
+LISTED = 16  # names in a message
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 PFM_HEADER = re.compile(rb"P([Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]+)(?:\r?\n|[ \t])")
 READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-# Names of the map inside NPZ, HDF5, MATLAB and EXR files, the first that is there is taken.
-INNER_NAMES = ("disparity", "disp", "inverse_depth", "depth", "depths", "z", "y", "v", "rgb")
 
 
 def read_depth(path: str | Path, key: str | None = None) -> np.ndarray:
@@ -204,24 +204,43 @@ def _read_exr(path, key):
     with naming_the_file(path):
         name = _choose(path, _exr_names(path), key)
         with _openexr(path).File(str(path), separate_channels=True) as file:
-            channels = file.parts[0].channels  # those that could be decoded
-            wanted = list("RGB") if name == "RGB" else [name]
-            if not set(wanted) <= set(channels):
+            part, wanted = _exr_maps(file)[name]
+            windows = (part.header[window] for window in ("dataWindow", "displayWindow"))
+            if np.not_equal(*windows).any():
+                raise UnreadableFile(
+                    f"{path}: covers only a part of its picture. Save it uncropped."
+                )
+            if not set(wanted) <= set(part.channels):  # those that could be decoded
                 raise ValueError("its pixels cannot be decoded")
-            return np.dstack([channels[channel].pixels for channel in wanted])
+            return np.dstack([part.channels[channel].pixels for channel in wanted])
 
 
 def _exr_names(path):
-    """Names of the channels (R, G and B also as one); the sizes that the header claims fit."""
+    """Names of what may be read from a file, having seen that the sizes that it claims fit."""
     with _openexr(path).File(str(path), separate_channels=True, header_only=True) as file:
-        header = file.header()
-        windows = [np.asarray(header[name]) for name in ("dataWindow", "displayWindow")]
-        names = [channel.name for channel in header["channels"]]
-    width, height = (windows[0][1].astype(np.int64) - windows[0][0] + 1).tolist()
-    _check_array(path, (height, width, len(names)), np.dtype(np.float32))
-    if (windows[0] != windows[1]).any():
-        raise UnreadableFile(f"{path}: covers only a part of its picture. Save it uncropped.")
-    return [*names, "RGB"] if {"R", "G", "B"} <= set(names) else names
+        count = 0
+        for part in file.parts:
+            if "deep" in str(part.type()):
+                raise UnreadableFile(f"{path}: is deep OpenEXR (many samples a pixel). Flatten it.")
+            count += len(part.header["channels"])  # all are decoded
+            corner, end = (np.asarray(at, np.int64) for at in part.header["dataWindow"])
+            width, height = (end - corner + 1).tolist()
+            _check_array(path, (height, width, count), np.dtype(np.float32))
+        return list(_exr_maps(file))
+
+
+def _exr_maps(file):
+    """{name: (part, [channels])}; R, G and B also as one; of several parts PART/CHANNEL."""
+    maps = {}
+    for number, part in enumerate(file.parts):
+        before = f"{part.header.get('name') or number}/" if len(file.parts) > 1 else ""
+        channels = [channel.name for channel in part.header["channels"]]
+        maps |= {before + channel: (part, [channel]) for channel in channels}
+        for layer in (channel[:-1] for channel in channels if channel.endswith("R")):
+            colours = [layer + letter for letter in "RGB"]
+            if set(colours) <= set(channels):
+                maps[f"{before}{layer}RGB"] = (part, colours)
+    return maps
 
 
 def _openexr(path):
@@ -285,13 +304,15 @@ def _choose(path, names, key):
         if key not in names:
             raise UnreadableFile(f"{path}: has no array '{key}', only {', '.join(names)}.")
         return key
-    short = {re.split("[./]", name)[-1].lower(): name for name in names}
-    for wanted in INNER_NAMES:
-        if wanted in short:
-            return short[wanted]
-    if len(names) == 1:
-        return names[0]
-    listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") or "nothing"
+    found = likeliest(names)
+    if len(found) == 1 or len(names) == 1:
+        return (found or names)[0]
+    listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "") or "nothing"
+    if found:
+        raise UnreadableFile(
+            f"{path}: holds several maps, and nothing says which is meant: {', '.join(found)}. "
+            "Save that one alone."
+        )
     raise UnreadableFile(
         f"{path}: holds {listed}; none is named depth or disparity. Rename the one that is meant."
     )
