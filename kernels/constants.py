@@ -16,7 +16,7 @@ GROW_FROM = np.float32(1.25)  # projected spacing (px) from which a point is dra
 OVERLAP = np.float32(0.01)  # px, so that rounding leaves no crack between two such points
 WIDEST_FOOTPRINT = np.float32(32)  # bounds the work for points right before the camera
 WEIGHT_ONE = np.float32(65536)  # weights are counted in units of 2**-16
-FULL = np.uint64(255 * 65536) << np.uint64(32)  # 255 points' worth: one more cannot overflow
+FULL = np.uint64(255 * 65536) << np.uint64(32)  # 255 points' worth: two more would overflow
 
 # Alpha of rim points, a byte.
 RIM_FULL = np.uint8(254)  # a point of the front alone

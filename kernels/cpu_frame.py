@@ -2,9 +2,8 @@
 
 The method of `cpu.py`, written for speed. Points are taken in blocks that stay in the first-level
 cache: short loops without branches (which LLVM vectorises) project a block, then one loop scatters
-it. Sums are whole numbers, weights in units of 2**-16: red and green share one 64-bit word, blue
-and the weight another, so a pixel takes two multiply-adds, and the result does not depend on the
-order of the points at all. Frames are padded by one pixel as in `cpu.py`.
+it. Sums are whole numbers (`cpu_sums.py`), weights in units of 2**-16, so the result does not
+depend on the order of the points at all. Frames are padded by one pixel as in `cpu.py`.
 
 One thread renders a frame without the GIL; films render several frames in a thread pool.
 """
@@ -18,7 +17,6 @@ import numpy as np
 
 from .constants import (
     COVERAGE_THRESHOLD,
-    FULL,
     GROW_FROM,
     NEAR_PLANE,
     OVERLAP,
@@ -29,6 +27,7 @@ from .constants import (
 from .cpu import NOWHERE, degrid
 from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
 from .cpu_rims import WORDS, compose, splat_rims
+from .cpu_sums import HIGH_WORD, WORD, add, empty_carry, normalise_carried
 from .jit import jit
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ BLOCK = 1024  # points projected together
 ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
 
 LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
-HIGH_WORD = np.uint64(32)
-WORD = np.uint64(1)
 
 _local = threading.local()
 
@@ -53,6 +50,7 @@ class _Scratch:
         self.zbuffer = np.empty(padded, np.float32)
         self.closed = np.empty(padded, np.float32)
         self.sums = np.empty(padded[0] * padded[1] * 2, np.uint64)
+        self.carry = empty_carry(padded[0] * padded[1])
         self.state = np.full(padded, OUTSIDE, np.uint8)
         self.bounds = None  # made when the first hole is filled
         self.layer = self.touched = None  # made for the first rim
@@ -173,17 +171,7 @@ def _weigh(xs, ys, stride, count, pixels, weights):
 
 
 @jit
-def _add(sums, pixel, weight, red_green, blue_one):
-    """Add a weighted colour to a pixel, unless the sums there are full."""
-    word = pixel + pixel
-    # A full half-word would spill into its neighbour: better that further points are lost.
-    if sums[word + WORD] < FULL:
-        sums[word] += red_green * weight
-        sums[word + WORD] += blue_one * weight
-
-
-@jit
-def _add_wide(closed, sums, x, y, limit, spread, red_green, blue_one):
+def _add_wide(closed, sums, carry, x, y, limit, spread, red_green, blue_one):
     """Add a wide footprint: a tent that reaches to the point's neighbours (bilinear upsampling)."""
     stride = closed.shape[1]
     first_x, last_x = _span(x, spread, stride - 2)
@@ -196,11 +184,11 @@ def _add_wide(closed, sums, x, y, limit, spread, red_green, blue_one):
             weight = max(ONE - abs(np.float32(column) - x) * slope, ZERO) * across
             if limit >= closed[row, column]:
                 pixel = np.uint64(row * stride + column)
-                _add(sums, pixel, np.uint64(np.int64(weight + HALF)), red_green, blue_one)
+                add(sums, carry, pixel, np.uint64(np.int64(weight + HALF)), red_green, blue_one)
 
 
 @jit
-def _splat(points, colors, spacing, camera, size, closed, sums):
+def _splat(points, colors, spacing, camera, size, closed, sums, carry):
     """Add all points that pass the depth test to the sums."""
     keys, spreads = np.empty(BLOCK, np.float32), np.ones(BLOCK, np.float32)
     xs, ys = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
@@ -219,18 +207,18 @@ def _splat(points, colors, spacing, camera, size, closed, sums):
             blue_one = np.uint64(color[2]) | WORD << HIGH_WORD
             limit = keys[j] + TOLERANCE
             if spreads[j] > ONE:
-                _add_wide(closed, sums, xs[j], ys[j], limit, spreads[j], red_green, blue_one)
+                _add_wide(closed, sums, carry, xs[j], ys[j], limit, spreads[j], red_green, blue_one)
                 continue
             pixel = np.uint64(pixels[j])
             if limit >= flat[pixel]:
-                _add(sums, pixel, np.uint64(weights[0, j]), red_green, blue_one)
+                add(sums, carry, pixel, np.uint64(weights[0, j]), red_green, blue_one)
             if limit >= flat[pixel + WORD]:
-                _add(sums, pixel + WORD, np.uint64(weights[1, j]), red_green, blue_one)
+                add(sums, carry, pixel + WORD, np.uint64(weights[1, j]), red_green, blue_one)
             pixel += below
             if limit >= flat[pixel]:
-                _add(sums, pixel, np.uint64(weights[2, j]), red_green, blue_one)
+                add(sums, carry, pixel, np.uint64(weights[2, j]), red_green, blue_one)
             if limit >= flat[pixel + WORD]:
-                _add(sums, pixel + WORD, np.uint64(weights[3, j]), red_green, blue_one)
+                add(sums, carry, pixel + WORD, np.uint64(weights[3, j]), red_green, blue_one)
 
 
 @jit
@@ -287,7 +275,8 @@ def _splat_rims(rims, camera, scratch):
     if scratch.layer is None:
         scratch.layer = np.zeros(scratch.closed.size * WORDS, np.uint64)
         scratch.touched = np.empty(scratch.closed.size, np.int32)
-    count = splat_rims(*rims, camera, scratch.closed, scratch.sums, scratch.layer, scratch.touched)
+    sums = scratch.sums, scratch.carry, scratch.layer, scratch.touched
+    count = splat_rims(*rims, camera, scratch.closed, *sums)
     return scratch.touched[:count]
 
 
@@ -309,11 +298,15 @@ def render_frame(
     camera = np.array([*shift, focal_px, disparity_scale, *lens], np.float32)
     _largest_disparity(points, spacing, camera, size, scratch.zbuffer)
     degrid(scratch.zbuffer, scratch.closed, TOLERANCE)
-    _splat(points, colors, spacing, camera, size, scratch.closed, scratch.sums)
+    sums = scratch.sums, scratch.carry
+    _splat(points, colors, spacing, camera, size, scratch.closed, *sums)
     touched = _splat_rims(rims, camera, scratch) if rims else None
     frame, holes = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
     halves = scratch.sums.view(np.uint32).reshape(*scratch.state.shape, 4)
-    if _normalise(halves, frame, holes) and fill:
+    uncovered = _normalise(halves, frame, holes)
+    if scratch.carry[-1]:
+        normalise_carried(*sums, frame, holes)
+    if uncovered and fill:
         _fill(frame, holes, scratch)
     if touched is not None:
         compose(scratch.layer, touched, frame, holes)

@@ -12,20 +12,19 @@ import numpy as np
 
 from .constants import (
     COVERAGE_THRESHOLD,
-    FULL,
     NEAR_PLANE,
     RIM_FULL,
     TOLERANCE,
     WEIGHT_ONE,
     WIDEST_FOOTPRINT,
 )
+from .cpu_sums import HIGH_WORD, add
 from .jit import jit
 
 ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
 LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
-HIGH_WORD, LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 PER_ALPHA = ONE / np.float32(RIM_FULL)
-WORDS = 3  # per pixel: red and green; blue and alpha; weight
+WORDS = 5  # per pixel: red, green, blue, alpha, weight
 
 
 @jit
@@ -51,6 +50,7 @@ def splat_rims(
     camera: np.ndarray,
     closed: np.ndarray,
     sums: np.ndarray,
+    carry: np.ndarray,
     layer: np.ndarray,
     touched: np.ndarray,
 ) -> int:
@@ -60,7 +60,7 @@ def splat_rims(
         points, colors, spacing: (3, M), (M, 4) and (M,) as in `kernels.render_frame`.
         camera: (7,) float32: shift, focal length, disparity scale, lens shift.
         closed: (H + 2, W + 2) z-buffer of the opaque cloud.
-        sums: of the opaque frame, before it is normalised.
+        sums, carry: of the opaque frame, before it is normalised (`cpu_sums.py`).
         layer: (WORDS * P,) uint64, all zero.
         touched: (P,) int32: the pixels of the layer that are no longer zero are written here.
     Returns:
@@ -100,19 +100,17 @@ def splat_rims(
                 before = key - flat[pixel]
                 if before > TOLERANCE:
                     word = WORDS * pixel
-                    if layer[word + 2] == 0:
+                    if layer[word + 4] == 0:
                         touched[count] = pixel
                         count += 1
-                    if layer[word + 2] < FULL >> HIGH_WORD:
-                        shown = np.uint64(np.int64(weight * share + HALF))
-                        layer[word] += red_green * shown
-                        layer[word + 1] += blue_one * shown
-                        layer[word + 2] += np.uint64(np.int64(weight + HALF))
+                    shown = np.uint64(np.int64(weight * share + HALF))
+                    for c in range(3):
+                        layer[word + c] += np.uint64(colors[i, c]) * shown
+                    layer[word + 3] += shown
+                    layer[word + 4] += np.uint64(np.int64(weight + HALF))
                 elif before >= -TOLERANCE and alpha == RIM_FULL:
-                    if sums[2 * pixel + 1] < FULL:
-                        whole = np.uint64(np.int64(weight + HALF))
-                        sums[2 * pixel] += red_green * whole
-                        sums[2 * pixel + 1] += blue_one * whole
+                    whole = np.uint64(np.int64(weight + HALF))
+                    add(sums, carry, np.uint64(pixel), whole, red_green, blue_one)
     return count
 
 
@@ -127,23 +125,19 @@ def compose(layer: np.ndarray, touched: np.ndarray, frame: np.ndarray, holes: np
         pixel = np.int64(touched[i])
         y, x = pixel // stride - 1, pixel % stride - 1
         word = WORDS * pixel
-        red_green, blue_alpha = layer[word], layer[word + 1]
-        weight = np.float32(layer[word + 2])
-        layer[word] = layer[word + 1] = layer[word + 2] = np.uint64(0)
-        shown = np.float32(blue_alpha >> HIGH_WORD)
-        if shown < LEAST_WEIGHT:
-            continue
+        shown, weight = np.float32(layer[word + 3]), np.float32(layer[word + 4])
+        layer[word + 3] = layer[word + 4] = np.uint64(0)
         # One surface's weights add up to one, or less where it is stretched; more are several.
         share = min(shown / min(weight, WEIGHT_ONE), ONE)
-        inverse = share / shown
+        visible = shown >= LEAST_WEIGHT
+        inverse = share / shown if visible else ZERO
         rest = ONE - share
-        frame[y, x, 0] = np.int32(
-            np.float32(red_green & LOW_HALF) * inverse + np.float32(frame[y, x, 0]) * rest + HALF
-        )
-        frame[y, x, 1] = np.int32(
-            np.float32(red_green >> HIGH_WORD) * inverse + np.float32(frame[y, x, 1]) * rest + HALF
-        )
-        frame[y, x, 2] = np.int32(
-            np.float32(blue_alpha & LOW_HALF) * inverse + np.float32(frame[y, x, 2]) * rest + HALF
-        )
-        holes[y, x] = holes[y, x] and share < HALF
+        for c in range(3):
+            total = np.float32(layer[word + c])
+            layer[word + c] = np.uint64(0)
+            if visible:
+                frame[y, x, c] = np.int32(
+                    total * inverse + np.float32(frame[y, x, c]) * rest + HALF
+                )
+        if visible:
+            holes[y, x] = holes[y, x] and share < HALF

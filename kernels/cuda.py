@@ -202,6 +202,32 @@ def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
     return view.flatten(2).gather(2, sources.expand(-1, view.shape[1], -1)).view_as(view)
 
 
+def _sum_colors(cloud, rims, camera, closed, words):
+    """Splat a cloud, and its rims, by the padded z-buffer `closed` (1, H + 2, W + 2) of a frame.
+
+    Args:
+        cloud, rims: points, colors and spacing as in `kernels.render_frame`; rims may be None.
+        words: per pixel of the sums, 2 or 4; see `frame.cu`.
+    Returns:
+        sums (P, words) int64; layer (P, 5) of the rims, or None; crowded (1,) int32, 1 where two
+        words did not suffice.
+    """
+    pixels, device = closed.numel(), closed.device
+    sums = torch.zeros(pixels, words, dtype=torch.int64, device=device)
+    crowded = torch.zeros(1, dtype=torch.int32, device=device)
+    told = crowded if words == 2 else None
+    count = cloud[0].shape[1]
+    launch("frame.cu", "frame_splat", count,
+           *cloud, np.int64(count), *camera, closed, sums, told)  # fmt: skip
+    if rims is None:
+        return sums, None, crowded
+    layer = torch.zeros(pixels, 5, dtype=torch.int64, device=device)
+    count = rims[0].shape[1]
+    launch("frame.cu", "frame_rims", count,
+           *rims, np.int64(count), *camera, closed, sums, told, layer)  # fmt: skip
+    return sums, layer, crowded
+
+
 def render_frame(
     points: torch.Tensor,
     colors: Any,
@@ -218,7 +244,6 @@ def render_frame(
     device, count = points.device, points.shape[1]
     camera = *map(np.float32, (*shift, focal_px, disparity_scale, *lens)), *map(np.int32, size)
     zbuffer = torch.zeros(1, size[0] + 2, size[1] + 2, device=device)
-    sums = torch.zeros(zbuffer.numel(), 2, dtype=torch.int64, device=device)
     frame, holes, known = (
         torch.empty(*size, *channels, dtype=torch.uint8, device=device)
         for channels in ((3,), (), ())
@@ -226,16 +251,16 @@ def render_frame(
     launch("frame.cu", "frame_zbuffer", count,
            points, spacing, np.int64(count), *camera, zbuffer)  # fmt: skip
     closed = _degrid(zbuffer, size, 1)
-    launch("frame.cu", "frame_splat", count,
-           points, colors, spacing, np.int64(count), *camera, closed, sums)  # fmt: skip
-    if rims is not None:
-        layer = torch.zeros(zbuffer.numel(), 3, dtype=torch.int64, device=device)
-        launch("frame.cu", "frame_rims", rims[0].shape[1],
-               *rims, np.int64(rims[0].shape[1]), *camera, closed, sums, layer)  # fmt: skip
-    launch("frame.cu", "frame_normalise", known.numel(), sums, *camera[7:], frame, holes, known)
+    cloud, words = (points, colors, spacing), 2
+    sums, layer, crowded = _sum_colors(cloud, rims, camera, closed, words)
+    if crowded.item():  # hundreds of points on one pixel: a large photo in a small frame
+        words = 4
+        sums, layer, _ = _sum_colors(cloud, rims, camera, closed, words)
+    launch("frame.cu", "frame_normalise", known.numel(),
+           sums, np.int32(words), *camera[7:], frame, holes, known)  # fmt: skip
     if fill:
         sources = _find_sources(known[None], closed)
         launch("fill.cu", "copy_colors", known.numel(), sources, np.int64(known.numel()), frame)
-    if rims is not None:
+    if layer is not None:
         launch("frame.cu", "frame_compose", known.numel(), layer, *camera[7:], frame, holes)
     return frame, holes.bool()

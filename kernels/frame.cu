@@ -1,10 +1,14 @@
 // render_frame: one 8-bit frame of a film. Twin: cpu_frame.py, which explains the method. Sums are
 // whole numbers, so they do not depend on the order of the threads: the frame has the same bytes
-// in every run, and those of the CPU.
+// in every run, and those of the CPU. A pixel has two words (P, 2), red and green in the halves of
+// one, blue and the weight in those of the other. Where more points meet than a half can count,
+// `crowded` says so, and the frame is summed again in four words (P, 4).
 
 #include "common.cuh"
 
 typedef unsigned long long word;
+
+#define LOW_HALF 0xffffffffull
 
 struct Camera {
     float shift_x, shift_y, shift_z, focal_px, disparity_scale, lens_x, lens_y;
@@ -75,22 +79,28 @@ extern "C" __global__ void frame_zbuffer(
         for (int x = first_x; x < last_x; ++x) keep_largest(zbuffer + y * stride + x, p.key);
 }
 
-// Adds a weighted colour to a pixel of sums (P, 2), unless they are full. Whole numbers: any order
-// gives the same. (The test races, but 255 points' worth on one pixel is far from any real scene.)
+// Adds a weighted colour to a pixel of sums (P, 2), or (P, 4) if `crowded` is null. The additions to
+// one word have an order, whatever it is, and no half has spilled before the first one that reaches
+// FULL: that one sees what it needs to tell, so `crowded` misses nothing.
 __device__ inline void add(word* sums, long long pixel, word weight, word red_green,
-                           word blue_one) {
-    // A full half-word would spill into its neighbour: better that further points are lost.
-    if (sums[2 * pixel + 1] >= FULL) return;
-    atomicAdd(sums + 2 * pixel, red_green * weight);
-    atomicAdd(sums + 2 * pixel + 1, blue_one * weight);
+                           word blue_one, int* crowded) {
+    if (crowded) {
+        atomicAdd(sums + 2 * pixel, red_green * weight);
+        word more = blue_one * weight, before = atomicAdd(sums + 2 * pixel + 1, more);
+        if (before < FULL && before + more >= FULL) atomicMax(crowded, 1);
+        return;
+    }
+    const word parts[4] = {red_green & LOW_HALF, red_green >> 32, blue_one & LOW_HALF, 1};
+    for (int k = 0; k < 4; ++k) atomicAdd(sums + 4 * pixel + k, parts[k] * weight);
 }
 
-// One thread per point (N). Adds its colour to the pixels of sums (P, 2) where it passes the depth
+// One thread per point (N). Adds its colour to the pixels of sums where it passes the depth
 // test against closed (H + 2, W + 2): bilinearly, or as a tent that reaches to its neighbours.
 extern "C" __global__ void frame_splat(
         const float* points, const unsigned char* colors, const float* spacing, long long count,
         float shift_x, float shift_y, float shift_z, float focal_px, float disparity_scale,
-        float lens_x, float lens_y, int height, int width, const float* closed, word* sums) {
+        float lens_x, float lens_y, int height, int width, const float* closed, word* sums,
+        int* crowded) {
     long long i = thread_index();
     if (i >= count) return;
     Camera camera = {shift_x, shift_y, shift_z, focal_px, disparity_scale, lens_x, lens_y,
@@ -110,7 +120,7 @@ extern "C" __global__ void frame_splat(
         for (int k = 0; k < 4; ++k) {
             int pixel = corner + (k & 1) + (k >> 1) * stride;
             if (limit >= closed[pixel])
-                add(sums, pixel, (word)(int)(weights[k] + 0.5f), red_green, blue_one);
+                add(sums, pixel, (word)(int)(weights[k] + 0.5f), red_green, blue_one, crowded);
         }
         return;
     }
@@ -124,38 +134,41 @@ extern "C" __global__ void frame_splat(
         for (int x = first_x; x < last_x; ++x) {
             float weight = fmaxf(1.0f - fabsf((float)x - p.x) * slope, 0.0f) * across;
             if (limit >= closed[y * stride + x])
-                add(sums, y * stride + x, (word)(int)(weight + 0.5f), red_green, blue_one);
+                add(sums, y * stride + x, (word)(int)(weight + 0.5f), red_green, blue_one,
+                    crowded);
         }
     }
 }
 
-// One thread per pixel (H * W). Divides sums (P, 2) by their weights, rounds to frame (H, W, 3), and
+// One thread per pixel (H * W). Divides sums (P, words) by their weights, rounds to frame (H, W, 3), and
 // marks in holes and known (H, W) what got nothing. Nothing races.
-extern "C" __global__ void frame_normalise(const word* sums, int height, int width,
+extern "C" __global__ void frame_normalise(const word* sums, int words, int height, int width,
                                            unsigned char* frame, unsigned char* holes,
                                            unsigned char* known) {
     long long t = thread_index();
     if (t >= (long long)height * width) return;
     long long pixel = (t / width + 1) * (width + 2) + t % width + 1;
-    word red_green = sums[2 * pixel], blue_weight = sums[2 * pixel + 1];
-    float weight = (float)(unsigned int)(blue_weight >> 32);
+    const word* own = sums + words * pixel;
+    word totals[4];  // red, green, blue, weight
+    for (int k = 0; k < 4; ++k)
+        totals[k] = words == 4 ? own[k] : k % 2 ? own[k / 2] >> 32 : own[k / 2] & LOW_HALF;
+    float weight = (float)totals[3];
     bool hole = weight < ceilf(COVERAGE_THRESHOLD * WEIGHT_ONE);
     float inverse = hole ? 0.0f : 1.0f / weight;
-    const unsigned int colors[3] = {(unsigned int)red_green, (unsigned int)(red_green >> 32),
-                                    (unsigned int)blue_weight};
     for (int c = 0; c < 3; ++c)
-        frame[3 * t + c] = (unsigned char)(int)((float)colors[c] * inverse + 0.5f);
+        frame[3 * t + c] = (unsigned char)(int)((float)totals[c] * inverse + 0.5f);
     holes[t] = hole;
     known[t] = !hole;
 }
 
-// One thread per rim point (M), colors (M, 4). Adds it to layer (P, 3) where it stands in front of
-// closed (H + 2, W + 2), and to the frame's own sums (P, 2) where that is its surface. Twin, and
-// what the numbers mean: cpu_rims.py. Whole numbers: any order gives the same.
+// One thread per rim point (M), colors (M, 4). Adds it to layer (P, 5) where it stands in front of
+// closed (H + 2, W + 2), and to the frame's own sums where that is its surface. Twin, and what
+// the numbers mean: cpu_rims.py. Whole numbers: any order gives the same.
 extern "C" __global__ void frame_rims(
         const float* points, const unsigned char* colors, const float* spacing, long long count,
         float shift_x, float shift_y, float shift_z, float focal_px, float disparity_scale,
-        float lens_x, float lens_y, int height, int width, const float* closed, word* sums, word* layer) {
+        float lens_x, float lens_y, int height, int width, const float* closed, word* sums,
+        int* crowded, word* layer) {
     long long i = thread_index();
     if (i >= count) return;
     float z = points[2 * count + i] + shift_z;
@@ -184,35 +197,32 @@ extern "C" __global__ void frame_rims(
             long long pixel = (long long)row * stride + column;
             float before = key - closed[pixel];
             if (before > TOLERANCE) {
-                if (layer[3 * pixel + 2] >= FULL >> 32) continue;
                 word shown = (word)(long long)(weight * share + 0.5f);
-                atomicAdd(layer + 3 * pixel, red_green * shown);
-                atomicAdd(layer + 3 * pixel + 1, blue_one * shown);
-                atomicAdd(layer + 3 * pixel + 2, (word)(long long)(weight + 0.5f));
+                for (int c = 0; c < 3; ++c)
+                    atomicAdd(layer + 5 * pixel + c, (word)colors[4 * i + c] * shown);
+                atomicAdd(layer + 5 * pixel + 3, shown);
+                atomicAdd(layer + 5 * pixel + 4, (word)(long long)(weight + 0.5f));
             } else if (before >= -TOLERANCE && alpha == RIM_FULL) {
-                add(sums, pixel, (word)(long long)(weight + 0.5f), red_green, blue_one);
+                add(sums, pixel, (word)(long long)(weight + 0.5f), red_green, blue_one, crowded);
             }
         }
     }
 }
 
-// One thread per pixel (H * W). Lays layer (P, 3) over frame (H, W, 3); a hole that rims cover by
+// One thread per pixel (H * W). Lays layer (P, 5) over frame (H, W, 3); a hole that rims cover by
 // half is none. Nothing races.
 extern "C" __global__ void frame_compose(const word* layer, int height, int width,
                                          unsigned char* frame, unsigned char* holes) {
     long long t = thread_index();
     if (t >= (long long)height * width) return;
     long long pixel = (t / width + 1) * (width + 2) + t % width + 1;
-    word red_green = layer[3 * pixel], blue_alpha = layer[3 * pixel + 1];
-    float weight = (float)layer[3 * pixel + 2];
-    float shown = (float)(unsigned int)(blue_alpha >> 32);
+    const word* own = layer + 5 * pixel;
+    float shown = (float)own[3], weight = (float)own[4];
     if (shown < ceilf(COVERAGE_THRESHOLD * WEIGHT_ONE)) return;
     float share = fminf(shown / fminf(weight, WEIGHT_ONE), 1.0f);
     float inverse = share / shown, rest = 1.0f - share;
-    const unsigned int colors[3] = {(unsigned int)red_green, (unsigned int)(red_green >> 32),
-                                    (unsigned int)blue_alpha};
     for (int c = 0; c < 3; ++c)
-        frame[3 * t + c] = (unsigned char)(int)((float)colors[c] * inverse +
+        frame[3 * t + c] = (unsigned char)(int)((float)own[c] * inverse +
                                                 (float)frame[3 * t + c] * rest + 0.5f);
     holes[t] = holes[t] && share < 0.5f;
 }

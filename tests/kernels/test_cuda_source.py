@@ -15,7 +15,7 @@ import pytest
 import torch
 from test_kernels import BASELINE, FOCAL, at_pixels, random_holes, random_scene
 from test_kernels_frame import FOCAL as FRAME_FOCAL
-from test_kernels_frame import SCALE, layers, rim_layer
+from test_kernels_frame import SCALE, crowd, layers, rim_layer
 
 import kernels
 from benchmarks import three_kernels
@@ -225,6 +225,22 @@ def test_rims_have_the_bytes_of_the_cpu_twin(serial, seed, zoom):
         assert np.array_equal(frame.numpy(), expected) and (frame != plain).any()
         assert np.array_equal(holes.numpy(), expected_holes)
         assert expected_holes.any() or zoom > 1
+
+
+@pytest.mark.parametrize("count", [255, 256, 700])
+@pytest.mark.parametrize("width", [1, 3])
+def test_crowds_have_the_bytes_of_the_cpu_twin(serial, count, width):
+    points, colors, spacing = crowd(count)
+    spacing *= width
+    rims = [points * 0.9, np.column_stack([colors, colors[:, :1] // 2 + 127]), spacing]
+    camera = (0.01, 0.0, 0.0), (4, 5), FRAME_FOCAL, SCALE
+    for edge in (None, rims, [points, *rims[1:]]):
+        there = edge and [torch.from_numpy(a) for a in edge]
+        cloud = [torch.from_numpy(a) for a in (points, colors, spacing)]
+        frame, holes = serial.render_frame(*cloud[:2], *camera, cloud[2], True, rims=there)
+        expected = cpu_frame.render_frame(points, colors, *camera, spacing, True, rims=edge)
+        assert np.array_equal(frame.numpy(), expected[0])
+        assert np.array_equal(holes.numpy(), expected[1])
 
 
 def test_yardstick_of_the_benchmark_renders_the_same_frame(serial):

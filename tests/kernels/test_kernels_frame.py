@@ -249,12 +249,40 @@ def test_points_right_before_the_camera_do_not_take_forever():
     assert frame.shape == (48, 64, 3) and not holes.any()
 
 
-def test_many_points_on_one_pixel_do_not_overflow():
-    points = np.zeros((3, 100_000), np.float32)
+def crowd(count=100_000, size=(3, 4)):
+    """Points (3, count) that all fall between two pixels of a small frame, colours of 0 to 255."""
+    points = np.zeros((3, count), np.float32)
     points[2] = 5
-    colors = np.tile(np.array([[255, 128, 7]], np.uint8), (100_000, 1))
-    frame, _ = frame_of(points, colors, size=(3, 3))
-    assert frame[1, 1].tolist() == [255, 128, 7]
+    colors = np.zeros((count, 3), np.uint8)
+    colors[: count // 4] = [255, 128, 0]
+    colors[count // 2 :] = [255, 0, 9]
+    return points, colors, np.full(count, 5 / FOCAL, np.float32)
+
+
+@pytest.mark.parametrize("count", [255, 256, 258, 700, 100_000])
+@pytest.mark.parametrize("width", [1, 3])
+def test_every_point_of_a_crowd_counts(count, width):
+    points, colors, spacing = crowd(count)
+    spacing *= width
+    expected = colors.mean(0)
+    for order in (np.arange(count), np.arange(count)[::-1]):
+        cloud = np.ascontiguousarray(points[:, order]), np.ascontiguousarray(colors[order])
+        frame, holes = frame_of(*cloud, size=(3, 3), spacing=spacing)
+        assert np.abs(frame[1, 1] - expected).max() < 0.51 and not holes[1, 1]
+    sparse, _ = frame_of(cloud[0][:, :1], cloud[1][:1], size=(3, 3))
+    assert sparse[1, 1].tolist() == cloud[1][0].tolist()  # nothing of the crowd is left for the next frame
+
+
+def test_order_of_a_crowd_that_spills_into_four_pixels_does_not_matter():
+    rng = np.random.default_rng(4)
+    points, _, spacing = crowd(5000)
+    points[:2] += rng.uniform(-0.1, 0.1, (2, 5000)).astype(np.float32)
+    colors = rng.integers(0, 256, (5000, 3)).astype(np.uint8)
+    order = rng.permutation(5000)
+    one, _ = frame_of(points, colors, size=(6, 6), spacing=spacing)
+    points, colors = np.ascontiguousarray(points[:, order]), colors[order]
+    other, _ = frame_of(points, colors, size=(6, 6), spacing=spacing)
+    assert np.array_equal(one, other) and np.abs(one[2:4, 2:4] - 127.5).max() < 10
 
 
 def test_shifted_lens_shifts_the_picture():
@@ -391,12 +419,15 @@ def test_frame_without_rims_follows_one_with_them():
     assert np.array_equal(first, with_rims(cloud, rims)[0])
 
 
-def test_many_rim_points_on_one_pixel_do_not_overflow():
+@pytest.mark.parametrize("depth", [20, 80])
+def test_every_rim_point_of_a_crowd_counts(depth):
+    """Before the wall, as a layer of its own, and in it."""
     cloud, _ = half_covered()
-    rims = [np.tile(np.float32([[0], [0], [20]]), 100_000), np.tile(np.uint8([[255, 1, 9, 254]]),
-            (100_000, 1)), np.full(100_000, 20 / FOCAL, np.float32)]  # fmt: skip
+    points, colors, spacing = crowd()
+    points[2] = depth
+    rims = [points, np.column_stack([colors, np.full(len(colors), 254, np.uint8)]), spacing]
     frame, _ = with_rims(cloud, rims, size=(13, 17))
-    assert frame[6, 8].tolist() == [255, 1, 9]
+    assert np.abs(frame[6, 8] - colors.mean(0)).max() < 0.51
 
 
 def test_same_bytes_of_rims_from_any_number_of_threads():

@@ -1,0 +1,75 @@
+"""Sums of weighted 8-bit colours on the CPU (Numba): whole numbers, exact for any number of points.
+
+A pixel has two 64-bit words, red and green in the halves of one, blue and the weight in those of
+the other, so that a point takes two multiply-adds. Before a half can spill into its neighbour, the
+pixel's sums move into `carry`, where each has a word of its own: no point is lost, and the result
+does not depend on their order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .constants import FULL
+from .jit import jit
+
+HIGH_WORD, LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
+WORD, WIDE = np.uint64(1), np.uint64(4)
+
+
+def empty_carry(pixels: int) -> np.ndarray:
+    """Return the carry of so many pixels, (4 * P + 1,) uint64; its last word says if it is used.
+
+    Takes address space only, memory where pixels overflow: few frames have one.
+    """
+    return np.zeros(4 * pixels + 1, np.uint64)
+
+
+@jit
+def _move(sums, carry, pixel):
+    """Move the sums of a pixel into its carry."""
+    word, wide = pixel + pixel, WIDE * pixel
+    red_green, blue_weight = sums[word], sums[word + WORD]
+    carry[wide] += red_green & LOW_HALF
+    carry[wide + np.uint64(1)] += red_green >> HIGH_WORD
+    carry[wide + np.uint64(2)] += blue_weight & LOW_HALF
+    carry[wide + np.uint64(3)] += blue_weight >> HIGH_WORD
+    carry[carry.shape[0] - 1] = WORD
+    sums[word] = sums[word + WORD] = np.uint64(0)
+
+
+@jit
+def add(
+    sums: np.ndarray,
+    carry: np.ndarray,
+    pixel: np.uint64,
+    weight: np.uint64,
+    red_green: np.uint64,
+    blue_one: np.uint64,
+) -> None:
+    """Add a colour to the sums (2 * P,) of a pixel; weight: up to WEIGHT_ONE."""
+    word = pixel + pixel
+    if sums[word + WORD] >= FULL:
+        _move(sums, carry, pixel)
+    sums[word] += red_green * weight
+    sums[word + WORD] += blue_one * weight
+
+
+@jit
+def normalise_carried(
+    sums: np.ndarray, carry: np.ndarray, frame: np.ndarray, holes: np.ndarray
+) -> None:
+    """Write the pixels of frame (H, W, 3) and holes (H, W) that have a carry, and clear it."""
+    half, stride = np.float32(0.5), frame.shape[1] + 2
+    for y in range(frame.shape[0]):
+        for x in range(frame.shape[1]):
+            pixel = np.uint64((y + 1) * stride + x + 1)
+            wide = WIDE * pixel
+            if carry[wide + np.uint64(3)] == 0:
+                continue
+            _move(sums, carry, pixel)
+            holes[y, x] = False
+            inverse = np.float32(1) / np.float32(carry[wide + np.uint64(3)])
+            for c in range(3):
+                frame[y, x, c] = np.int32(np.float32(carry[wide + np.uint64(c)]) * inverse + half)
+    carry[:] = 0
