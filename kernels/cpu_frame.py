@@ -27,7 +27,7 @@ from .constants import (
 from .cpu import NOWHERE, degrid
 from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
 from .cpu_rims import WORDS, compose, splat_rims
-from .cpu_sums import HIGH_WORD, WORD, add, empty_carry, normalise_carried
+from .cpu_sums import FULL_WEIGHT, HIGH_WORD, WORD, add, empty_carry, normalise_carried
 from .jit import jit
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class _Scratch:
         self.zbuffer = np.empty(padded, np.float32)
         self.closed = np.empty(padded, np.float32)
         self.sums = np.empty(padded[0] * padded[1] * 2, np.uint64)
-        self.carry = empty_carry(padded[0] * padded[1])
+        self.carry = None  # made when a pixel is full
         self.state = np.full(padded, OUTSIDE, np.uint8)
         self.bounds = None  # made when the first hole is filled
         self.layer = self.touched = None  # made for the first rim
@@ -223,14 +223,18 @@ def _splat(points, colors, spacing, camera, size, closed, sums, carry):
 
 @jit
 def _normalise(sums, frame, holes):
-    """Divide by the weights and round to 8 bit; mark and count the pixels that got nothing.
+    """Divide by the weights and round to 8 bit; mark the pixels that got nothing.
 
-    sums: (H + 2, W + 2, 4) uint32, the words of `_splat` in halves: red, green, blue, weight.
+    Args:
+        sums: (H + 2, W + 2, 4) uint32, the words of `_splat` in halves: red, green, blue, weight.
+    Returns:
+        how many got nothing, and whether one is full.
     """
-    count = 0
+    count, heaviest = 0, np.uint32(0)
     for y in range(holes.shape[0]):
         halves, values, empty = sums[y + 1].reshape(-1)[4:], frame[y].reshape(-1), holes[y]
         for x in range(holes.shape[1]):
+            heaviest = max(heaviest, halves[4 * x + 3])
             weight = np.float32(halves[4 * x + 3])
             hole = weight < LEAST_WEIGHT
             inverse = ZERO if hole else ONE / weight
@@ -239,7 +243,7 @@ def _normalise(sums, frame, holes):
             values[3 * x + 2] = np.int32(np.float32(halves[4 * x + 2]) * inverse + HALF)
             empty[x] = hole
             count += hole
-    return count
+    return count, heaviest >= FULL_WEIGHT
 
 
 @jit
@@ -270,14 +274,33 @@ def _fill(frame, holes, scratch):
     _copy_colors(frame, scratch.state.shape[1], to, origin)
 
 
-def _splat_rims(rims, camera, scratch):
-    """Splat the rims; return the pixels that they lie over."""
+def _sum_colors(cloud, rims, camera, scratch):
+    """Splat a cloud, and rims or None, onto a frame whose z-buffer is known.
+
+    Returns:
+        the pixels that rims lie over, or None.
+    """
+    _splat(*cloud, camera, scratch.size, scratch.closed, scratch.sums, scratch.carry)
+    if not rims:
+        return None
     if scratch.layer is None:
         scratch.layer = np.zeros(scratch.closed.size * WORDS, np.uint64)
         scratch.touched = np.empty(scratch.closed.size, np.int32)
     sums = scratch.sums, scratch.carry, scratch.layer, scratch.touched
-    count = splat_rims(*rims, camera, scratch.closed, *sums)
-    return scratch.touched[:count]
+    return scratch.touched[: splat_rims(*rims, camera, scratch.closed, *sums)]
+
+
+def _normalise_all(frame, holes, scratch):
+    """Write the frame and its holes from the sums; return as `_normalise`."""
+    halves = scratch.sums.view(np.uint32).reshape(*scratch.state.shape, 4)
+    uncovered, full = _normalise(halves, frame, holes)
+    if scratch.carry is None:
+        return uncovered, full
+    if scratch.carry[-1]:
+        normalise_carried(scratch.sums, scratch.carry, frame, holes)
+    else:
+        scratch.carry = None  # this frame did not need it, nor will the next one
+    return uncovered, False
 
 
 def render_frame(
@@ -298,14 +321,15 @@ def render_frame(
     camera = np.array([*shift, focal_px, disparity_scale, *lens], np.float32)
     _largest_disparity(points, spacing, camera, size, scratch.zbuffer)
     degrid(scratch.zbuffer, scratch.closed, TOLERANCE)
-    sums = scratch.sums, scratch.carry
-    _splat(points, colors, spacing, camera, size, scratch.closed, *sums)
-    touched = _splat_rims(rims, camera, scratch) if rims else None
+    cloud = points, colors, spacing
+    touched = _sum_colors(cloud, rims, camera, scratch)
     frame, holes = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
-    halves = scratch.sums.view(np.uint32).reshape(*scratch.state.shape, 4)
-    uncovered = _normalise(halves, frame, holes)
-    if scratch.carry[-1]:
-        normalise_carried(*sums, frame, holes)
+    uncovered, full = _normalise_all(frame, holes, scratch)
+    if full:  # hundreds of points on one pixel: a large photo in a small frame
+        scratch.carry = empty_carry(scratch.closed.size)
+        scratch.layer = None
+        touched = _sum_colors(cloud, rims, camera, scratch)
+        uncovered, _ = _normalise_all(frame, holes, scratch)
     if uncovered and fill:
         _fill(frame, holes, scratch)
     if touched is not None:

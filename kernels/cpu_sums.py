@@ -1,9 +1,10 @@
 """Sums of weighted 8-bit colours on the CPU (Numba): whole numbers, exact for any number of points.
 
 A pixel has two 64-bit words, red and green in the halves of one, blue and the weight in those of
-the other, so that a point takes two multiply-adds. Before a half can spill into its neighbour, the
-pixel's sums move into `carry`, where each has a word of its own: no point is lost, and the result
-does not depend on their order.
+the other, so that a point takes two multiply-adds. A frame is summed without a `carry` (None) at
+first. Where some pixel is full then, it is summed again with one: before a half can spill into its
+neighbour, the pixel's sums move there, where each has a word of its own. So no point is lost, and
+the result does not depend on their order; and frames without such pixels pay nothing for it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ from .jit import jit
 
 HIGH_WORD, LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 WORD, WIDE = np.uint64(1), np.uint64(4)
+FULL_WEIGHT = np.uint32(FULL >> HIGH_WORD)
 
 
 def empty_carry(pixels: int) -> np.ndarray:
-    """Return the carry of so many pixels, (4 * P + 1,) uint64; its last word says if it is used.
-
-    Takes address space only, memory where pixels overflow: few frames have one.
-    """
+    """Return the carry of so many pixels, (4 * P + 1,) uint64; its last word says if it is used."""
     return np.zeros(4 * pixels + 1, np.uint64)
 
 
@@ -41,7 +40,7 @@ def _move(sums, carry, pixel):
 @jit
 def add(
     sums: np.ndarray,
-    carry: np.ndarray,
+    carry: np.ndarray | None,
     pixel: np.uint64,
     weight: np.uint64,
     red_green: np.uint64,
@@ -50,6 +49,8 @@ def add(
     """Add a colour to the sums (2 * P,) of a pixel; weight: up to WEIGHT_ONE."""
     word = pixel + pixel
     if sums[word + WORD] >= FULL:
+        if carry is None:  # decided when this is compiled
+            return  # what is lost comes back with the second sum
         _move(sums, carry, pixel)
     sums[word] += red_green * weight
     sums[word + WORD] += blue_one * weight

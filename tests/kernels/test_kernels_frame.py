@@ -270,7 +270,7 @@ def test_every_point_of_a_crowd_counts(count, width):
         frame, holes = frame_of(*cloud, size=(3, 3), spacing=spacing)
         assert np.abs(frame[1, 1] - expected).max() < 0.51 and not holes[1, 1]
     sparse, _ = frame_of(cloud[0][:, :1], cloud[1][:1], size=(3, 3))
-    assert sparse[1, 1].tolist() == cloud[1][0].tolist()  # nothing of the crowd is left for the next frame
+    assert sparse[1, 1].tolist() == cloud[1][0].tolist()  # nothing of the crowd is left over
 
 
 def test_order_of_a_crowd_that_spills_into_four_pixels_does_not_matter():
