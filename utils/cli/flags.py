@@ -45,6 +45,7 @@ examples:
 
 exit status: 0 all done, 1 a photo failed, 2 wrong usage, 130 Ctrl-C, 143 terminated
 """
+NO_DEPTH = "none"  # as --depth: not even the photo's own
 WINDOW_FLAGS = tuple(end + letter for end in ("start", "end") for letter in "UVWH")
 
 FILES = Group("input and output")
@@ -248,7 +249,8 @@ class Settings:
         choices=("linear", "smooth"),
     )
     focal_px: float | None = CAMERA.flag(
-        "focal length of the photo in its pixels (default: half its long side)",
+        "focal length of the photo in its pixels (default: what the file says, else half its long "
+        "side)",
         "--focal",
         effect=RESULT,
         type=positive,
@@ -257,7 +259,7 @@ class Settings:
 
     depth: Path | None = DEPTH.flag(
         "depth map to use instead of estimating: npy, npz, png, tiff, pfm, exr, hdf5; for several "
-        "photos a folder of maps with the same stems",
+        "photos a folder of maps with the same stems; none leaves the photo's own unused",
         metavar="FILE",
     )
     depth_kind: str | None = DEPTH.flag(
@@ -369,6 +371,12 @@ class Settings:
 
     # Windows and focal length that --like takes over, relative to the photo: utils/cli/presets.py.
     shares: dict[str, float] = field(default_factory=dict)
+    own_depth: bool = True  # False: --depth none
+
+    @property
+    def uses_own_depth(self) -> bool:
+        """Whether a depth map or second eye in a photo's file is used: nothing else is named."""
+        return self.own_depth and not (self.depth or self.estim_path or self.flat)
 
     @property
     def planned(self) -> bool:
@@ -391,7 +399,11 @@ class Settings:
             "size": self.size and list(self.size),
             "focus": self.focus and list(self.focus),
         }
-        return plain | {"windows": self.windows, "shares": self.shares}
+        return plain | {
+            "windows": self.windows,
+            "shares": self.shares,
+            "own_depth": self.uses_own_depth,
+        }
 
 
 FLAGS = flags_of(Settings)
@@ -507,6 +519,9 @@ def resolve(given: dict[str, Any]) -> Settings:
         ValueError: flags that contradict each other, or a film that --like cannot use.
     """
     given = {name: value for name, value in given.items() if value is not None}
+    own_depth = str(given.get("depth")) != NO_DEPTH
+    if not own_depth:
+        del given["depth"]
     _check(given)
     preset: dict[str, Any] = {}
     shares: dict[str, Any] = {}
@@ -524,7 +539,7 @@ def resolve(given: dict[str, Any]) -> Settings:
     for role, name in (("estim", "network-disparity"), ("refine", "network-refinement")):
         if values.get(f"pretrained_{role}"):
             values[f"{role}_path"] = str(TRAINED / f"{name}.pytorch")
-    return Settings(**values, shares=shares)
+    return Settings(**values, shares=shares, own_depth=own_depth)
 
 
 def check_together(values: dict[str, Any]) -> None:

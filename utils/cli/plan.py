@@ -32,7 +32,18 @@ from utils.camera import (
 from utils.cli.jobs import fingerprint
 from utils.cli.presets import place_windows, window_shares
 from utils.depth.maps import find_map
-from utils.film import CODECS, VideoWriter, film_length, in_fours, read_image, resize
+from utils.depth.own import Own, find_own
+from utils.film import (
+    CODECS,
+    Parts,
+    VideoWriter,
+    film_length,
+    find_focal,
+    in_fours,
+    read_image,
+    read_parts,
+    resize,
+)
 from utils.scene import find_scene_zoom, small_scene
 
 if TYPE_CHECKING:
@@ -70,7 +81,13 @@ class Plan(NamedTuple):
     depth_file: Path | None  # its depth map, where one is given
     focus: tuple[float, float] | None = None  # (u, v) px of the photo, where one is chosen
     orientation: int = 1  # by which the photo was turned (EXIF)
+    own: Own | None = None  # the depth that the photo's file holds, where it is used
     shot: str | None = None  # what the camera planned by itself, in words
+
+    @property
+    def depth_source(self) -> str:
+        """One word for where depth comes from: file, photo, stereo or network."""
+        return "file" if self.depth_file else self.own.source if self.own else "network"
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -81,7 +98,8 @@ class Plan(NamedTuple):
     def facts(self, settings: Settings) -> dict[str, Any]:
         """Return what every result says of its film."""
         height, width = self.film_size
-        facts = {
+        source = {} if settings.flat else {"depth_source": self.depth_source}
+        facts = source | {
             "frames": self.frames,
             "width": width,
             "height": height,
@@ -142,9 +160,8 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     box = size if own else aspect_box(size, aspect)
     view_height, view_width = (max(2, round(side / 2) * 2) for side in box)
     view_size = settings.size or (view_height, view_width)
-    focal_px = settings.focal_px or default_focal_px((height, width))
-    if "focal" in settings.shares:
-        focal_px = settings.shares["focal"] * max(height, width)
+    parts = Parts() if settings.flat else read_parts(path)
+    own = find_own(path, photo, parts) if settings.uses_own_depth else None
     film_size = whole_frame(view_size, settings.stereo)
     _, frames = check_film(settings, film_size)
     photo_size = photo.pixels.shape[:2]
@@ -156,11 +173,25 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
         view_size,
         film_size,
         frames,
-        focal_px * size[1] / width,
+        _focal_px(settings, parts, (height, width), path) * size[1] / width,
         depth_file,
         _focus(settings, (height, width), path),
         photo.orientation,
+        own,
     )
+
+
+def _focal_px(settings, parts, size, photo):
+    """Focal length of a photo of (height, width) px: as given, as its file says, or usual."""
+    if "focal" in settings.shares:
+        return settings.shares["focal"] * max(size)
+    if settings.focal_px:
+        return settings.focal_px
+    found = find_focal(parts, size)
+    if found is None:
+        return default_focal_px(size)
+    log.info("%s: focal length %.0f px (%s)", photo, *found)
+    return found[0]
 
 
 def _focus(settings, size, photo):
@@ -386,4 +417,4 @@ def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) 
         "fingerprint": fingerprint(job.photo, looks, networks.digests, plan.depth_file),
         "settings": looks,
         "shares": window_shares(plan, settings),
-    }
+    } | ({} if settings.flat else {"depth_source": plan.depth_source})

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "maps": ["find_disparity", "find_map", "fit_shape"],
         "map_files": ["MAP_SUFFIXES", "read_depth", "read_numbers", "write_disparity"],
         "map_kind": ["guess_kind", "known_depth", "to_disparity"],
+        "own": ["Own", "find_own"],
         "sharpening": ["resize_disparity", "sharpen_disparity", "upsample_disparity"],
     },
 )

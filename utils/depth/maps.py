@@ -13,6 +13,7 @@ import torch
 
 from utils.depth.estimators import fit_disparity, read_disparity, refine_disparity
 from utils.depth.map_files import MAP_SUFFIXES
+from utils.depth.own import own_disparity
 from utils.files import data_files
 from utils.film.photos import in_fours, upright
 
@@ -130,8 +131,14 @@ def find_disparity(plan: Any, settings: Any, networks: Any) -> torch.Tensor:
             lambda values: fit_shape(values, plan.photo_size, plan.orientation),
         )
         log.info("%s", note)
-        # The map shows the whole photo; a few of its last rows and columns were dropped.
-        shapes = zip(disparity.shape, in_fours(plan.photo_size), plan.photo_size, strict=True)
-        rows, columns = (round(have * cut / side) for have, cut, side in shapes)
-        return fit_disparity(disparity[: max(1, rows), : max(1, columns)], plan.image)
+        return fit_disparity(cut_map(disparity, plan.photo_size), plan.image)
+    if plan.own:
+        return own_disparity(cut_map(plan.own.disparity, plan.photo_size), plan.image, networks)
     return refine_disparity(networks.refiner, plan.image, networks.estimator(plan.image))
+
+
+def cut_map(disparity: np.ndarray, photo_size: tuple[int, int]) -> np.ndarray:
+    """Cut off a map (h, w) of the whole photo what of the photo's last rows and columns is cut."""
+    shapes = zip(disparity.shape, in_fours(photo_size), photo_size, strict=True)
+    rows, columns = (round(have * cut / side) for have, cut, side in shapes)
+    return disparity[: max(1, rows), : max(1, columns)]

@@ -8,7 +8,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "codecs": ["CODECS", "CODECS_BY_SUFFIX"],
         "frames": ["film_frames", "film_length", "film_order", "frame_times", "write_film"],
+        "lens": ["find_focal"],
         "music": ["check_music"],
+        "parts": ["Parts", "read_parts"],
         "photos": ["in_fours", "read_image", "read_size", "resize", "write_image"],
         "preview": ["Preview"],
         "slideshow": ["CrossFader"],

@@ -124,7 +124,7 @@ def unread_picture(path: Path, head: bytes) -> UnreadableFile:
 
 def rare_jpeg(path: Path) -> str | None:
     """Say what kind of JPEG a file is, if it is one that is not read; else None."""
-    for marker, content in _jpeg_segments(path.read_bytes()):
+    for marker, content in jpeg_segments(path.read_bytes()):
         if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
             kind = JPEG_KINDS.get(marker)
             if kind is None and content[:1] not in (b"\x08", b""):
@@ -183,7 +183,7 @@ def check_end(path: Path, kind: str) -> None:
         )
 
 
-def _jpeg_segments(data):
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (marker, content) of a JPEG's segments up to its end marker; pixels are skipped."""
     at = 2
     while found := JPEG_MARKER.search(data, at):
@@ -197,7 +197,7 @@ def _jpeg_segments(data):
 
 
 def _jpeg_has_end(data):
-    return any(marker == 0xD9 for marker, _ in _jpeg_segments(data))
+    return any(marker == 0xD9 for marker, _ in jpeg_segments(data))
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -5,12 +5,14 @@ comes from pillow-heif.
 """
 
 import contextlib
+import io
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from utils.film import tiff
@@ -75,6 +77,27 @@ def decode(image: Image.Image) -> None:
             raise
 
 
+def read_grey(path: Path, data: bytes, most_pixels: int) -> np.ndarray:
+    """Decode a JPEG or PNG that lies within another file, as grey.
+
+    Args:
+        path: of that file, for messages.
+        data: the picture's bytes.
+        most_pixels: it may have.
+    Returns:
+        (H, W) uint8 or uint16.
+    Raises:
+        Exception: whatever the decoder says; see `naming_the_file`.
+    """
+    with _quietly(), Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+        if image.width * image.height > most_pixels:
+            raise UnreadableFile(f"{path}: it claims to be {image.width}x{image.height} px.")
+        image.load()
+        deep = image.mode.startswith("I")
+        values = np.asarray(image if deep else image.convert("L"))
+    return values.astype(np.uint16) if deep else values
+
+
 def check_format(path: Path, head: bytes) -> None:
     """Refuse what would be misread, and make HEIC known to Pillow if the file needs that."""
     if path.suffix.lower() in RAW_SUFFIXES:
@@ -116,6 +139,20 @@ def read_exif(load: Callable[[], Any]) -> tuple[int, bool]:
     return orientation, rule in ("R03", b"R03")
 
 
+def exif_tags(load: Callable[[], Any]) -> dict[int, Any]:
+    """Return {tag: value} of EXIF's main and Exif directories; {} where they are nonsense.
+
+    Args:
+        load: function that returns PIL.Image.Exif.
+    """
+    try:
+        with _quietly():
+            exif = load()
+            return dict(exif) | dict(exif.get_ifd(EXIF_DETAILS))
+    except Exception:  # the picture is still good
+        return {}
+
+
 def tiff_exif(page: tiff.Page) -> Callable[[], Any]:
     """Return what `read_exif` wants of a page."""
 
@@ -142,24 +179,27 @@ def load_pillow_heif(path: Path) -> Any:
 def _open_header(path, head):
     Image.init()
     known = [name for name in FORMATS if name in Image.OPEN]
-    with _quietly():
-        # Pillow warns, then refuses, at sizes of its own that phones have passed; ours is next.
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
+    try:
+        with _quietly():
             return Image.open(path, formats=known)
-        except Image.UnidentifiedImageError:
-            if b"avif" in head[:32] and "AVIF" not in known:
-                raise UnreadableFile(
-                    f"{path}: is AVIF, which needs a newer Pillow: pip install 'pillow>=11.3'"
-                ) from None
-            raise unread_picture(path, head) from None
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+    except Image.UnidentifiedImageError:
+        if b"avif" in head[:32] and "AVIF" not in known:
+            raise UnreadableFile(
+                f"{path}: is AVIF, which needs a newer Pillow: pip install 'pillow>=11.3'"
+            ) from None
+        raise unread_picture(path, head) from None
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Silence warnings (odd tags, sizes); one thread at a time, since filters are global."""
+    """Silence warnings (odd tags, sizes); one thread at a time, since filters are global.
+
+    Pillow refuses sizes of its own that phones have passed; ours are checked beside this.
+    """
     with _quiet_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
