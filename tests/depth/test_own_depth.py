@@ -31,6 +31,17 @@ PHOTO = np.dstack([np.mgrid[:HEIGHT, :WIDTH][0] * 2, np.mgrid[:HEIGHT, :WIDTH][1
                   + [np.full((HEIGHT, WIDTH), 90)]).astype(np.uint8)  # fmt: skip
 
 
+@pytest.fixture
+def notes(monkeypatch):
+    """What is logged, as records; whatever a run of kbe.py before has set up is left out."""
+    records, log = [], logging.getLogger("kbe")
+    handler = logging.Handler()
+    handler.emit = records.append
+    monkeypatch.setattr(log, "handlers", [handler])
+    monkeypatch.setattr(log, "level", logging.INFO)
+    return records
+
+
 def found(path, content):
     Path(path).write_bytes(content)
     return find_own(path, read_image(path), read_parts(path))
@@ -177,18 +188,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("damage", BROKEN, ids=lambda damage: damage.__name__)
-def test_a_broken_map_is_said_and_counts_as_none(tmp_path, caplog, damage):
-    caplog.set_level(logging.INFO, "kbe")
-    logging.getLogger("kbe").propagate = True
+def test_a_broken_map_is_said_and_counts_as_none(tmp_path, notes, damage):
     assert found(tmp_path / "a.jpg", damage(tmp_path)) is None
-    (said,) = [record.getMessage() for record in caplog.records]
+    (said,) = [record.getMessage() for record in notes]
     assert "its own depth map cannot be used" in said and BROKEN[damage] in said
     assert "\n" not in said
 
 
-def test_a_plain_photo_has_none_and_nothing_is_said(tmp_path, caplog):
-    caplog.set_level(logging.INFO, "kbe")
-    logging.getLogger("kbe").propagate = True
+def test_a_plain_photo_has_none_and_nothing_is_said(tmp_path, notes):
     assert found(tmp_path / "a.jpg", encoded(PHOTO)) is None
     gain = with_segments(
         encoded(GREY),
@@ -198,4 +205,4 @@ def test_a_plain_photo_has_none_and_nothing_is_said(tmp_path, caplog):
         ),
     )
     assert found(tmp_path / "b.jpg", mpf_jpeg([encoded(PHOTO), gain])) is None
-    assert not caplog.records
+    assert not notes

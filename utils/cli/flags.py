@@ -399,11 +399,7 @@ class Settings:
             "size": self.size and list(self.size),
             "focus": self.focus and list(self.focus),
         }
-        return plain | {
-            "windows": self.windows,
-            "shares": self.shares,
-            "own_depth": self.uses_own_depth,
-        }
+        return plain | {"windows": self.windows, "shares": self.shares}
 
 
 FLAGS = flags_of(Settings)

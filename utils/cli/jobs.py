@@ -309,7 +309,11 @@ def plan_jobs(photos: list[Path], batch: bool, out: Path, suffix: str) -> list[J
 
 
 def fingerprint(
-    photo: Path, looks: dict[str, Any], weights: dict[str, str], depth: Path | None = None
+    photo: Path,
+    looks: dict[str, Any],
+    weights: dict[str, str],
+    depth: Path | None = None,
+    own_depth: bool = True,
 ) -> str:
     """Return what a film was made of, as a hexadecimal string.
 
@@ -318,12 +322,14 @@ def fingerprint(
         looks: dict of settings, ready for JSON.
         weights: {role: digest}.
         depth: depth-map file, or None.
+        own_depth: whether depth that the photo's file holds is used.
     """
     parts = {
         "photo": file_digest(photo),
         "looks": looks,
         "weights": weights,
         "depth": depth and file_digest(depth),
+        "own_depth": own_depth,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -414,7 +414,9 @@ def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) 
     """Return the metadata of the video: what it was made of, and how."""
     looks = settings.looks()
     return {
-        "fingerprint": fingerprint(job.photo, looks, networks.digests, plan.depth_file),
+        "fingerprint": fingerprint(
+            job.photo, looks, networks.digests, plan.depth_file, settings.uses_own_depth
+        ),
         "settings": looks,
         "shares": window_shares(plan, settings),
     } | ({} if settings.flat else {"depth_source": plan.depth_source})

@@ -310,7 +310,7 @@ def _print_of(shot: Shot, settings: Settings, networks: Networks) -> str:
     looks = shot.job.chosen(settings).looks() | {"fade": shot.fade}
     try:
         depth = find_map(settings.depth, shot.photo)
-        return fingerprint(shot.photo, looks, networks.digests, depth)
+        return fingerprint(shot.photo, looks, networks.digests, depth, settings.uses_own_depth)
     except (OSError, ValueError):
         return ""
 

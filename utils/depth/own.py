@@ -13,6 +13,7 @@ import torch
 from utils.depth.embedded import read_embedded
 from utils.depth.estimators import fit_disparity, refine_disparity
 from utils.depth.joining import fill
+from utils.depth.sharpening import upsample_disparity
 
 if TYPE_CHECKING:
     from typing import Any
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kbe")
 
-# From this share of a map on, what is at the end of its range is a plateau, and may lie beyond it:
-# the network says how far, up to this share of the range (figures: docs/photo_depth.md).
-LEAST_END, BEYOND = 0.05, 0.1
+# A map that is enlarged by no more has its edges at the photo's by that already; moving them as a
+# coarse estimate's costs thin stalks and leaves (docs/photo_depth.md).
+FINE = 3.0
 
 
 class Own(NamedTuple):
@@ -68,25 +69,12 @@ def own_disparity(disparity: np.ndarray, image: torch.Tensor, networks: Any) -> 
         (1, 1, H, W) float32, not negative.
     """
     disparity = disparity - min(0.0, float(np.nanmin(disparity)))
-    end, least = beyond_range(disparity)
-    if np.isnan(disparity).any() or end.any():
+    if np.isnan(disparity).any():
         estimate = refine_disparity(networks.refiner, image, networks.estimator(image))
         size = disparity.shape[::-1]
         small = cv2.resize(estimate[0, 0].numpy(), size, interpolation=cv2.INTER_AREA)
-        filled = fill(np.where(end, np.float32(np.nan), disparity), small)
-        disparity = np.where(end, filled.clip(least, disparity), filled)
+        disparity = fill(disparity, small)
+    enlarged = max(image.shape[2:]) / max(disparity.shape)
+    if 1 < enlarged <= FINE:
+        return upsample_disparity(torch.from_numpy(disparity)[None, None], image)
     return fit_disparity(disparity, image)
-
-
-def beyond_range(disparity: np.ndarray) -> tuple[np.ndarray, float]:
-    """Find where a map (h, w) is at the far end of its sensor's range: things may be farther there.
-
-    Returns:
-        (h, w) bool, nowhere True if the end is but a few pixels; the least disparity to take there.
-    """
-    low, high = float(np.nanmin(disparity)), float(np.nanmax(disparity))
-    with np.errstate(invalid="ignore"):
-        end = disparity <= low + 1e-6 * (high - low)
-    if low <= 0 or end.mean() < LEAST_END:
-        return np.zeros_like(end), low
-    return end, max(0.0, low - BEYOND * (high - low))
