@@ -36,6 +36,7 @@ EXPORTERS = {
     ".ply": Exporter("points", "ply"),
     ".gs.ply": Exporter("Gaussian splats", "gs_ply"),
     ".splat": Exporter("the same for web viewers", "splat"),
+    ".glb": Exporter("a mesh in layers with the camera", "glb", "pygltflib"),
     ".json": Exporter("the camera of every frame", "camera_json"),
     ".chan": Exporter("the same for Nuke and Blender", "chan"),
 }

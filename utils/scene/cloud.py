@@ -15,8 +15,9 @@ import kernels
 from kernels.constants import RIM_FULL
 from utils.camera import BASELINE, NO_LENS, unproject
 from utils.scene.edges import surface_mask
+from utils.scene.grids import Grid
 from utils.scene.matte import Matte
-from utils.scene.rims import find_rims
+from utils.scene.rims import Rims, find_rims
 from utils.scene.surface import connected
 from utils.scene.uncovered import HoledView
 
@@ -114,6 +115,7 @@ class Scene:
         self._points: list[torch.Tensor] = []
         self._colors: list[torch.Tensor] = []
         self._spacing: list[torch.Tensor] = []
+        self.inpainted_grids: list[Grid] = []
         self._cloud: tuple[Any, Any, Any] | None = None
         self._rims: tuple[Any, Any, Any] | None = None
         self._layers = find_rims(self.disparity, self.image) if rims else None
@@ -142,6 +144,11 @@ class Scene:
         if self._layers is None:
             return self.image, self.disparity
         return self._layers.image, self._layers.disparity
+
+    @property
+    def taken_apart(self) -> Rims | None:
+        """The photo as it was taken apart at its depth edges, None if there are none."""
+        return self._layers
 
     def kept(self) -> torch.Tensor:
         """(1, 1, H, W) bool: which pixels of `solid` are points of the cloud by now.
@@ -315,6 +322,8 @@ class Scene:
         depth, points = view.lift(disparity)
         keep = (filled.mask == 0) & surface_mask(disparity) & (depth > 0)
         keep &= ~self._hides_photo(points[0]).view(keep.shape)
+        begin = sum(part.shape[1] for part in self._points)
+        self.inpainted_grids.append(view.grid(keep, begin))
         return self._append(points, filled.image, depth / view.focal_px, keep)
 
     def _hides_photo(self, points):

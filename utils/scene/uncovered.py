@@ -12,6 +12,7 @@ from models.pointcloud_inpainting import Inpainting
 from utils.camera import unproject
 from utils.filters import binary_median
 from utils.scene.filling import far_guesses, fill_from_far
+from utils.scene.grids import Grid
 from utils.scene.patches import add_texture
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class HoledView:
     ) -> None:
         """Move the photo's points before the camera."""
         self.image, self.disparity, self.added = image, disparity, added
-        self.shift = tuple(float(value) for value in shift)
+        x, y, z = (float(value) for value in shift)
+        self.shift = x, y, z
         self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
         depth = photo_focal_px * baseline / disparity
         self.lens = depth.new_tensor([*lens, 0.0]).view(1, 3, 1)
@@ -121,6 +123,13 @@ class HoledView:
         points = unproject(depth, self.focal_px)
         points = points + points[:, 2:] * self.lens
         return depth, points - depth.new_tensor(self.shift).view(1, 3, 1)
+
+    def grid(self, keep: torch.Tensor, begin: int) -> Grid:
+        """Return which pixels become points of the cloud; keep: (1, 1, H, W), begin: the first."""
+        lens = float(self.lens[0, 0]), float(self.lens[0, 1])
+        height, width = keep.shape[2:]
+        pixels = keep.view(-1).nonzero().view(-1)
+        return Grid((height, width), pixels, begin, self.shift, lens, self.focal_px)
 
     def _moved(self, points):
         """Return points (1, 3, N) of the photo's camera as the moved one sees them."""
