@@ -42,6 +42,16 @@ from utils.training import metrics
 NYU_RANGE_M, NYU_CROP_PX = 10, 16
 IBIMS_RANGE_M = 50
 STRONG_STEMS = "(?!depthy_|dvd_|omnidata_|genpercept_|distill_)"  # what is weak judges nobody
+STRONG_SET = {
+    "name": "strong",
+    "index": "index.csv",
+    "part": "held out",
+    "stems": STRONG_STEMS,
+    "disparity": "relative",
+    "disparity_folder": "nearness",
+    "unknown": 0,
+    "param": {"baseline": 1, "focal": 256},
+}
 BY_RULE = "rule"  # in place of a refinement network
 COLUMNS = (
     "abs_rel", "rmse", "log10", "delta1", "delta2", "delta3",
@@ -143,19 +153,7 @@ def strong_samples(folder):
 
     `images/`, `nearness/` (8 bit, 0 = unknown) and `index.csv`, as MODEL_CARD.md describes them.
     """
-    return dict_samples(
-        {
-            "name": "strong",
-            "path": folder,
-            "index": "index.csv",
-            "part": "held out",
-            "stems": STRONG_STEMS,
-            "disparity": "relative",
-            "disparity_folder": "nearness",
-            "unknown": 0,
-            "param": {"baseline": 1, "focal": 256},
-        }
-    )
+    return dict_samples(STRONG_SET | {"path": folder})
 
 
 def _split(path):

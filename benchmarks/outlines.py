@@ -1,10 +1,14 @@
 """Do depth edges run where things end? Estimates as refined, and with their outlines aligned.
 
     python -m benchmarks.outlines --val DATA/val --strong DATA/strong --photos DATA/photos
+    python -m benchmarks.outlines --sharp DATA/strong2 --ways aligned
 
 Protocol:
 * `refined` is what the refinement network makes of an estimate, enlarged; `aligned` what films get.
-* val/ and strong/: wrongly ordered pairs and boundary errors as in benchmarks/depth.py.
+* val/ and strong/: wrongly ordered pairs and boundary errors as in benchmarks/depth.py, and how
+  things keep their shape along their outlines: `bend`, `torn` and `dragged` of
+  `utils.training.metrics.outline_error`, after a scale and an offset. --sharp is the same for the
+  sharpest labels of a second such folder, with every clip on request (--every-clip).
 * photos/ with `salient/`, soft masks of what stands out (a tenth of them, where a mask is sure):
   of the pixels within 1.2 % of the long side of a mask's outline that are also near a step of
   `refined`, the share that is not on the mask's side of that step. Masks know no depth, so where a
@@ -19,9 +23,12 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from tqdm import tqdm
 
 from benchmarks.depth import (
+    STRONG_SET,
+    dict_samples,
     figures,
     network_estimator,
     read_photo,
@@ -33,13 +40,16 @@ from benchmarks.depth import (
 )
 from models import BUNDLED
 from utils.depth.steps import EDGE_JUMP
+from utils.training import metrics
 
 NEAR_MASK = 0.012  # of the long side
 EVERY = 9  # of the masks in their order, one is looked at
 SURE = 0.9  # of a mask's pixels are below 0.1 or above 0.9
 STEEP = 0.25  # of a step lies within 3 px, where it is an edge
 LEAST_PIXELS = 200
-COLUMNS = ("wrong_side", "ordinal", "dbe_accuracy", "dbe_completeness")
+WAYS = ("refined", "aligned")
+SHARP_STEMS = "ffs|sav|las|defom|maskd"  # of strong2/: true stereo, and refined outlines
+COLUMNS = ("wrong_side", "ordinal", "dbe_accuracy", "dbe_completeness", "bend", "torn", "dragged")
 
 
 def estimators(weights, refine):
@@ -111,8 +121,25 @@ def judge(estimate, samples, title):
     rows = {name: [] for name in estimate}
     for sample in tqdm(samples, title):
         for name, look in estimate.items():
-            rows[name].append({"sample": sample.name} | figures(look(sample.image), sample))
+            disparity = look(sample.image)
+            found = figures(disparity, sample) | shape_figures(disparity, sample)
+            rows[name].append({"sample": sample.name} | found)
     return rows
+
+
+def shape_figures(disparity, sample):
+    """Bend, torn and dragged of disparity (1, 1, h, w); NaN where truth is right in order only."""
+    if sample.ordered:
+        return dict.fromkeys(("bend", "torn", "dragged"), np.nan)
+    truth, mask = sample.inverse, sample.inverse > 0
+    disparity = F.interpolate(disparity, truth.shape[-2:], mode="bilinear")
+    return metrics.outline_error(metrics.align(disparity, truth, mask), truth, mask)
+
+
+def sharp_samples(folder, every_clip=False):
+    """Sharpest labels of a folder like strong/: of clips that training leaves out, or of all."""
+    part = None if every_clip else "held out"
+    return dict_samples(STRONG_SET | {"path": folder, "stems": SHARP_STEMS, "part": part})
 
 
 @torch.inference_mode()
@@ -120,6 +147,7 @@ def main():
     """Evaluate, print, write JSON."""
     options = parse()
     estimate = estimators(options.weights, options.refine)
+    estimate = {name: estimate[name] for name in options.ways}
     results = []
     if options.val:
         sets = {
@@ -130,6 +158,8 @@ def main():
         sets = {}
     if options.strong:
         sets["strong"] = strong_samples(options.strong)
+    if options.sharp:
+        sets["sharp"] = sharp_samples(options.sharp, options.every_clip)
     for title, samples in sets.items():
         chosen = itertools.islice(samples, options.limit)
         results.append((title, judge(estimate, chosen, title)))
@@ -137,7 +167,7 @@ def main():
         chosen = itertools.islice(masks(options.photos), options.limit)
         results.append(("masks", judge_masks(estimate, chosen)))
     if not results:
-        raise SystemExit("No data: pass --val, --strong or --photos.")
+        raise SystemExit("No data: pass --val, --strong, --sharp or --photos.")
     report(results, options.json, COLUMNS)
 
 
@@ -148,7 +178,10 @@ def parse():
     )
     parser.add_argument("--val", help="folder with rgbd/ and stereo/")
     parser.add_argument("--strong", help="photos labelled by strong networks")
-    parser.add_argument("--photos", help="folder with images/ and salient/")
+    parser.add_argument("--sharp", help="more of those, of which the sharpest are taken")
+    parser.add_argument("--every-clip", action="store_true", help="of --sharp, not held-out ones")
+    parser.add_argument("--photos", help="folder with images/ and salient/ (needs both ways)")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="which (both)")
     parser.add_argument(
         "--weights", default=str(BUNDLED / "disparity-estimation.safetensors"), help="estimation"
     )

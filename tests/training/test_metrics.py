@@ -212,3 +212,66 @@ def test_psnr_matches_golden(losses):
     assert metrics.psnr(disparity, target, peak=512) == pytest.approx(
         float(g["correct_psnr_disparity"]), rel=1e-4
     )
+
+
+# --- outlines ------------------------------------------------------------------------------------
+def _post(low=4.0, high=10.0):
+    """(200, 400) disparity: a post, 100 px wide, before a wall; a reach is 8 px."""
+    truth = np.full((200, 400), low, np.float32)
+    truth[:, 150:250] = high
+    return truth
+
+
+def _outline_error(prediction, truth):
+    return metrics.outline_error(*(torch.from_numpy(x)[None, None] for x in (prediction, truth)))
+
+
+def test_a_thing_at_a_wrong_depth_but_whole_does_not_bend():
+    assert _outline_error(_post(3.0, 8.0), _post()) == {"bend": 0, "torn": 0, "dragged": 0}
+
+
+def test_a_front_that_stays_behind_is_torn_and_a_back_that_goes_along_dragged():
+    torn, dragged = _post(), _post()
+    torn[:, 150:162] = 4.0  # all that is judged of the front at the left edge: half of the front
+    dragged[:, 240:262] = 10.0
+    assert _outline_error(torn, _post()) == {"bend": 0.25, "torn": 0.5, "dragged": 0}
+    assert _outline_error(dragged, _post()) == {"bend": 0.25, "torn": 0, "dragged": 0.5}
+
+
+def test_a_ramp_inside_bends_by_its_share_of_the_step():
+    ramp, far_off = _post(), _post()
+    far_off[:, 150:162] = -50
+    assert _outline_error(far_off, _post())["bend"] == 0.25, "a pixel counts once at most"
+    ramp[:, 150:162] -= 0.3 * 6.0  # three tenths of the step, in a quarter of what is judged
+    figures = _outline_error(ramp, _post())
+    assert figures["bend"] == pytest.approx(0.3 / 4)
+    assert (figures["torn"], figures["dragged"]) == (0, 0)
+
+
+def test_an_outline_is_compared_with_its_own_surface_not_with_what_is_nearest():
+    """The wall between two posts is too narrow to say anything of itself; its ends do."""
+    truth = _post()
+    truth[:160, 270:370] = 10.0
+    prediction = truth - 2.0 * (truth > 5)  # both posts are wrong by a third of the step, as wholes
+    assert _outline_error(prediction, truth) == {"bend": 0, "torn": 0, "dragged": 0}
+
+
+def test_a_thing_too_thin_to_have_a_depth_of_its_own_is_not_judged():
+    truth = _post()
+    truth[:, 300:310] = 10.0
+    missed = truth.copy()
+    missed[:, 300:310] = 4.0
+    assert _outline_error(missed, truth) == {"bend": 0, "torn": 0, "dragged": 0}
+
+
+def test_unknown_truth_is_not_judged_and_without_an_edge_nothing_is():
+    truth, wrong = _post(), _post()
+    wrong[:, 150:162] = 4.0
+    truth[:, 100:200] = 0
+    assert _outline_error(wrong, truth)["torn"] == 0
+    for nothing in (np.zeros_like(truth), np.full_like(truth, 3)):
+        assert all(math.isnan(value) for value in _outline_error(wrong, nothing).values())
+
+
+def test_a_broken_prediction_shows_in_its_outlines():
+    assert math.isnan(_outline_error(_post() * np.nan, _post())["torn"])

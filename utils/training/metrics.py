@@ -14,11 +14,15 @@ import cv2
 import numpy as np
 import torch
 
-from utils.filters import fill_nearest
+from utils.filters import fill_nearest, nearest_pixels
 
 EDGE_SIGMA_PX = math.sqrt(2)
 EDGE_REACH_PX = 10  # Koch et al. 2018: beyond this an edge has no partner
 ORDER_THRESHOLD = 0.03  # Xian et al. 2020: closer pairs count as equally far
+OUTLINE_REACH = 0.02  # of the long side, how far an outline's surroundings go
+OUTLINE_GAP_PX = 1.5  # nearer to an edge the truth itself mixes
+STEP_WINDOW_PX = 3  # around an edge, in which both its ends are found
+TORN = 0.5  # of a step: what is displaced by more goes with the other side
 
 
 def depth_metrics(
@@ -190,6 +194,50 @@ def boundary_error(
     return _edge_distances(depth_edges(guess.clip(-1, 2), known), true_edges)
 
 
+def outline_error(
+    prediction: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor | None = None
+) -> dict[str, float]:
+    """How far things lose their shape along their outlines when the camera moves.
+
+    Judged are pixels within 2 % of the long side of a true depth edge, 1.5 px away at least. Each
+    is compared with the nearest pixel of its own surface that is twice as far from every edge,
+    along a path over that surface: how much more is it displaced against the truth than that one,
+    as a share of the edge's step, at most 1? A wrong depth of a whole thing costs nothing, one that
+    changes towards its outline does. Displacement is proportional to disparity, so both maps are
+    disparity; align the prediction first.
+
+    Args:
+        prediction, truth: (..., H, W), one image, disparity.
+        mask: 0 = unknown truth; default: where truth is finite and positive.
+    Returns:
+        dict of floats: bend, the mean; torn and dragged, the shares of the front's and of the
+        back's pixels for which it is more than half. NaN where there is nothing to judge.
+    """
+    real, guess = _image_array(truth), _image_array(prediction)
+    known = np.isfinite(real) & (real > 0) if mask is None else _image_array(mask) > 0
+    nothing = dict.fromkeys(("bend", "torn", "dragged"), math.nan)
+    span = float(np.ptp(real[known])) if known.any() else 0
+    edges = depth_edges((real - real[known].min()) / span, known) if span > 0 else known & False
+    if not edges.any():
+        return nothing
+    distance, edge = nearest_pixels(edges)
+    reach = OUTLINE_REACH * max(real.shape)
+    anchor = _nearest_along(known & (distance >= 2 * reach), known & ~edges)
+    judged = (distance >= OUTLINE_GAP_PX) & (distance <= reach) & (anchor >= 0)
+    if not judged.any():
+        return nothing
+    window = np.ones((2 * STEP_WINDOW_PX + 1,) * 2, np.uint8)
+    filled = fill_nearest(real, known)
+    near, far = (f(filled, window).flat[edge[judged]] for f in (cv2.dilate, cv2.erode))
+    error = guess - filled
+    share = np.abs(error[judged] - error.flat[anchor[judged]]) / (near - far)
+    # A comparison turns NaN into False; the detour keeps a broken prediction visible.
+    wrong = (share > TORN) + 0 * share
+    front = real[judged] > (near + far) / 2
+    figures = {"bend": share.clip(max=1), "torn": wrong[front], "dragged": wrong[~front]}
+    return {name: float(of.mean()) if of.size else math.nan for name, of in figures.items()}
+
+
 def psnr(
     prediction: torch.Tensor,
     truth: torch.Tensor,
@@ -231,6 +279,24 @@ def _image_array(x):
     """(H, W) float32 array of one image, tensor or array, with any leading axes of length 1."""
     array = x.detach().cpu().float().numpy() if torch.is_tensor(x) else np.asarray(x, np.float32)
     return array.reshape(array.shape[-2:])
+
+
+def _nearest_along(wanted, open_):
+    """Flat index of the wanted pixel nearest to each over open ones, (H, W); -1 where none is."""
+    width = wanted.shape[1] + 2
+    closed = ~np.pad(open_, 1).ravel()
+    found = np.full(closed.size, -1)
+    front = np.flatnonzero(np.pad(wanted, 1))
+    found[front] = np.flatnonzero(wanted)
+    while front.size:  # a step to the four neighbours at a time
+        reached = []
+        for step in (-width, -1, 1, width):
+            place = front + step
+            new = ~closed[place] & (found[place] < 0)
+            found[place[new]] = found[front[new]]
+            reached.append(place[new])
+        front = np.concatenate(reached)
+    return found.reshape(-1, width)[1:-1, 1:-1]
 
 
 def _edge_distances(predicted, true):
