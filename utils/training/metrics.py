@@ -20,6 +20,7 @@ EDGE_SIGMA_PX = math.sqrt(2)
 EDGE_REACH_PX = 10  # Koch et al. 2018: beyond this an edge has no partner
 ORDER_THRESHOLD = 0.03  # Xian et al. 2020: closer pairs count as equally far
 OUTLINE_REACH = 0.02  # of the long side, how far an outline's surroundings go
+INSIDE, INSIDE_AT_MOST = 2, 3  # reaches from any edge; that far along a surface to get there
 OUTLINE_GAP_PX = 1.5  # nearer to an edge the truth itself mixes
 STEP_WINDOW_PX = 3  # around an edge, in which both its ends are found
 TORN = 0.5  # of a step: what is displaced by more goes with the other side
@@ -201,7 +202,8 @@ def outline_error(
 
     Judged are pixels within 2 % of the long side of a true depth edge, 1.5 px away at least. Each
     is compared with the nearest pixel of its own surface that is twice as far from every edge,
-    along a path over that surface: how much more is it displaced against the truth than that one,
+    along a path over that surface of at most three times as far (where there is none the thing is
+    too thin to be judged): how much more is it displaced against the truth than that one,
     as a share of the edge's step, at most 1? A wrong depth of a whole thing costs nothing, one that
     changes towards its outline does. Displacement is proportional to disparity, so both maps are
     disparity; align the prediction first.
@@ -222,7 +224,8 @@ def outline_error(
         return nothing
     distance, edge = nearest_pixels(edges)
     reach = OUTLINE_REACH * max(real.shape)
-    anchor = _nearest_along(known & (distance >= 2 * reach), known & ~edges)
+    inside = known & (distance >= INSIDE * reach)
+    anchor = _nearest_along(inside, known & ~edges, round(INSIDE_AT_MOST * reach))
     judged = (distance >= OUTLINE_GAP_PX) & (distance <= reach) & (anchor >= 0)
     if not judged.any():
         return nothing
@@ -281,14 +284,17 @@ def _image_array(x):
     return array.reshape(array.shape[-2:])
 
 
-def _nearest_along(wanted, open_):
-    """Flat index of the wanted pixel nearest to each over open ones, (H, W); -1 where none is."""
+def _nearest_along(wanted, open_, steps):
+    """Flat index of the wanted pixel that is fewest steps over open ones away, (H, W).
+
+    -1 where it takes more than `steps`.
+    """
     width = wanted.shape[1] + 2
     closed = ~np.pad(open_, 1).ravel()
     found = np.full(closed.size, -1)
     front = np.flatnonzero(np.pad(wanted, 1))
     found[front] = np.flatnonzero(wanted)
-    while front.size:  # a step to the four neighbours at a time
+    for _ in range(steps):  # to the four neighbours
         reached = []
         for step in (-width, -1, 1, width):
             place = front + step
