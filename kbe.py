@@ -114,9 +114,11 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     clock.lap("depth")
 
     # Lift.
-    cloud = scene.lift(plan, disparity, networks.device)
+    peak = depth.saved_peak(plan.depth_file, settings.depth_kind)
+    cloud = scene.lift(plan, disparity, networks.device, peak, settings.save_disparity)
     if settings.save_disparity:
-        depth.write_disparity(job.folder, plan.to_photo(cloud.disparity), job.prefix)
+        saved = plan.to_photo(cloud.disparity)
+        depth.write_disparity(job.folder, saved, job.prefix, cloud.baseline)
 
     # Plan the camera.
     plan, path = cli.plan_path(job.photo, cloud, plan, settings)

@@ -111,10 +111,14 @@ class Plan(NamedTuple):
         return facts | {"shot": {"what": self.shot} | ends}
 
     def to_photo(self, disparity: torch.Tensor) -> np.ndarray:
-        """Bring disparity (1, 1, H, W) of `image` to the photo: (height, width) float32."""
+        """Bring disparity (1, 1, H, W) of `image` to the photo: (height, width) float32.
+
+        Every pixel has the value of one of `image`, so that the way back finds just these.
+        """
         cut = in_fours(self.photo_size)
         dropped = [(0, whole - kept) for whole, kept in zip(self.photo_size, cut, strict=True)]
-        return np.pad(resize(disparity[0, 0].cpu().numpy(), cut), dropped, mode="edge")
+        enlarged = torch.nn.functional.interpolate(disparity.cpu(), cut, mode="nearest-exact")
+        return np.pad(enlarged[0, 0].numpy(), dropped, mode="edge")
 
 
 def plan_photo(job: Job, settings: Settings) -> Plan:

@@ -8,7 +8,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "estimators": ["estimate_disparity", "fit_disparity", "read_disparity", "refine_disparity"],
         "maps": ["find_disparity", "find_map", "fit_shape"],
-        "map_files": ["MAP_SUFFIXES", "read_depth", "read_numbers", "write_disparity"],
+        "map_files": [
+            "MAP_SUFFIXES",
+            "read_depth",
+            "read_numbers",
+            "saved_peak",
+            "write_disparity",
+        ],
         "map_kind": ["guess_kind", "known_depth", "to_disparity"],
         "own": ["Own", "find_own"],
         "sharpening": ["resize_disparity", "sharpen_disparity", "upsample_disparity"],

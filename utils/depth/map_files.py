@@ -14,13 +14,23 @@ import numpy as np
 
 from utils.depth.inner_names import likeliest
 from utils.files import complete_or_absent, naming_write_errors
-from utils.film.kinds import UnreadableFile, describe, naming_the_file, read_head
+from utils.film.kinds import (
+    PNG_HEAD,
+    UnreadableFile,
+    describe,
+    naming_the_file,
+    png_chunks,
+    read_head,
+)
 from utils.film.opening import MAX_PIXELS
 from utils.film.photos import read_stored, write_image
 
 # What is taken from a folder of maps; JPEG is none, it smears edges, and photos lie beside maps.
 MAP_SUFFIXES = {".png", ".tif", ".tiff", ".npy", ".npz", ".pfm", ".exr", ".h5", ".hdf5", ".mat"}
 LISTED = 16  # names in a message
+# What 16 bits hold, and the name of the text by which a PNG says what that stands for.
+FULL_SCALE = 65535.0
+SCALE_KEY = "Disparity"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 PFM_HEADER = re.compile(rb"P([Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]+)(?:\r?\n|[ \t])")
 READ_HEADER = {
@@ -65,16 +75,19 @@ def read_numbers(path: str | Path, key: str | None = None) -> np.ndarray:
     return _one_channel(path, _reader(path)(path, key))
 
 
-def write_disparity(folder: Path, disparity: np.ndarray, prefix: str = "") -> tuple[Path, Path]:
-    """Write disparity.npy (float32, exact) and disparity.png (16 bit, to look at and to share).
+def write_disparity(
+    folder: Path, disparity: np.ndarray, prefix: str = "", full: float | None = None
+) -> tuple[Path, Path]:
+    """Write disparity.npy (float32, exact) and disparity.png (16 bit, to look at and to edit).
 
-    The PNG stores 65535 * disparity / maximum: zero stays zero, so depth ratios survive; unknown
-    (NaN) and negative values become 0.
+    The PNG stores 65535 * disparity / full: zero stays zero, so depth ratios survive; unknown
+    (NaN) and negative values become 0. It says so in a text of its own, which `saved_peak` finds.
 
     Args:
         folder: an existing folder.
         disparity: (H, W), larger is nearer.
         prefix: put before both names.
+        full: the disparity that 65535 stands for; the largest by default.
     Returns:
         (Path, Path): the two files.
     Raises:
@@ -91,9 +104,35 @@ def write_disparity(folder: Path, disparity: np.ndarray, prefix: str = "") -> tu
     with naming_write_errors(array_path), complete_or_absent(array_path) as temporary:
         temporary.write_bytes(encoded.getbuffer())
     shown = np.nan_to_num(disparity.astype(np.float64), nan=0, posinf=0, neginf=0).clip(0)
-    shown *= 65535 / (shown.max() or 1)
-    write_image(picture_path, np.rint(shown).astype(np.uint16))
+    full = full or float(shown.max()) or 1.0
+    shown = (shown * (FULL_SCALE / full)).clip(0, FULL_SCALE)
+    text = f"{FULL_SCALE:.0f} is {full:g} px"
+    write_image(picture_path, np.rint(shown).astype(np.uint16), {SCALE_KEY: text})
     return array_path, picture_path
+
+
+def saved_peak(path: Path | None, kind: str | None) -> float | None:
+    """Return which value of a map stands for the nearest point, if its file says so.
+
+    `write_disparity` does. An editor that drops the text loses nothing unless what is nearest was
+    changed: then the largest value counts, as in any other map.
+
+    Args:
+        path: a map, or None.
+        kind: what the user calls it; the text is about disparity.
+    """
+    if path is None or kind == "depth" or not read_head(path).startswith(PNG_HEAD):
+        return None
+    data = path.read_bytes()
+    said = {
+        data[start + 8 : end - 4].partition(b"\0")[0]
+        for kind_of, start, end in png_chunks(data)
+        if kind_of in (b"tEXt", b"iTXt", b"zTXt")
+    }
+    if SCALE_KEY.encode() not in said:
+        return None
+    bits = data[len(PNG_HEAD) + 16]  # of a channel; the first chunk is the header
+    return float(2**bits - 1)
 
 
 def inner_name(path: Path, key: str | None = None) -> str:

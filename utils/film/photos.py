@@ -5,6 +5,8 @@ leaves here as one ValueError that names the file. Which files are opened, and h
 utils.film.opening, how they are decoded in utils.film.decoding, their colours in utils.film.colour.
 """
 
+import struct
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +18,7 @@ from utils.files import complete_or_absent, naming_write_errors
 from utils.film import tiff
 from utils.film.colour import to_srgb
 from utils.film.decoding import read_tiff, read_with_pillow, stored_by_pillow
-from utils.film.kinds import TIFF_HEADS, naming_the_file, read_head
+from utils.film.kinds import TIFF_HEADS, naming_the_file, png_chunks, read_head
 from utils.film.opening import MAX_PIXELS, check_size, open_picture, read_exif, tiff_exif
 
 # What turns a stored picture upright, by the EXIF orientation that asks for it: whether rows and
@@ -125,12 +127,13 @@ def read_stored(path: Path) -> np.ndarray:
         return upright(values if exact else values.astype(np.float32), orientation)
 
 
-def write_image(path: str | Path, pixels: np.ndarray) -> None:
+def write_image(path: str | Path, pixels: np.ndarray, text: dict[str, str] | None = None) -> None:
     """Write a PNG that appears complete or not at all.
 
     Args:
         path: file name ending in .png, in an existing folder.
         pixels: (H, W, 3) uint8 RGB, or (H, W) uint8 or uint16 grey.
+        text: {keyword: what it says}, kept in the file (PNG's tEXt).
     Raises:
         ValueError: shape, type or suffix do not fit.
         OSError: the file cannot be written.
@@ -146,9 +149,17 @@ def write_image(path: str | Path, pixels: np.ndarray) -> None:
         raise ValueError(f"{path}: pictures are written as PNG; end the name in .png.")
     # OpenCV's default, run lengths: 3 times as fast as deflate at level 3, for 10 % more bytes.
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    encoded = cv2.imencode(".png", bgr)[1]
+    encoded = cv2.imencode(".png", bgr)[1].tobytes()
+    _, _, end = next(png_chunks(encoded))  # of the header, which comes first
+    texts = b"".join(map(_text_chunk, (text or {}).items()))
     with naming_write_errors(path), complete_or_absent(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(encoded[:end] + texts + encoded[end:])
+
+
+def _text_chunk(said):
+    """The chunk of a (keyword, text), as PNG has it: length, kind, content, check sum."""
+    content = b"tEXt" + "\0".join(said).encode("latin-1", "replace")
+    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
 
 
 # -- what the numbers are turned, scaled and laid over -------------------------------------------

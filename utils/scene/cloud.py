@@ -14,6 +14,7 @@ import torch.nn.functional as F
 import kernels
 from kernels.constants import RIM_FULL
 from utils.camera import BASELINE, NO_LENS, unproject
+from utils.depth.map_files import FULL_SCALE
 from utils.scene.edges import surface_mask
 from utils.scene.grids import Grid
 from utils.scene.matte import Matte
@@ -41,7 +42,9 @@ INPAINT_PIXELS = 1_000_000
 HIDING = 0.05
 
 
-def scale_disparity(disparity: torch.Tensor, baseline: float) -> torch.Tensor:
+def scale_disparity(
+    disparity: torch.Tensor, baseline: float, peak: float | None = None
+) -> torch.Tensor:
     """Turn any disparity or inverse depth into the scene's: the nearest point at `baseline`.
 
     A negative minimum is subtracted first, as relative disparity has no zero of its own.
@@ -49,28 +52,41 @@ def scale_disparity(disparity: torch.Tensor, baseline: float) -> torch.Tensor:
     Args:
         disparity: (1, 1, H, W), larger = nearer, finite.
         baseline: the disparity that the nearest point gets.
+        peak: what stands for `baseline`, where that is known; by default the largest.
     Returns:
         (1, 1, H, W) in [DISPARITY_FLOOR * baseline, baseline].
     """
     disparity = disparity - disparity.amin().clamp(max=0)
-    peak = disparity.amax()
-    if peak <= 0:  # flat: everything at the nearest depth
+    most = disparity.amax() if peak is None else disparity.new_tensor(peak)
+    if most <= 0:  # flat: everything at the nearest depth
         return torch.full_like(disparity, baseline)
-    return (disparity / peak).clamp(min=DISPARITY_FLOOR) * baseline
+    return (disparity / most).clamp(min=DISPARITY_FLOOR) * baseline
 
 
-def lift(plan: Any, disparity: torch.Tensor, device: torch.device) -> Scene:
+def lift(
+    plan: Any,
+    disparity: torch.Tensor,
+    device: torch.device,
+    peak: float | None = None,
+    in_steps: bool = False,
+) -> Scene:
     """Lift a photo to a point cloud.
 
     Args:
         plan: utils.cli.plan.Plan: the image and its focal length.
         disparity: (1, 1, H, W) relative, larger = nearer.
         device: of the networks; the scene lives there if that is a CUDA device.
+        peak: see `scale_disparity`.
+        in_steps: round to what a picture of 16 bits holds, so that the film is made of what is
+            saved.
     Returns:
         Scene whose nearest point has disparity BASELINE.
     """
-    on = device if device.type == "cuda" else "cpu"
-    disparity = scale_disparity(disparity.to(on), BASELINE)
+    disparity = disparity.to(device if device.type == "cuda" else "cpu")
+    if in_steps:
+        disparity, peak = scale_disparity(disparity, FULL_SCALE, peak).round(), FULL_SCALE
+    disparity = scale_disparity(disparity, BASELINE, peak)
+    on = disparity.device
     return Scene(plan.image.to(on), disparity, plan.focal_px, BASELINE)
 
 
