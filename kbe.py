@@ -123,7 +123,7 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     # Plan the camera.
     plan, path = cli.plan_path(job.photo, cloud, plan, settings)
     clock.lap("planning")
-    view = scene.StereoScene(cloud, path, settings.stereo) if settings.stereo else cloud
+    view = scene.lay_out(cloud, path, settings.stereo) if settings.stereo else cloud
     if settings.max_holes:
         path, result["path_kept"] = cli.shorten_path(job.photo, view, path, plan, settings)
     preview = film.Preview(cloud, path, plan.view_size) if settings.preview else None

@@ -23,6 +23,7 @@ import kbe
 from tests.films import probe
 from utils.export.table import EXPORTERS
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
+from utils.film.layouts import LAYOUTS, Layout
 from utils.film.video import read_metadata
 
 BAD_FLAGS = (
@@ -139,7 +140,7 @@ def draw_flags(dice, size):
     flags += ["--quality", dice.pick([2, 3, 20, 40, 63])] if dice(0.15) else []
     flags += ["--codec", dice.pick(list(CODECS))] if dice(0.3) else []
     flags += ["--max-holes", dice.pick([0.01, 1, 10, 50])] if dice(0.15) else []
-    flags += ["--stereo", dice.pick(["sbs", "anaglyph"])] if dice(0.15) else []
+    flags += ["--stereo", dice.pick(list(LAYOUTS))] if dice(0.15) else []
     flags += ["--depth-kind", dice.pick(["depth", "disparity"])] if dice(0.2) else []
     for flag, chance in (
         ("--dolly", 0.15),
@@ -252,8 +253,8 @@ def check_film(result, flags, made, log):
     assert info.size == (result["height"], result["width"]), log
     if "--size" in flags:
         width, height = map(int, value_of(flags, "--size").split("x"))
-        eyes = 2 if value_of(flags, "--stereo") == "sbs" else 1
-        assert info.size == (height, eyes * width), log
+        layout = LAYOUTS.get(value_of(flags, "--stereo"), Layout(""))
+        assert info.size == (layout.down * height, layout.across * width), log
     if not result["video"].endswith(".gif"):  # which counts in hundredths of a second
         assert abs(float(info.fps) / float(fps) - 1) < 2e-3, log
     assert read_metadata(result["video"])["fingerprint"], log

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import av
 import cv2
@@ -212,22 +213,36 @@ def test_portrait_film_shows_its_window_of_a_landscape_photo(
         assert json.loads(capsys.readouterr().out)["invented"] < 0.05
 
 
-@pytest.mark.parametrize(
-    ("layout", "name", "width"), [("sbs", "3d_kbe_sbs.mp4", 192), ("anaglyph", "3d_kbe.mp4", 96)]
-)
-def test_stereo_film(photo, depth, tmp_path, capsys, layout, name, width):
-    assert (
-        run("--in", photo, "--out", tmp_path / "o", *depth, *SHORT, "--json", "--stereo", layout)
-        == 0
-    )
+LAID_OUT = {  # name of the film, its (height, width), axis along which the eyes are apart
+    "sbs": ("3d_kbe_sbs.mp4", (72, 192), 1),
+    "half-sbs": ("3d_kbe_hsbs.mp4", (72, 96), 1),
+    "tb": ("3d_kbe_tb.mp4", (144, 96), 0),
+    "half-tb": ("3d_kbe_htb.mp4", (72, 96), 0),
+    "rgbd": ("3d_kbe_rgbd.mp4", (72, 192), 1),
+    "anaglyph": ("3d_kbe.mp4", (72, 96), None),
+}
+
+
+@pytest.mark.parametrize("layout", LAID_OUT)
+def test_stereo_film(photo, depth, tmp_path, capsys, layout):
+    name, size, axis = LAID_OUT[layout]
+    asked = [*SHORT, "--json", "--stereo", layout, "--matte"]
+    assert run("--in", photo, "--out", tmp_path / "o", *depth, *asked) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["video"] == str(tmp_path / "o" / name)
-    assert (result["width"], result["height"]) == (width, 72)
+    assert (result["height"], result["width"]) == size
+    matte = decoded((tmp_path / "o" / name).with_stem(Path(name).stem + "_matte"))[0]
     frame = decoded(tmp_path / "o" / name)[0].astype(int)
-    assert frame.shape == (72, width, 3)
-    if layout == "sbs":
-        left, right = np.split(frame, 2, axis=1)
+    assert frame.shape == matte.shape == (*size, 3)
+    if axis is None:
+        return
+    left, right = np.split(frame, 2, axis=axis)
+    if layout != "rgbd":
         assert 1 < np.abs(left - right).mean() < 30, "one scene, seen from two places"
+        return
+    assert np.ptp(right, axis=2).max() < 12, "depth is grey"
+    disc = left[..., 0] - left[..., 1] > 60
+    assert np.median(right[disc]) > 245 and np.median(right[~disc]) < 90, "white is near"
 
 
 @pytest.mark.parametrize(

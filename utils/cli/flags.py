@@ -28,6 +28,7 @@ from utils.cli.declare import (
 )
 from utils.export.table import EXPORTERS, find_exporter
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
+from utils.film.layouts import LAYOUTS
 
 DESCRIPTION = """\
 Turn photographs into 3D Ken Burns films, or dolly zooms.
@@ -327,10 +328,10 @@ class Settings:
         type=checked(int, "must be 0 or at least 16", lambda px: px == 0 or px >= 16),
     )
     stereo: str | None = VIDEO.flag(
-        "for two eyes: side by side, each in full width, into 3d_kbe_sbs.mp4; or for red-cyan "
-        "glasses",
+        "for two eyes: side by side or top and bottom, into 3d_kbe_sbs.mp4 and the like, each in "
+        "full size or half; depth to the right of the picture; or for red-cyan glasses",
         effect=LOOK,
-        choices=("sbs", "anaglyph"),
+        choices=tuple(LAYOUTS),
     )
     codec: str = VIDEO.flag(
         "how the film is encoded (default: by the name of the video file, else h264)",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from utils import UsageError
 from utils.files import data_files, file_digest, is_data, is_hidden, real_path, remove_leftovers
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
+from utils.film.layouts import LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,8 +124,9 @@ def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
         film = settings.slideshow
         jobs = [Job(photo, film.parent, film, "") for photo in photos]
     else:
-        # Players take a film for side by side by the end of its name.
-        suffix = ("_sbs" if settings.stereo == "sbs" else "") + CODECS[settings.codec].suffixes[0]
+        # Players tell by the end of its name what a film holds.
+        ending = LAYOUTS[settings.stereo].ending if settings.stereo else ""
+        suffix = ending + CODECS[settings.codec].suffixes[0]
         assert settings.out is not None  # it has a default where there is no --slideshow
         jobs = plan_jobs(photos, batch, settings.out, suffix)
     jobs = [

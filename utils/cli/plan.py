@@ -44,6 +44,7 @@ from utils.film import (
     read_parts,
     resize,
 )
+from utils.film.layouts import LAYOUTS, Layout
 from utils.scene import find_scene_zoom, small_scene
 
 if TYPE_CHECKING:
@@ -228,7 +229,8 @@ def working_size(photo_size: tuple[int, int], max_size: int) -> tuple[int, int]:
 
 def whole_frame(view_size: tuple[int, int], stereo: str | None) -> tuple[int, int]:
     """Return the (height, width) px of a film's frame for one eye's picture of that size."""
-    return view_size[0], view_size[1] * (2 if stereo == "sbs" else 1)
+    layout = LAYOUTS[stereo] if stereo else Layout("")
+    return view_size[0] * layout.down, view_size[1] * layout.across
 
 
 def check_film(settings: Settings, size: tuple[int, int]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "matte": ["Matte"],
         "patches": ["add_texture"],
         "small": ["find_scene_zoom", "small_scene"],
-        "stereo": ["StereoScene"],
+        "stereo": ["StereoScene", "lay_out"],
         "surface": ["connected"],
     },
 )

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from utils.camera import NO_LENS, nearest_depth
+from utils.scene.rgbd import RgbdScene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,14 +56,15 @@ class StereoScene:
     Args:
         scene: utils.scene.cloud.Scene.
         path: CameraPath in it; the nearest end decides plane and distance of the eyes.
-        layout: "sbs" (left eye left, each in full width) or "anaglyph" (red left, cyan right).
+        layout: of MERGES: "sbs" (left eye left), "tb" (left eye above), both in full size or half,
+            or "anaglyph" (red left, cyan right).
     """
 
     def __init__(self, scene: Scene, path: CameraPath, layout: str) -> None:
         """Choose the plane without parallax and the shift of the pictures."""
         self.scene: Any = scene  # or its Matte
         self.device = scene.device
-        self.merge: Callable[..., np.ndarray] = side_by_side if layout == "sbs" else anaglyph
+        self.merge: Callable[..., np.ndarray] = MERGES[layout]
         inverse = 1 / scene.depth.flatten()
         inverse = inverse[:: max(1, len(inverse) // 1_000_000)]  # quantile() takes 16 million
         ends = torch.tensor([NEAREST, FARTHEST], device=inverse.device)
@@ -86,15 +88,17 @@ class StereoScene:
         """Render both eyes of (height, width) `size`; see `Scene.render`.
 
         Returns:
-            frame (H, W or 2W, 3) uint8; holes of that size, bool.
+            frame (H or 2H, W or 2W, 3) uint8; holes of that size, bool.
         """
         (left, left_holes), (right, right_holes) = (
             self.scene.render(moved, focal_px, size, fill=fill, lens=look)
             for moved, look in self._eyes(shift, lens, size[1] / focal_px)
         )
-        holes = (np.hstack if self.merge is side_by_side else np.logical_or.reduce)(
-            (left_holes, right_holes)
-        )
+        if self.merge is anaglyph:
+            holes = left_holes | right_holes
+        else:
+            shown = (np.uint8(255) * part for part in (left_holes, right_holes))
+            holes = self.merge(*shown) > 127
         return self.merge(left, right), holes
 
     def matte(self) -> StereoScene:
@@ -141,6 +145,27 @@ def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.hstack((left, right))
 
 
+def top_and_bottom(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Put the left eye's picture (H, W, 3) above the right one's."""
+    return np.vstack((left, right))
+
+
+def half_side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Put the eyes' pictures (H, W, 3), W even, next to each other, each in half its width."""
+    height, width = left.shape[:2]
+    return np.hstack([_area(eye, (width // 2, height)) for eye in (left, right)])
+
+
+def half_top_and_bottom(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Put the left eye's picture (H, W, 3), H even, above the right one's, each half as high."""
+    height, width = left.shape[:2]
+    return np.vstack([_area(eye, (width, height // 2)) for eye in (left, right)])
+
+
+def _area(picture, size):
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
 def anaglyph(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Merge the eyes' pictures (H, W, 3) uint8 for red-cyan glasses, red on the left eye."""
     linear = _LINEAR[np.dstack((left, right))]
@@ -159,3 +184,17 @@ def _to_srgb(value):
 # sRGB, IEC 61966-2-1: 8 bit to linear, and back from 14 bit.
 _LINEAR = _from_srgb(np.arange(256) / 255).astype(np.float32)
 _GAMMA = np.rint(255 * _to_srgb(np.arange(2**14) / (2**14 - 1))).astype(np.uint8)
+
+
+MERGES = {
+    "sbs": side_by_side,
+    "half-sbs": half_side_by_side,
+    "tb": top_and_bottom,
+    "half-tb": half_top_and_bottom,
+    "anaglyph": anaglyph,
+}
+
+
+def lay_out(scene: Scene, path: CameraPath, layout: str) -> StereoScene | RgbdScene:
+    """Return what renders a scene in a layout of `utils.film.layouts`."""
+    return RgbdScene(scene) if layout == "rgbd" else StereoScene(scene, path, layout)
