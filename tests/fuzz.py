@@ -45,6 +45,7 @@ def seeds():
             "data set": data_sets(),
             "scenes": scenes(Path(folder)),
             "list": lists(),
+            "phone": phones(),
         }
 
 
@@ -99,6 +100,28 @@ def images():
         "JPEG-progressive": buffer.getvalue(),
         "JPEG-CMYK": more.getvalue(),
         "PNG-16": deep.getvalue(),
+    }
+
+
+def phones():
+    """Photographs with depth, a second eye and a lens in their files."""
+    from tests.phone_files import (
+        apple_jpeg,
+        dynamic_depth_jpeg,
+        encoded,
+        gdepth_jpeg,
+        heic,
+        mpf_jpeg,
+    )
+
+    photo, grey = picture(), picture()[::2, ::2, 0].copy()
+    return {
+        "apple.jpg": apple_jpeg(photo, grey),
+        "gdepth.jpg": gdepth_jpeg(photo, grey),
+        "dynamic.jpg": dynamic_depth_jpeg(photo, grey),
+        "pair.mpo": mpf_jpeg([encoded(photo), encoded(photo)], (0x020002, 0x020002)),
+        "depth.heic": heic([photo, grey], depth_of_first=True, focal=0.8),
+        "pair.heic": heic([photo, photo], pair=True),
     }
 
 
@@ -296,6 +319,16 @@ def read_as_depth(path):
     assert disparity.ndim == 2 and np.isfinite(disparity).all() and disparity.min() >= 0
 
 
+def read_as_phone(path):
+    from utils.depth.own import find_own
+    from utils.film import find_focal, read_image, read_parts
+
+    photo, parts = read_image(path), read_parts(path)
+    own = find_own(path, photo, parts)  # what is broken it only says
+    assert own is None or own.disparity.dtype == np.float32
+    find_focal(parts, photo.pixels.shape[:2])
+
+
 def read_as_weights(path):
     from utils.weights.loading import load_network
 
@@ -359,6 +392,7 @@ READERS = {
     "data set": read_as_data_set,
     "scenes": read_as_scenes,
     "list": read_as_list,
+    "phone": read_as_phone,
 }
 
 

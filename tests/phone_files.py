@@ -154,11 +154,11 @@ def apple_jpeg(photo, grey, kind="disparity", low=0.5, high=2.5, focal=0.75, **o
 # -- HEIC -----------------------------------------------------------------------------------------
 
 
-def heic(pictures, depth_of_first=False, pair=False, focal=None):
+def heic(pictures, depth_of_first=False, pair=False, focal=None, primary=0):
     """An HEIC file of several pictures; the last one the depth of the first, or both a pair.
 
     pillow-heif writes the pictures; the boxes that it cannot write are put in (ISO/IEC 23008-12).
-    `focal` is the focal length of all as a share of the width.
+    `focal` is the focal length of all as a share of the width; `primary` the number of the photo.
     """
     import pillow_heif
 
@@ -166,7 +166,7 @@ def heic(pictures, depth_of_first=False, pair=False, focal=None):
     for pixels in pictures:
         file.add_from_pillow(Image.fromarray(pixels))
     buffer = io.BytesIO()
-    file.save(buffer, quality=90)
+    file.save(buffer, quality=90, primary_index=int(primary))
     boxes = dict(_boxes(buffer.getvalue()))
     meta = dict(_boxes(boxes[b"meta"][4:]))
     ids = _item_ids(meta[b"iinf"])

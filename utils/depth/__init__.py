@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "estimators": ["estimate_disparity", "fit_disparity", "read_disparity", "refine_disparity"],
-        "maps": ["find_disparity", "find_map", "fit_shape"],
+        "joining": ["align"],
+        "maps": ["cut_map", "find_disparity", "find_map", "fit_shape"],
         "map_files": [
             "MAP_SUFFIXES",
             "read_depth",

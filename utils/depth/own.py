@@ -13,7 +13,11 @@ import torch
 from utils.depth.embedded import read_embedded
 from utils.depth.estimators import fit_disparity, refine_disparity
 from utils.depth.joining import fill
+from utils.depth.pairs import read_pair
 from utils.depth.sharpening import upsample_disparity
+from utils.depth.two_eyes import SecondEye, match_eyes
+from utils.film.kinds import UnreadableFile, naming_the_file
+from utils.film.photos import upright
 
 if TYPE_CHECKING:
     from typing import Any
@@ -26,6 +30,7 @@ log = logging.getLogger("kbe")
 # A map that is enlarged by no more has its edges at the photo's by that already; moving them as a
 # coarse estimate's costs thin stalks and leaves (docs/photo_depth.md).
 FINE = 3.0
+FARTHEST = 0.1  # percentile of a map that is its farthest point: less is a mistake
 
 
 class Own(NamedTuple):
@@ -33,6 +38,7 @@ class Own(NamedTuple):
 
     disparity: np.ndarray  # (h, w) float32 of the whole photo, larger = nearer, NaN where unknown
     source: str  # "photo": a map; "stereo": matched from two eyes
+    second: SecondEye | None = None  # what the second eye saw
 
 
 def find_own(path: Path, photo: Photo, parts: Parts) -> Own | None:
@@ -45,17 +51,34 @@ def find_own(path: Path, photo: Photo, parts: Parts) -> Own | None:
     """
     try:
         found = read_embedded(path, parts, photo.orientation, photo.pixels.shape[:2])
+        matched = None if found else _match(path, photo, parts)
     except ValueError as error:
         reason = str(error).removeprefix(f"{path}: ").partition(". ")[0].rstrip(".")
         log.warning("%s: its own depth map cannot be used (%s); depth is estimated", path, reason)
         return None
-    if found is None:
+    if found is not None:
+        own, stored = Own(found.disparity, "photo"), found.stored
+    elif matched is not None:
+        own, stored = Own(matched.disparity, "stereo", matched.second), "matched from two eyes"
+    else:
         return None
-    rows, columns = found.disparity.shape
-    unknown = np.isnan(found.disparity).mean()
+    rows, columns = own.disparity.shape
+    unknown = np.isnan(own.disparity).mean()
     holes = f", {unknown:.1%} of it unknown" if unknown else ""
-    log.info("%s: depth: the photo's own, %dx%d (%s%s)", path, columns, rows, found.stored, holes)
-    return Own(found.disparity, "photo")
+    log.info("%s: depth: the photo's own, %dx%d (%s%s)", path, columns, rows, stored, holes)
+    return own
+
+
+def _match(path, photo, parts):
+    """Match a stereo photo's two pictures; None if the file holds but one."""
+    with naming_the_file(path):
+        pair = read_pair(path, parts)
+    if pair is None:
+        return None
+    if photo.orientation not in (1, 3):
+        raise UnreadableFile("the photo is turned, and its two eyes stand one above the other")
+    first_is_left = pair.first_is_left == (photo.orientation == 1)
+    return match_eyes(photo.pixels, upright(pair.second, photo.orientation), first_is_left)
 
 
 def own_disparity(disparity: np.ndarray, image: torch.Tensor, networks: Any) -> torch.Tensor:
@@ -68,7 +91,9 @@ def own_disparity(disparity: np.ndarray, image: torch.Tensor, networks: Any) -> 
     Returns:
         (1, 1, H, W) float32, not negative.
     """
-    disparity = disparity - min(0.0, float(np.nanmin(disparity)))
+    # Below the zero of two eyes that look inwards lies what is farther than where they meet.
+    disparity = disparity - min(0.0, float(np.nanpercentile(disparity, FARTHEST)))
+    disparity = np.maximum(disparity, 0)  # NaN stays
     if np.isnan(disparity).any():
         estimate = refine_disparity(networks.refiner, image, networks.estimator(image))
         size = disparity.shape[::-1]

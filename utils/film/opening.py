@@ -89,13 +89,25 @@ def read_grey(path: Path, data: bytes, most_pixels: int) -> np.ndarray:
     Raises:
         Exception: whatever the decoder says; see `naming_the_file`.
     """
+    with _open_within(path, data, most_pixels) as image:
+        deep = image.mode.startswith("I")
+        values = np.asarray(image if deep else image.convert("L"))
+    return values.astype(np.uint16) if deep else values
+
+
+def read_colours(path: Path, data: bytes, most_pixels: int) -> np.ndarray:
+    """Decode a JPEG or PNG that lies within another file: (H, W, 3) uint8; as `read_grey`."""
+    with _open_within(path, data, most_pixels) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@contextlib.contextmanager
+def _open_within(path, data, most_pixels):
     with _quietly(), Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
         if image.width * image.height > most_pixels:
             raise UnreadableFile(f"{path}: it claims to be {image.width}x{image.height} px.")
         image.load()
-        deep = image.mode.startswith("I")
-        values = np.asarray(image if deep else image.convert("L"))
-    return values.astype(np.uint16) if deep else values
+        yield image
 
 
 def check_format(path: Path, head: bytes) -> None:

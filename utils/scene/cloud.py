@@ -19,6 +19,7 @@ from utils.scene.edges import surface_mask
 from utils.scene.grids import Grid
 from utils.scene.matte import Matte
 from utils.scene.rims import Rims, find_rims
+from utils.scene.second_eye import add_second_eye
 from utils.scene.surface import connected
 from utils.scene.uncovered import HoledView
 
@@ -87,7 +88,10 @@ def lift(
         disparity, peak = scale_disparity(disparity, FULL_SCALE, peak).round(), FULL_SCALE
     disparity = scale_disparity(disparity, BASELINE, peak)
     on = disparity.device
-    return Scene(plan.image.to(on), disparity, plan.focal_px, BASELINE)
+    scene = Scene(plan.image.to(on), disparity, plan.focal_px, BASELINE)
+    if plan.own and plan.own.second:
+        add_second_eye(scene, plan)
+    return scene
 
 
 class Scene:
@@ -140,6 +144,7 @@ class Scene:
         self._behind = self._behind_rims()
         self._append_photo(self.kept())
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
+        self.seen_points = self.photo_points  # and then what a second eye saw: nothing invented
 
     @property
     def size(self) -> tuple[int, int]:
@@ -248,6 +253,24 @@ class Scene:
             frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
         return frame, holes
 
+    def add_seen(self, points: torch.Tensor, colors: torch.Tensor, spacing: torch.Tensor) -> None:
+        """Add points that another picture shows, before anything is inpainted.
+
+        Args:
+            points: (3, N) float32.
+            colors: (N, 3) uint8.
+            spacing: (N,) float32, as of `cloud`.
+        Raises:
+            ValueError: something is inpainted already.
+        """
+        if len(self._points) != 1 or self._points[0].shape[1] != self.seen_points:
+            raise ValueError("what is seen is added before anything is inpainted.")
+        self._points = [torch.cat([self._points[0], points.to(self.device)], dim=1)]
+        self._colors = [torch.cat([self._colors[0], colors.to(self.device)])]
+        self._spacing = [torch.cat([self._spacing[0], spacing.to(self.device)])]
+        self.seen_points += points.shape[1]
+        self._cloud = None
+
     @torch.inference_mode()
     def inpaint(
         self,
@@ -281,6 +304,8 @@ class Scene:
         baseline = self.baseline / scale
         view = HoledView(image, disparity, keep, shift, lens, *focals, baseline, self._added())
         filled = view.fill_by_rule(shown) if network is None else view.inpaint(network)
+        if network is not None and self.seen_points > self.photo_points:
+            filled = filled._replace(mask=torch.maximum(filled.mask, view.covered(self._seen())))
         if disparity_network is not None:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
         return self._append_behind() + self._append_filled(view, filled)
@@ -372,8 +397,12 @@ class Scene:
             return image, disparity, torch.ones_like(self.surface)
         return image, disparity, surface_mask(disparity, image)
 
+    def _seen(self):
+        """Return what a second eye saw: points (1, 3, N)."""
+        return torch.cat(self._points, dim=1)[None, :, self.photo_points : self.seen_points]
+
     def _added(self):
-        """Return inpainted points (1, 3, N) and their RGB and disparity (1, 4, N)."""
+        """Return points beyond the photo's (1, 3, N) and their RGB and disparity (1, 4, N)."""
         points = torch.cat(self._points, dim=1)[None, :, self.photo_points :]
         colors = torch.cat(self._colors)[self.photo_points :].T[None] / 255
         return points, torch.cat([colors, self.focal_px * self.baseline / points[:, 2:]], dim=1)

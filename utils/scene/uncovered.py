@@ -101,6 +101,12 @@ class HoledView:
             known = torch.maximum(self.render(photo)[1], 1 - F.max_pool2d(1 - known, 3, 1, 1))
         return Inpainting(filled[:, :3], filled[:, 3:], known)
 
+    def covered(self, points: torch.Tensor) -> torch.Tensor:
+        """Say where (1, 3, N) points of the photo's camera are seen: (1, 1, H, W) of 0/1."""
+        nothing = torch.zeros_like(self.image[:, :1])
+        features = torch.ones_like(points[:, :1])
+        return (self.render(nothing, (points, features))[0] > 0).float()
+
     def inpaint(self, network: Any) -> Inpainting:
         """Render image, disparity and the network's context, and let it fill the holes."""
         device = next(network.parameters()).device

@@ -1,0 +1,66 @@
+"""What the second eye of a stereo photo saw behind the front: taken from there, not invented."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+
+from utils.depth import align, cut_map
+from utils.film import in_fours, resize
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from utils.scene.cloud import Scene
+
+log = logging.getLogger("kbe")
+
+# What is behind the front by less than this share of the largest disparity is that front itself.
+BEHIND = 0.05
+
+
+def add_second_eye(scene: Scene, plan: Any) -> int:
+    """Add to a scene what the second eye saw and the first did not: behind fronts, and beside.
+
+    Args:
+        scene: of the plan's image, without inpainting.
+        plan: utils.cli.plan.Plan whose `own` depth was matched from two eyes.
+    Returns:
+        int: how many points were added.
+    """
+    second, (height, width) = plan.own.second, scene.size
+    cut = in_fours(plan.photo_size)
+
+    def fitted(values: np.ndarray) -> np.ndarray:
+        part = cut_map(values, plan.photo_size)
+        return cv2.resize(part, (width, height), interpolation=cv2.INTER_NEAREST)
+
+    film = scene.disparity[0, 0].cpu().numpy()
+    matched = fitted(plan.own.disparity)
+    scale, offset, _ = align(matched, np.where(np.isfinite(matched), film, np.nan))
+    own = fitted(second.disparity)
+    least = float(film.min())
+    disparity = np.clip(scale * own + offset, least, film.max())
+    step = second.step * plan.photo_size[1] * width / cut[1]
+    rows, columns = np.mgrid[:height, :width]
+    u = columns + step * own
+    at = np.rint(u).astype(int)
+    inside = (at >= 0) & (at < width)
+    front = film[rows, at.clip(0, width - 1)]
+    seen = fitted(second.hidden.astype(np.uint8)) > 0
+    seen &= ~inside | (front > disparity + BEHIND * film.max())
+    depth = (scene.focal_px * scene.baseline / disparity[seen]).astype(np.float32)
+    x = (u[seen] - (width - 1) / 2) * depth / scene.focal_px
+    y = (rows[seen] - (height - 1) / 2) * depth / scene.focal_px
+    pixels = resize(second.pixels[: cut[0], : cut[1]], (height, width))[seen]
+    scene.add_seen(
+        torch.from_numpy(np.stack([x, y, depth]).astype(np.float32)),
+        torch.from_numpy(np.ascontiguousarray(pixels)),
+        torch.from_numpy(depth / np.float32(scene.focal_px)),
+    )
+    log.info("the second eye shows %d points behind and beside the front", seen.sum())
+    return int(seen.sum())
