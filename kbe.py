@@ -1,4 +1,28 @@
 #!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "torch==2.13.0",
+#     "numpy>=2.0,<3",
+#     "numba>=0.61",
+#     "opencv-python-headless>=4.10",
+#     "pillow>=11.3",
+#     "pillow-heif>=0.21",
+#     "tifffile>=2025.1",
+#     "imagecodecs>=2025.3",
+#     "av>=16",
+#     "safetensors>=0.5",
+#     "dill>=0.3.8",
+#     "tqdm>=4.66",
+#     "lazy-loader>=0.4",
+#     "huggingface-hub>=0.34",
+#     "kornia>=0.8",
+#     "h5py>=3.11",
+#     "accelerate>=1.2",
+#     "tensorboard>=2.17",
+#     "matplotlib>=3.8",
+# ]
+# ///
 """Turn photographs into 3D Ken Burns films: `python kbe.py --in PHOTO --out DIR`, or see --help.
 
 The chain for one photo, as the paper draws it: read it, estimate and refine its disparity, lift it
@@ -12,7 +36,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from utils import cli, depth, export, film, scene, weights  # each is loaded when it is used
-from utils.cli.flags import Settings, parse_settings, settings_from
+from utils.cli.flags import Settings, parse_settings
 from utils.cli.jobs import Job
 
 if TYPE_CHECKING:
@@ -27,23 +51,26 @@ def main(argv: list[str] | None = None) -> int:
     return cli.run_command(run, parse_settings(argv))
 
 
-def animate(photo: str | Path, out: str | Path, **settings: Any) -> dict[str, Any]:
+def animate(photo: Any, out: str | Path | None = None, **settings: Any) -> Any:
     """Make the film of one photo: animate("photo.jpg", "film.mp4", duration=4, dolly=True).
 
     Args:
-        photo, out: its path; the folder for the results, or the video file's name.
+        photo: its path; or an array (H, W, 3) RGB, uint8 or floating point in [0, 1]; or a
+            PIL.Image.Image, which is turned and converted as its file would be.
+        out: the folder for the results, or the video file's name; None for the frames themselves.
         settings: fields of utils.cli.flags.Settings: flags with underscores for hyphens, `flat`
             for --2d, `focal_px` for --focal; True for switches, else numbers or text.
     Returns:
-        What --json prints.
+        What --json prints; "photo" is None if it came from memory. With out=None an iterator of
+        frames, (H, W, 3) uint8 RGB, made as they are asked for; close or drop it to end early.
     Raises:
-        TypeError: there is no such setting.
+        TypeError: there is no such setting, or the photo is none of these.
         ValueError, OSError: something given cannot be used, or a file cannot be written.
+
+    The program's own settings (torch's default type and device, autocast, NumPy's errors, warnings)
+    neither matter nor change. The networks of the last calls stay loaded for the next ones.
     """
-    chosen = settings_from({"inputs": [photo], "out": out, **settings})
-    (job,) = cli.plan_run(chosen).jobs
-    with closing(make_films([job], chosen, weights.choose_networks(chosen))) as films:
-        return next(films)
+    return cli.film_one(photo, out, settings, prepare, write)
 
 
 def run(settings: Settings) -> int:
@@ -115,7 +142,7 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
 
     # Lift.
     peak = depth.saved_peak(plan.depth_file, settings.depth_kind)
-    cloud = scene.lift(plan, disparity, networks.device, peak, settings.save_disparity)
+    cloud = scene.lift(plan, disparity, networks.devices.scene, peak, settings.save_disparity)
     if settings.save_disparity:
         saved = plan.to_photo(cloud.disparity)
         depth.write_disparity(job.folder, saved, job.prefix, cloud.baseline)

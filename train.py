@@ -1,3 +1,27 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "torch==2.13.0",
+#     "numpy>=2.0,<3",
+#     "numba>=0.61",
+#     "opencv-python-headless>=4.10",
+#     "pillow>=11.3",
+#     "pillow-heif>=0.21",
+#     "tifffile>=2025.1",
+#     "imagecodecs>=2025.3",
+#     "av>=16",
+#     "safetensors>=0.5",
+#     "dill>=0.3.8",
+#     "tqdm>=4.66",
+#     "lazy-loader>=0.4",
+#     "huggingface-hub>=0.34",
+#     "kornia>=0.8",
+#     "h5py>=3.11",
+#     "accelerate>=1.2",
+#     "tensorboard>=2.17",
+#     "matplotlib>=3.8",
+# ]
+# ///
 """Train the networks of the 3D Ken Burns effect, on our own scenes or on any RGB-D data.
 
     python train.py                                          disparity from one photo
@@ -88,7 +112,7 @@ def known_data_sets(dataset_file: str | None) -> dict[str, dict[str, Any]]:
     known = {data_set["name"]: data_set for data_set in DATASETS}
     if dataset_file:
         try:
-            with open(dataset_file) as file:
+            with open(dataset_file, encoding="utf-8-sig") as file:
                 added = json.load(file)
             known |= {data_set["name"]: data_set for data_set in added}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -137,12 +161,10 @@ def generate_missing(data_set: dict[str, Any]) -> None:
 
 def make_trainer(settings: Settings) -> Trainer:
     """Open the data and build the trainer of the mode."""
-    from accelerate import PartialState
+    from utils.training.trainer import settle_device
 
-    from utils.training.trainer import on_cpu
-
-    PartialState(cpu=on_cpu(settings.device))  # decides the device for the whole process
     kind = trainer_of(settings.training_mode)
+    settle_device(settings.device, kind.renders)  # before scenes are made, once per machine
     known = known_data_sets(settings.dataset_file)
     if settings.scenes:
         for name, data_set in known.items():

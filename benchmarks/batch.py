@@ -69,7 +69,7 @@ def main():
         long = run("long", ["kbe.py"], list(map(str, photos)))
     report = {"cores": os.cpu_count(), "size": args.size, "rounds": rounds, "long": long}
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=2))
+    args.json.write_text(json.dumps(report, indent=2), encoding="utf-8")
     print_table(report)
 
 
@@ -103,7 +103,12 @@ def run_batch(program, photos, out, flags, kind=None):
     start = time.perf_counter()
     seconds, memory, cpu = [], [], time_of_children()
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     ) as process:
         for line in tqdm(process.stdout, kind, len(photos), unit=" photos", disable=None):
             result = json.loads(line)
@@ -133,7 +138,7 @@ def time_of_children():
 def resident_mb(pid):
     """Return what a process holds in memory, MB; None where there is no /proc."""
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     except (OSError, IndexError):
         return None
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -307,7 +307,7 @@ def report(results, path, columns=COLUMNS):
         }
     if path:
         with complete_or_absent(path) as temporary:
-            temporary.write_text(json.dumps(saved, indent=1, allow_nan=False))
+            temporary.write_text(json.dumps(saved, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def _plain(figures):
@@ -350,7 +350,7 @@ def chosen_sets(options):
     if options.stereo:
         sets.append(("stereo", stereo_samples(options.stereo)))
     for path in options.data_set:
-        data_set = json.loads(Path(path).read_text())
+        data_set = json.loads(Path(path).read_text(encoding="utf-8"))
         sets.append((data_set.get("name", path), dict_samples(data_set)))
     if not sets:
         raise SystemExit(

@@ -110,7 +110,8 @@ def main():
     args.json.write_text(
         json.dumps(
             {"cores": os.cpu_count(), "size": args.size, "rows": rows, "equal": equal}, indent=1
-        )
+        ),
+        encoding="utf-8",
     )
 
 

@@ -9,7 +9,6 @@ one photo. Then rendering alone, encoding alone and both together are timed in o
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -40,7 +39,7 @@ def main():
     report = {"cores": os.cpu_count(), "size": args.size, "runs": runs, "overlap": overlap}
     print_table(report)
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=2))
+    args.json.write_text(json.dumps(report, indent=2), encoding="utf-8")
 
 
 def prepare(path, size, folder):
@@ -68,12 +67,17 @@ def run_once(photo, folder, flags):
         *flags,
     ]
     start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     wall = time.perf_counter() - start
     if done.returncode:
         sys.exit(done.stderr)
     # The largest child so far; runs are alike, so this is their peak.
-    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    try:
+        import resource
+
+        peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    except ImportError:  # Windows
+        peak_kb = float("nan")
     seconds = json.loads(done.stdout)["seconds"]
     return seconds | {"start": wall - seconds["total"], "process": wall, "peak_gb": peak_kb / 2**20}
 

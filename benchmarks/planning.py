@@ -146,9 +146,7 @@ def main():
         raise SystemExit(f"no photos in {args.photos}.")
     if args.cache:
         args.cache.mkdir(parents=True, exist_ok=True)
-    networks = Networks(
-        find_weights("estimation"), find_weights("refinement"), device=torch.device("cpu")
-    )
+    networks = Networks(find_weights("estimation"), find_weights("refinement"))
     plans = {"published": by_formula, "windows": by_windows, "auto": by_shot}
     rows = {}
     print(f"{'':24}" + "".join(f"{name:>20}" for name in plans))
@@ -174,7 +172,7 @@ def main():
             f"{statistics.median(seconds):.2f}, largest {max(seconds):.2f}"
         )
     args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(rows, indent=1))
+    args.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

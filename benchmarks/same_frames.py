@@ -49,6 +49,7 @@ def classic(checkout, flags):
         check=True,
         capture_output=True,
         text=True,
+        encoding="utf-8",
     ).stdout
     told = any(flag in flags for flag in ("--start", "--end", "--dolly", "--autozoom", "--2d"))
     return [] if told or "--move" not in known else ["--move", "windows"]
@@ -119,7 +120,7 @@ def main(argv=None):
             f"{name:20} {'same' if not changed else 'differs: ' + ', '.join(changed)}", flush=True
         )
     if args.json:
-        args.json.write_text(json.dumps(found, indent=1))
+        args.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return 1 if different else 0
 
 

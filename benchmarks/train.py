@@ -107,7 +107,7 @@ def main():
         )
     if options.json:
         with complete_or_absent(options.json) as temporary:
-            temporary.write_text(json.dumps(results, indent=1))
+            temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 def run(*arguments):

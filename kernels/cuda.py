@@ -37,7 +37,7 @@ def _module(source):
             "rendering on a CUDA device needs CuPy: pip install cupy-cuda13x nvidia-cuda-nvrtc "
             "(or run with --device cpu)."
         ) from error
-    return cupy.RawModule(code=(FOLDER / source).read_text(), options=OPTIONS)
+    return cupy.RawModule(code=(FOLDER / source).read_text(encoding="utf-8"), options=OPTIONS)
 
 
 def _argument(value):

@@ -29,7 +29,7 @@ def thread_count() -> int:
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     try:
-        quota, period = CGROUP_LIMIT.read_text().split()
+        quota, period = CGROUP_LIMIT.read_text(encoding="utf-8").split()
         cores = min(cores, math.ceil(int(quota) / int(period)))
     except (OSError, ValueError):  # no container, or "max": no limit
         pass

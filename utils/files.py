@@ -22,6 +22,14 @@ except ImportError:  # Windows
 
 # What systems put into people's folders, in lower case; and whatever begins with a dot.
 NO_DATA = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
+# Names that mean devices on Windows, whatever suffix follows.
+DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
+}
 PARTIAL = ".partial-"  # hidden, so that a glob over results never meets a half-written file
 
 ADVICE = {
@@ -67,6 +75,19 @@ def data_files(folder: Path, suffixes: Collection[str], recursive: bool = False)
     )
 
 
+def portable_name(name: str) -> str:
+    """Return a name that Windows, too, takes for a folder: no device's, no dot or blank at its end.
+
+    Args:
+        name: of a photo, without its suffix; "..jpg" must not lead out of a folder.
+    Returns:
+        str, never empty.
+    """
+    name = name.rstrip(". ") or "photo"
+    first, dot, rest = name.partition(".")
+    return f"{first.rstrip()}_{dot}{rest}" if first.rstrip().lower() in DEVICES else name
+
+
 @contextlib.contextmanager
 def complete_or_absent(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it there on success, delete it on any failure.
@@ -87,7 +108,9 @@ def complete_or_absent(path: str | Path) -> Iterator[Path]:
             yield temporary
             os.replace(temporary, path)
         finally:
-            temporary.unlink(missing_ok=True)
+            # Windows removes nothing that is open, and must not hide why it was given up.
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -109,9 +132,15 @@ def folder_complete_or_absent(path: str | Path | None | bool) -> Iterator[Path |
             filled = temporary / "filled"
             filled.mkdir()
             yield filled
+            older = temporary / "older"
             if path.exists():
-                os.replace(path, temporary / "older")
-            os.replace(filled, path)
+                os.replace(path, older)
+            try:
+                os.replace(filled, path)
+            except OSError:  # a program has something in it open, on Windows
+                if older.exists():
+                    os.replace(older, path)
+                raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -167,7 +196,7 @@ def naming_write_errors(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = error.strerror or str(error)
-        advice = ADVICE.get(error.errno or 0, "Make it writable")
+        advice = ADVICE.get(error.errno or 0, "Make it writable, close what has it open,")
         named = OSError(f"{path}: cannot be written: {what}. {advice} or choose another --out.")
         named.errno = error.errno
         raise named from error

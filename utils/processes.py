@@ -1,5 +1,6 @@
 """Processes beside ours: they end with it, however it ends, and leave Ctrl-C to it."""
 
+import concurrent.futures
 import contextlib
 import multiprocessing
 import multiprocessing.connection
@@ -9,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+WAIT_S = 0.5  # between looks whether Ctrl-C was pressed
 
 
 def follow_parent() -> None:
@@ -64,8 +67,8 @@ def spread(
             theirs.close()
             ours.send(waiting.pop())
         while busy:
+            connection: Any  # of another class on Windows
             for connection in multiprocessing.connection.wait(list(busy)):
-                assert isinstance(connection, multiprocessing.connection.Connection)
                 try:
                     done, told = connection.recv()
                 except EOFError:
@@ -84,6 +87,16 @@ def spread(
     finally:
         for process in busy.values():
             _end(process)
+
+
+def result_of(future: concurrent.futures.Future[Any]) -> Any:
+    """Return what a thread made, or raise what it raised; Ctrl-C is heard meanwhile.
+
+    On Windows nothing interrupts a wait without an end.
+    """
+    while not future.done():
+        concurrent.futures.wait([future], timeout=WAIT_S)
+    return future.result()
 
 
 def _end(process: Any) -> None:

@@ -365,7 +365,10 @@ def test_a_mistake_of_ours_is_one_line_and_its_trace_with_verbose(
 @pytest.fixture
 def pretended_gpu(monkeypatch):
     """Take a device for chosen that only networks would use, and that is not there."""
-    monkeypatch.setattr("utils.weights.chosen.choose_device", lambda name: torch.device("mps"))
+    from utils.devices import CPU, Devices
+
+    networks = Devices(torch.device("mps"), CPU)
+    monkeypatch.setattr("utils.weights.chosen.choose_devices", lambda name: networks)
 
 
 FULL = [
@@ -418,11 +421,10 @@ def test_other_errors_and_a_full_main_memory_are_not_tried_again(
     photo, tmp_path, capsys, monkeypatch, pretended_gpu
 ):
     for error in (RuntimeError("CUDA error: unspecified launch failure"), MemoryError()):
-        fail_at_call(monkeypatch, "utils.scene.lift", 1, error)
-        assert kbe.main(command(photo, "--out", tmp_path / "o")) == 1
+        with monkeypatch.context() as failing:
+            fail_at_call(failing, "utils.scene.lift", 1, error)
+            assert kbe.main(command(photo, "--out", tmp_path / "o")) == 1
         assert "made on the CPU" not in capsys.readouterr().err
-        monkeypatch.undo()
-        monkeypatch.setattr("utils.weights.chosen.choose_device", lambda name: torch.device("mps"))
 
 
 # -- weights and installs -------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from waiting import PATIENCE, unix, wait_until
 
 import kbe
 from utils.cli import slideshow
+from utils.cli.flags import settings_from
 from utils.film import slideshow as fading
 from utils.film.photos import read_size, write_image
 
@@ -105,7 +106,7 @@ def test_photos_become_one_film_with_their_times(album, tmp_path, capsys):
 
 
 def test_moves_of_neighbours_differ_however_many(album):
-    settings = kbe.settings_from({"inputs": [album], "slideshow": album / "x.mp4"})
+    settings = settings_from({"inputs": [album], "slideshow": album / "x.mp4"})
     jobs = kbe.cli.plan_run(settings).jobs * 5
     moves = [slideshow._varied(k, job._replace(choice={}), settings) for k, job in enumerate(jobs)]
     names = [move["move"] for move in moves]
@@ -196,6 +197,8 @@ def test_a_gpu_without_room_makes_the_rest_of_a_shot_on_the_cpu(album, tmp_path,
     """The frames that were there stay, and none is shown twice."""
     import torch
 
+    from utils.devices import CPU, Devices
+
     real, calls = slideshow.film_frames, []
 
     def frames(*arguments):
@@ -206,19 +209,12 @@ def test_a_gpu_without_room_makes_the_rest_of_a_shot_on_the_cpu(album, tmp_path,
             yield frame
 
     monkeypatch.setattr(slideshow, "film_frames", frames)
-    settings = kbe.settings_from(
+    settings = settings_from(
         {"inputs": [album], "slideshow": tmp_path / "f.mp4", "flat": True, "fps": 10}
         | {"duration": 1, "crossfade": 0.3}
     )
     networks = kbe.weights.choose_networks(settings, "cpu")
-    networks.device = torch.device("meta")  # nothing is computed there
-    monkeypatch.setattr(
-        kbe.scene,
-        "lift",
-        lambda plan, disparity, device, lift=kbe.scene.lift: lift(
-            plan, disparity, torch.device("cpu")
-        ),
-    )
+    networks.devices = Devices(torch.device("meta"), CPU)  # nothing is computed there
     jobs = kbe.cli.plan_run(settings).jobs
     *photos, whole = slideshow.film_slideshow(jobs, settings, networks, kbe.prepare)
     assert len(calls) == 4 and not any("error" in photo for photo in photos)

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "batch": ["run_jobs"],
+        "calls": ["film_one"],
         "cluster": ["spread"],
         "jobs": ["Job", "is_made", "plan_run", "prepare_folder"],
         "plan": ["describe_film", "describe_plan", "plan_path", "shorten_path", "plan_photo"],

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from utils.cli.reporting import log, log_error
+from utils.processes import result_of
 
 
 def run_jobs(
@@ -85,9 +86,9 @@ def overlap(jobs: list, prepare: Callable, finish: Callable) -> Generator[Any]:
                 previous, running = running, beside.submit(finish, job, prepared, stop)
                 del prepared  # or it would be kept until the next one is there
                 if previous:
-                    yield previous.result()
+                    yield result_of(previous)
             if running:
-                yield running.result()
+                yield result_of(running)
         finally:
             stop.set()
             if running:

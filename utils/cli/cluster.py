@@ -57,7 +57,7 @@ def spread(
     }
     ray = _connect(address, folders)
     # Ray reports on standard output, which is for results; whoever prints them has kept it.
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             yield from _Batch(ray, jobs, make_worker, settings).results()
         finally:

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from utils import UsageError
-from utils.files import data_files, file_digest, is_data, is_hidden, real_path, remove_leftovers
+from utils.files import (
+    data_files,
+    file_digest,
+    is_data,
+    is_hidden,
+    portable_name,
+    real_path,
+    remove_leftovers,
+)
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
 from utils.film.layouts import LAYOUTS
 
@@ -295,10 +303,9 @@ def plan_jobs(photos: list[Path], batch: bool, out: Path, suffix: str) -> list[J
     if not batch:
         return [Job(photos[0], out, out / f"3d_kbe{suffix}", "")]
     jobs, taken = [], set()
-    stems = [photo.stem.lower() for photo in photos]
+    stems = [portable_name(photo.stem).lower() for photo in photos]
     for photo in photos:
-        # "..jpg" must not lead out of the folder.
-        name = photo.stem if photo.stem.strip(".") else "photo"
+        name = portable_name(photo.stem)
         if stems.count(name.lower()) > 1:
             name = f"{name}-{photo.suffix.lstrip('.').lower()}"
         candidate, number = name, 2

@@ -46,7 +46,7 @@ def run_command(command: Callable[[Settings], int], settings: Settings) -> int:
         log.error("%s", error)
         return 2
     except BrokenPipeError:  # the reader of our results went away, as in `... | head -1`
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
         return 1
     except Exception as error:
         log_error(error)
@@ -74,7 +74,7 @@ def _open_missing_streams() -> None:
     """Daemons may have no streams; names of files need not fit the streams' encoding."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     if isinstance(sys.stdout, io.TextIOWrapper):

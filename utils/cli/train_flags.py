@@ -6,6 +6,7 @@ from typing import Any
 
 from models import TRAINED
 from models.registry import sizes
+from utils import __version__
 from utils.cli.declare import Group, Parser, add_flags, flags_of
 
 MODES = ("estimation", "refinement", "inpainting", "inpainting_ref")
@@ -284,6 +285,7 @@ def build_parser(description: str | None) -> Parser:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_flags(parser, Settings)
     return parser
 

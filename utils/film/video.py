@@ -166,16 +166,22 @@ class _Encoder:
     """One open output file: converts frames, encodes and writes packets. Used by one thread."""
 
     def __init__(self, path, settings):
-        codec = settings.codec
-        height, width = settings.size
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr whatever it likes: errors
         self.path, self.comment, self.fps = path, settings.comment, settings.fps
-        self.frames, self.chapters = 0, settings.chapters
+        self.frames, self.chapters, self.sound = 0, settings.chapters, None
         mp4 = path.suffix in (".mp4", ".mov")
         muxing = {"fflags": "+bitexact"}  # no dates and no random numbers
         if mp4:
             muxing["movflags"] = "faststart"
         self.container = av.open(str(path), "w", options=muxing)
+        try:
+            self._open(settings, mp4)
+        except BaseException:
+            self.close()  # or Windows could not remove the file, and would say that instead
+            raise
+
+    def _open(self, settings, mp4):
+        codec, (height, width) = settings.codec, settings.size
         if self.comment:
             self.container.metadata["comment"] = self.comment
         options = dict(codec.options)
@@ -196,7 +202,7 @@ class _Encoder:
             context.open()
         self.stream = stream
         music = settings.music and Music(settings.music)
-        self.sound = music and SoundTrack(self.container, path.suffix, music)
+        self.sound = music and SoundTrack(self.container, self.path.suffix, music)
 
     def encode(self, pixels):
         frame = self.convert(pixels)

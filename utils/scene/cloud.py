@@ -76,19 +76,18 @@ def lift(
     Args:
         plan: utils.cli.plan.Plan: the image and its focal length.
         disparity: (1, 1, H, W) relative, larger = nearer.
-        device: of the networks; the scene lives there if that is a CUDA device.
+        device: where the scene is to live, see utils.devices.
         peak: see `scale_disparity`.
         in_steps: round to what a picture of 16 bits holds, so that the film is made of what is
             saved.
     Returns:
         Scene whose nearest point has disparity BASELINE.
     """
-    disparity = disparity.to(device if device.type == "cuda" else "cpu")
+    disparity = disparity.to(device)
     if in_steps:
         disparity, peak = scale_disparity(disparity, FULL_SCALE, peak).round(), FULL_SCALE
     disparity = scale_disparity(disparity, BASELINE, peak)
-    on = disparity.device
-    scene = Scene(plan.image.to(on), disparity, plan.focal_px, BASELINE)
+    scene = Scene(plan.image.to(device), disparity, plan.focal_px, BASELINE)
     if plan.own and plan.own.second:
         add_second_eye(scene, plan)
     return scene

@@ -110,7 +110,7 @@ def read_index(data_set: dict[str, Any]) -> list[dict[str, str]]:
     """Rows of the CSV that a data set dict names under `index`, as dicts with a key `stem`."""
     path = Path(data_set["path"]) / data_set["index"]
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(

@@ -129,7 +129,7 @@ class PhotoFolders:
         """Map of stem (with subfolders) to path."""
         root = self.root / folder
         files = data_files(root, suffixes, recursive=True) if root.is_dir() else []
-        return {str(p.relative_to(root).with_suffix("")): p for p in files}
+        return {p.relative_to(root).with_suffix("").as_posix(): p for p in files}
 
     def __len__(self) -> int:
         """How many there are to draw."""

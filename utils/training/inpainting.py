@@ -255,6 +255,7 @@ class InpaintingTrainer(Trainer):
     tag = "Inpaint"
     tables: tuple[tuple[Loss, ...], ...] = (LOSSES,)
     decides = ("psnr_holes", max)
+    renders = True
     second_view = True
 
     def build(self) -> dict[str, tuple[nn.Module, Any]]:

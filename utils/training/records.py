@@ -138,7 +138,7 @@ def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
     """Write settings readably; the file appears complete or not at all."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with complete_or_absent(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n")
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def open_bar(trainer: Any) -> Any:

@@ -20,11 +20,12 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from models.registry import find_network
+from utils.devices import trains_on_cuda
 from utils.files import complete_or_absent
 from utils.training.records import Progress
 from utils.training.terms import Loss, choose_weights
@@ -162,26 +163,34 @@ def rate(step: int, settings: Any, total_steps: int) -> float:
     return warm * settings.gamma_lr**step
 
 
-def on_cpu(device: str) -> bool:
-    """Whether --device means the CPU. Accelerate joins several processes there only if told so."""
-    found = torch.cuda.is_available() or torch.backends.mps.is_available()
-    return device == "cpu" or (device == "auto" and not found)
+def settle_device(device: str, renders: bool) -> None:
+    """Decide where this process computes, and say it; later calls find it decided.
+
+    Accelerate remembers it for the process, joins several ones on the CPU only if told so, and by
+    itself would take what is no choice here.
+
+    Args:
+        device: as --device.
+        renders: whether kernels run beside the network.
+    Raises:
+        ValueError: the device that was asked for does not work.
+    """
+    if not PartialState._shared_state:
+        PartialState(cpu=not trains_on_cuda(device, renders))
 
 
-def make_accelerator(settings: Any) -> Any:
+def make_accelerator(settings: Any, renders: bool) -> Any:
     """Accelerate for these settings; buffers stay per process, as batch statistics are.
 
     Raises:
-        ValueError: CUDA is asked for and absent.
+        ValueError: as of `settle_device`.
     """
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch finds no CUDA device.\n  Use --device auto.")
+    settle_device(settings.device, renders)
     kwargs = DistributedDataParallelKwargs(broadcast_buffers=False)
     # torch has a newer name for it, which Accelerate can't pass on and older torch doesn't know.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-    return Accelerator(
-        cpu=on_cpu(settings.device), mixed_precision=settings.amp, kwargs_handlers=[kwargs]
-    )
+    cpu = PartialState().device.type == "cpu"
+    return Accelerator(cpu=cpu, mixed_precision=settings.amp, kwargs_handlers=[kwargs])
 
 
 class Trainer:
@@ -209,6 +218,7 @@ class Trainer:
     decides: tuple[str, Callable[..., float]] | None = (
         None  # figure of `validate()` and min or max: which checkpoint is the best
     )
+    renders = False  # whether kernels run beside the network
     second_view = False  # whether samples come with a second view of the scene
 
     def __init__(self, settings: Any, data: Any) -> None:
@@ -217,7 +227,7 @@ class Trainer:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.settings, self.data = settings, data
-        self.accelerator = make_accelerator(settings)
+        self.accelerator = make_accelerator(settings, self.renders)
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes
         self.step_number = 0

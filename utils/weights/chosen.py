@@ -2,6 +2,8 @@
 
 import logging
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,13 +14,14 @@ import torch
 from kernels.threads import thread_count
 from models import FOLDER
 from models.registry import ROLES
-from utils import UsageError
 from utils.depth.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
+from utils.devices import ON_CPU, Devices, choose_devices, tell
 from utils.files import file_digest
 from utils.weights.loading import load_estimator, load_network
 
 log = logging.getLogger("kbe")
 
+KEPT = 2  # sets of networks that calls from Python may find loaded
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -75,7 +78,7 @@ class Networks:
 
     Args:
         estimation, refinement, inpainting, inpaint_depth: weights files, None = none.
-        device: where they run.
+        devices: where they run, and where the scene lives that they complete.
         trust: allow checkpoints that need unpickling.
     """
 
@@ -85,7 +88,7 @@ class Networks:
         refinement: str | Path | None = None,
         inpainting: str | Path | None = None,
         inpaint_depth: str | Path | None = None,
-        device: str | torch.device = "cpu",
+        devices: Devices = ON_CPU,
         trust: bool = False,
     ) -> None:
         """Remember the files; nothing is read yet."""
@@ -95,7 +98,12 @@ class Networks:
             "inpainting": inpainting,
             "inpaint_depth": inpaint_depth,
         }
-        self.device, self.trust = device, trust
+        self.devices, self.trust = devices, trust
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks run."""
+        return self.devices.networks
 
     @cached_property
     def estimator(self) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -124,7 +132,7 @@ class Networks:
     @cached_property
     def on_cpu(self) -> "Networks":
         """The same networks on the CPU, for what a GPU has no room for."""
-        return Networks(**self.paths, device=torch.device("cpu"), trust=self.trust)
+        return Networks(**self.paths, devices=ON_CPU, trust=self.trust)
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -156,26 +164,6 @@ class Networks:
     def _load(self, key: str, role: str) -> Any:
         path = self.paths[key]
         return path and load_network(path, role, self.device, self.trust)
-
-
-def choose_device(name: str) -> torch.device:
-    """Resolve --device to the torch.device on which networks run.
-
-    Raises:
-        UsageError: there is none of this name here.
-    """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(kind for kind, there in available.items() if there)
-    if not available[name]:
-        raise UsageError(
-            f"--device {name}: there is no such device here.\n  Use --device auto or cpu."
-        )
-    return torch.device(name)
 
 
 def choose_networks(settings: Any, device: str | None = None) -> Networks:
@@ -211,10 +199,47 @@ def choose_networks(settings: Any, device: str | None = None) -> Networks:
         refinement,
         inpainting,
         inpaint_depth,
-        choose_device(device or settings.device),
+        choose_devices(device or settings.device),
         settings.trust_checkpoint,
     )
+    tell(networks.devices)
     log.info(
         "%s", ", ".join(f"{role} {name}" for role, name in networks.describe(settings).items())
     )
     return networks
+
+
+_kept: OrderedDict[tuple, Networks] = OrderedDict()  # those used last come last
+_kept_lock = threading.Lock()
+
+
+def keep_networks(settings: Any) -> Networks:
+    """Find the networks of one of several calls, loaded already if an earlier call wanted the same.
+
+    The KEPT sets used last are kept, by their files (path, time and size) and devices.
+
+    Args:
+        settings: utils.cli.flags.Settings.
+    Returns:
+        Networks.
+    Raises:
+        ValueError: as of `choose_networks`.
+    """
+    networks = choose_networks(settings)
+    files = tuple((role, str(path), _state(path)) for role, path in networks.paths.items())
+    key = files, networks.devices[:2], networks.trust
+    with _kept_lock:
+        networks = _kept.setdefault(key, networks)
+        _kept.move_to_end(key)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return networks
+
+
+def _state(path: str | Path | None) -> tuple[tuple[str, int, int], ...]:
+    """Names, times and sizes of a weights file, or of a folder's files; none of what is no file."""
+    if path is None or not Path(path).exists():
+        return ()
+    files = sorted(Path(path).iterdir()) if Path(path).is_dir() else [Path(path)]
+    found = ((file.name, file.stat()) for file in files)
+    return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)
