@@ -65,7 +65,8 @@ def test_table_of_flags_lists_every_flag_once():
 
 def test_flags_that_the_readme_names_are_taken():
     text = (ROOT / "README.md").read_text()
-    others = r"(?m)^(?:.*\bray start|.*\bpytest) .*$|\buv pip install --\S+|\bdocker run --\w+"  # programs of others, with flags of theirs
+    # Programs of others, with flags of theirs.
+    others = r"(?m)^(?:.*\bray start|.*\bpytest) .*$|\buv pip install --\S+|\bdocker run --\w+"
     named = set(re.findall(FLAG, re.sub(others, "", text)))
     taken = set()
     for said in (
