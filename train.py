@@ -14,6 +14,7 @@
 #     "dill>=0.3.8",
 #     "tqdm>=4.66",
 #     "lazy-loader>=0.4",
+#     "pygltflib>=1.16",
 #     "huggingface-hub>=0.34",
 #     "kornia>=0.8",
 #     "h5py>=3.11",
