@@ -119,8 +119,9 @@ def render(photo, folder, frames):
     """Return the first frames of a photo's default film, a list of (H, W, 3) uint8."""
     import kbe
     from utils import cli, film, weights
+    from utils.cli.flags import settings_from
 
-    settings = kbe.settings_from({"inputs": [photo], "out": folder / "film", "device": "cpu"})
+    settings = settings_from({"inputs": [photo], "out": folder / "film", "device": "cpu"})
     (job,) = cli.plan_run(settings).jobs
     ready = kbe.prepare(job, settings, weights.choose_networks(settings))
     count, _ = film.film_length(settings.duration, settings.fps, settings.loop)
