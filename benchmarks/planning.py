@@ -35,12 +35,11 @@ from utils.camera import (
     published_path,
 )
 from utils.depth.estimators import refine_disparity
-from utils.files import complete_or_absent
+from utils.files import complete_or_absent, data_files
 from utils.film import in_fours, read_image, resize
+from utils.film.kinds import PHOTO_SUFFIXES
 from utils.scene import Scene, scale_disparity
 from utils.weights.chosen import Networks, find_weights
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
 def read_scene(photo, side, cache, networks):
@@ -141,7 +140,7 @@ def main():
     parser.add_argument("--max-size", type=int, default=1024, help="long side, px")
     parser.add_argument("--json", type=Path, default=Path("results/planning.json"))
     args = parser.parse_args()
-    photos = sorted(p for p in args.photos.iterdir() if p.suffix.lower() in SUFFIXES)
+    photos = data_files(args.photos, PHOTO_SUFFIXES)
     if not photos:
         raise SystemExit(f"no photos in {args.photos}.")
     if args.cache:

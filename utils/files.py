@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,12 +68,53 @@ def data_files(folder: Path, suffixes: Collection[str], recursive: bool = False)
         suffixes: in lower case, with their dots.
         recursive: also those in its sub-folders.
     """
-    found = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(
+    return [
         path
-        for path in found
-        if path.suffix.lower() in suffixes and is_data(path, folder) and path.is_file()
-    )
+        for path in data_entries(folder, recursive)
+        if path.suffix.lower() in suffixes and path.is_file()
+    ]
+
+
+def data_entries(folder: Path, recursive: bool = False) -> list[Path]:
+    """Return everything in a folder that can be data, sorted, of whatever kind.
+
+    Links are followed; a sub-folder to which several names lead is entered once, so links may lead
+    in circles. A sub-folder that cannot be opened is among the entries itself.
+
+    Args:
+        folder: pathlib.Path.
+        recursive: also what lies in its sub-folders.
+    Raises:
+        OSError: the folder itself cannot be opened.
+    """
+    entries, seen = [], set()
+    folders, linked = [folder], list[Path]()
+    while folders or linked:
+        inside = folders.pop() if folders else linked.pop(0)  # a folder's own name before a link's
+        try:
+            there = inside.stat()
+            if (there.st_dev, there.st_ino) in seen:
+                continue
+            seen.add((there.st_dev, there.st_ino))
+            found = sorted(inside.iterdir())
+        except OSError:
+            if inside == folder:
+                raise
+            entries.append(inside)
+            continue
+        for path in found:
+            if is_hidden(path.name):
+                continue
+            if not os.path.isdir(path):
+                entries.append(path)
+            elif recursive:
+                (linked if path.is_symlink() else folders).append(path)
+    return sorted(entries)
+
+
+def plain_name(name: str) -> str:
+    """A name in one spelling (NFC): file systems and archives store accents in two."""
+    return unicodedata.normalize("NFC", name)
 
 
 def portable_name(name: str) -> str:

@@ -89,6 +89,54 @@ def test_what_systems_leave_behind_is_no_photo(litter, monkeypatch):
     assert names(find_photos([".thumbnails/a.jpg"])) == ["a.jpg"]
 
 
+def test_photos_of_every_camera_are_taken_and_others_named_with_the_reason(tmp_path, caplog):
+    taken = ["a.HIF", "b.mpo", "c.ppm", "d.pgm", "e.jfif", "f.JPG"]
+    left = ["g.dng", "h.jxl", "i.psd", "j.cr3", "k.cr3"]
+    for name in [*taken, *left, "f.ARW", "notes.txt", "film.mov"]:
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "l.jpg").symlink_to(tmp_path / "gone.jpg")
+    for text in (str(tmp_path), str(tmp_path / "*")):
+        caplog.clear()
+        assert names(find_photos([text])) == taken
+        said = "\n".join(caplog.messages)
+        assert "1 raw .dng (to be developed first): g.dng" in said
+        assert "2 raw .cr3 (to be developed first): j.cr3, k.cr3" in said
+        assert "1 .jxl (to be converted to JPEG or PNG): h.jxl" in said and "i.psd" in said
+        assert "1 whose link leads nowhere: l.jpg" in said
+        assert ".ARW" not in said, "its JPEG lies beside it"
+        assert "notes" not in said and "film" not in said
+
+
+def test_linked_folders_are_entered_once_and_circles_end(tmp_path):
+    album, other = tmp_path / "album", tmp_path / "other"
+    (album / "sub").mkdir(parents=True)
+    (other / "deep").mkdir(parents=True)
+    for path in (album / "a.jpg", album / "sub/b.jpg", other / "c.jpg", other / "deep/d.jpg"):
+        path.write_bytes(path.name.encode())
+    (album / "link").symlink_to(other)
+    (album / "again").symlink_to(other)
+    (album / "sub/up").symlink_to(album)
+    (other / "deep/back").symlink_to(album / "sub")
+    found = find_photos([str(album)], recursive=True)[0]
+    assert sorted(path.name for path in found) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    assert album / "sub/b.jpg" in found, "a folder's own name comes before those of links"
+
+
+def test_a_sub_folder_that_cannot_be_opened_is_named(tmp_path, caplog, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    iterdir = Path.iterdir
+
+    def refuse(path):
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert names(find_photos([str(tmp_path)], recursive=True)) == ["a.jpg"]
+    assert "1 that cannot be opened: locked" in caplog.text
+
+
 def test_sub_folders_are_entered_when_asked_and_said_otherwise(litter, caplog):
     caplog.set_level("INFO", logger="kbe")
     assert names(find_photos([str(litter)], recursive=True)) == ["a.jpg", "b.jpg"]

@@ -1,5 +1,7 @@
 """Data sets said as dicts, and what training draws from them."""
 
+import unicodedata
+
 import cv2
 import h5py
 import numpy as np
@@ -118,6 +120,50 @@ def test_image_and_depth_pair_by_stem(tmp_path):
     opened = data_sets.open_data_set(data_set)
     pairs = {(f["image"].stem, f["geometry"].stem) for (f,) in opened.items}
     assert pairs == {("photo0", "photo0"), ("photo1", "photo1"), ("street", "street")}
+
+
+def test_accents_in_two_spellings_are_one_stem(tmp_path):
+    composed, decomposed = (
+        unicodedata.normalize(form, "Fu\u00dfg\u00e4nger") for form in ("NFC", "NFD")
+    )
+    data_set = folder_set(tmp_path, count=1, index="index.csv")
+    write_pair(tmp_path, composed)
+    (tmp_path / "depth" / f"{composed}.png").rename(tmp_path / "depth" / f"{decomposed}.png")
+    (tmp_path / "index.csv").write_text(f"stem\n{decomposed}\nphoto0\n", encoding="utf-8")
+    assert len(data_sets.open_data_set(data_set)) == 2
+
+
+def test_what_has_no_partner_is_counted_and_named(tmp_path, caplog):
+    data_set = folder_set(tmp_path, count=6, index="index.csv")
+    for number in range(1, 6):
+        (tmp_path / "depth" / f"photo{number}.png").unlink()
+    (tmp_path / "images" / "raw.dng").write_bytes(b"II*\0")
+    (tmp_path / "depth" / "lonely.npy").write_bytes(b"")
+    (tmp_path / "index.csv").write_text("stem\nphoto0\nphoto1\n", encoding="utf-8")
+    data_sets.open_data_set(data_set)
+    assert (
+        "5 of 6 files in images/ have no partner in depth/: photo1, photo2, photo3, ..."
+        in caplog.text
+    )
+    assert "1 of 2 files in depth/ have no partner in images/: lonely" in caplog.text
+    assert "1 raw .dng (to be developed first): raw.dng" in caplog.text
+    assert "1 of 2 rows of index.csv name no photo that can be used: photo1" in caplog.text
+
+
+@pytest.mark.parametrize("folder", ["images", "depth"])
+def test_two_files_of_one_stem_are_both_named(tmp_path, folder):
+    data_set = folder_set(tmp_path, count=1)
+    (tmp_path / folder / "photo0.tiff").write_bytes(b"another")
+    with pytest.raises(ValueError, match="photo0.png and photo0.tiff"):
+        data_sets.open_data_set(data_set)
+
+
+def test_depth_that_does_not_begin_at_the_camera_is_told(tmp_path, caplog):
+    slope = np.tile(np.linspace(0, 60000, 300)[:, None], (1, 40)).astype(np.uint16)
+    data_set = folder_set(tmp_path, count=0)
+    write_pair(tmp_path, "photo", slope.shape, depth=slope, photo=np.zeros((*slope.shape, 3)))
+    data_sets.open_data_set(data_set)
+    assert "relative depth" in caplog.text and "photo.png" in caplog.text
 
 
 def test_folder_without_pairs_says_what_it_holds(tmp_path):

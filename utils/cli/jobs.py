@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from utils import UsageError
 from utils.files import (
-    data_files,
+    data_entries,
     file_digest,
     is_data,
     is_hidden,
@@ -24,6 +24,7 @@ from utils.files import (
     remove_leftovers,
 )
 from utils.film.codecs import CODECS, CODECS_BY_SUFFIX
+from utils.film.kinds import PHOTO_SUFFIXES, choose_photos
 from utils.film.layouts import LAYOUTS
 
 if TYPE_CHECKING:
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
     from utils.cli.flags import Settings
 
 log = logging.getLogger("kbe")
-
-# What is taken from a folder; a file named on the command line is tried whatever its suffix.
-PHOTO_SUFFIXES = {
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".gif",
-    ".jp2",
-    ".heic",
-    ".heif",
-    ".avif",
-}
-
 
 # (height, width) px that every codec takes; the real size is known when the photo is read.
 ANY_SIZE = (64, 64)
@@ -208,7 +190,7 @@ def find_photos(
         elif not path.exists() and glob.has_magic(text):
             found = _only_data(map(Path, sorted(glob.glob(text, recursive=True))))
             # As of a folder, its photos; or else whatever the pattern asks for.
-            found = [p for p in found if p.suffix.lower() in PHOTO_SUFFIXES] or found
+            found = _chosen(found, text) or found
         else:
             found, several = [path], False
         if not found:
@@ -226,10 +208,17 @@ def find_photos(
 
 
 def _in_folder(folder, recursive):
-    found = data_files(folder, PHOTO_SUFFIXES, recursive)
+    found = _chosen(data_entries(folder, recursive), folder)
     if found and _deeper(folder, recursive):
         log.info("%s%s.", folder, _deeper(folder, recursive))
     return found
+
+
+def _chosen(entries, where):
+    photos, left_out = choose_photos(entries)
+    for what in left_out:
+        log.warning("%s: left out %s", where, what)
+    return photos
 
 
 def _deeper(folder, recursive):

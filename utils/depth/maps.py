@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import torch
 from utils.depth.estimators import fit_disparity, read_disparity, refine_disparity
 from utils.depth.map_files import MAP_SUFFIXES
 from utils.depth.own import own_disparity
-from utils.files import data_files
+from utils.files import data_files, plain_name
 from utils.film.photos import in_fours, upright
 
 if TYPE_CHECKING:
@@ -44,11 +43,11 @@ def find_map(maps: Path | None, photo: Path) -> Path | None:
         if not maps.exists():
             raise ValueError(f"--depth {maps}: there is no such file or folder.")
         return maps
-    stem = _plain(photo.stem)
+    stem = plain_name(photo.stem)
     found = [
         path
         for path in data_files(maps, MAP_SUFFIXES)
-        if _belongs(_plain(path.stem), stem) and not (photo.exists() and path.samefile(photo))
+        if _belongs(plain_name(path.stem), stem) and not (photo.exists() and path.samefile(photo))
     ]
     if not found:
         raise ValueError(
@@ -61,11 +60,6 @@ def find_map(maps: Path | None, photo: Path) -> Path | None:
             f"{', '.join(path.name for path in found)}.\n  Leave one of them there."
         )
     return found[0]
-
-
-def _plain(stem):
-    """A stem in one spelling: file systems store accents in two."""
-    return unicodedata.normalize("NFC", stem)
 
 
 def _belongs(stem, photo):

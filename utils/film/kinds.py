@@ -4,12 +4,26 @@ import codecs
 import contextlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 USE = "Convert it to JPEG, PNG, WebP, TIFF, HEIC or AVIF."
+# What is taken from a folder of photos; a file that is named itself is tried whatever its suffix.
+PHOTO_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .webp .tif .tiff .bmp .gif .jp2 .j2k .jpx .qoi .heic .heif "
+    ".hif .avif .ppm .pgm .pbm .pnm".split()
+)
 # Cameras' raw files pose as TIFF; a reader would return the thumbnail that they carry.
-RAW_SUFFIXES = {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"}
+RAW_SUFFIXES = frozenset(
+    ".dng .cr2 .cr3 .crw .nef .nrw .arw .sr2 .srf .orf .rw2 .rwl .raf .pef .srw .raw .3fr .fff "
+    ".iiq .x3f .erf .kdc .dcr .mrw .mef .mos .gpr".split()
+)
+# Pictures of other kinds, which people's folders hold and nothing here reads.
+OTHER_PICTURES = frozenset(
+    ".jxl .jxr .bpg .psd .psb .xcf .kra .svg .ai .eps .hdr .tga .dds .ico .icns .pcx .wmf "
+    ".emf".split()
+)
+NAMED = 3  # files that a message about many of them names
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
@@ -56,6 +70,47 @@ class UnreadableFile(ValueError):
 def unsupported(path: str | Path, what: str) -> UnreadableFile:
     """Return the error for a sound file of a kind that is not read: `what`, as "an AVI film"."""
     return UnreadableFile(f"{path}: is {what}, which cannot be read. {USE}")
+
+
+def choose_photos(entries: Iterable[Path]) -> tuple[list[Path], list[str]]:
+    """Choose the photos among the entries of a folder, and say which pictures are left out.
+
+    A raw file beside its developed picture is not missed.
+
+    Args:
+        entries: files of any kind, links that may lead nowhere.
+    Returns:
+        the photos; and a phrase for each reason to leave pictures out, with how many there are and
+        the first of them.
+    """
+    reasons = dict[str, list[str]]()
+    photos, others = list[Path](), list[Path]()
+    for path in entries:
+        taken = path.suffix.lower() in PHOTO_SUFFIXES and path.is_file()
+        (photos if taken else others).append(path)
+    developed = {path.with_suffix("") for path in photos}
+    for path in others:
+        if path.with_suffix("") not in developed and (reason := _why_left_out(path)):
+            reasons.setdefault(reason, []).append(path.name)
+    return photos, [f"{len(names)} {why}: {some(names)}" for why, names in reasons.items()]
+
+
+def _why_left_out(path):
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return "that cannot be opened"
+    if suffix in RAW_SUFFIXES:
+        return f"raw {suffix} (to be developed first)"
+    if suffix in OTHER_PICTURES:
+        return f"{suffix} (to be converted to JPEG or PNG)"
+    if suffix in PHOTO_SUFFIXES and not path.exists():
+        return "whose link leads nowhere"
+    return "that is no regular file" if suffix in PHOTO_SUFFIXES and not path.is_file() else ""
+
+
+def some(names: Sequence[str]) -> str:
+    """Name the first of many."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def read_head(path: Path, length: int = 64) -> bytes:

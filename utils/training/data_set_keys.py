@@ -2,11 +2,17 @@
 
 import csv
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from utils.files import plain_name
+from utils.film.kinds import some
+
+log = logging.getLogger(__name__)
 
 OPTIONAL = {
     "weight": 1.0,  # how often a photo of this set is drawn, relative to the other sets
@@ -89,8 +95,13 @@ def chosen_clips(data_set: dict[str, Any], stems: Sequence[str]) -> list[list[tu
         rows = read_index(data_set)
     clips: dict[str, list[tuple[str, str]]] = {}
     there = set(stems)
+    if lost := [row["stem"] for row in rows if plain_name(row["stem"]) not in there]:
+        log.warning(
+            f"data set {data_set['name']!r}: {len(lost)} of {len(rows)} rows of "
+            f"{data_set['index']} name no photo that can be used: {some(lost)}"
+        )
     for row in rows:
-        stem, kind = row["stem"], row.get("kind") or usual
+        stem, kind = plain_name(row["stem"]), row.get("kind") or usual
         clip = row.get("clip") or stem
         held_out = is_held_out(clip)
         if data_set["part"] and held_out != (data_set["part"] == "held out"):

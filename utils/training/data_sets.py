@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from utils.depth.map_files import MAP_SUFFIXES, read_depth, read_numbers
-from utils.depth.map_kind import known_depth
+from utils.depth.map_kind import is_relative_depth, known_depth
 from utils.depth.maps import fit_shape
-from utils.files import data_files
+from utils.files import data_entries, data_files, plain_name
+from utils.film.kinds import PHOTO_SUFFIXES, choose_photos, some
 from utils.film.photos import read_image
 from utils.training.data_set_keys import OPTIONAL, check_data_set, chosen_clips
 from utils.training.labels import compact, known_pixels, number_objects, read_instances
 
 log = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 SAMPLED = 8  # confidence maps that are looked at for the largest number that the set uses
 LOOKED_AT = 100  # items of a set that may know nothing before it is refused
 
@@ -48,6 +48,8 @@ def open_data_set(data_set: dict[str, Any], masks: bool = False) -> "Opened":
     opened = LabelledFile(data_set) if path.is_file() else PhotoFolders(data_set, masks)
     if data_set["disparity"] != "none":
         check_known(opened)
+    if isinstance(opened, PhotoFolders) and not data_set["disparity"]:
+        opened.tell_relative()
     return opened
 
 
@@ -89,7 +91,7 @@ class PhotoFolders:
         if masks:
             folders["masks"] = data_set["masks"] if self._has("masks") else self._detected_masks()
         found = {
-            key: self._files(folder, IMAGE_SUFFIXES if key == "image" else MAP_SUFFIXES)
+            key: self._files(folder, PHOTO_SUFFIXES if key == "image" else MAP_SUFFIXES)
             for key, folder in folders.items()
         }
         stems = sorted(set.intersection(*(set(files) for files in found.values())))
@@ -100,6 +102,7 @@ class PhotoFolders:
                 f"{self.root}: {counts}.\n  Put images/NAME.jpg beside "
                 f"{folders.get('geometry', 'masks')}/NAME.png."
             )
+        self._tell_lonely(folders, found, stems)
         self.items = [
             [
                 {key: files[stem] for key, files in found.items()} | {"kind": kind}
@@ -122,14 +125,50 @@ class PhotoFolders:
         """Folder of the instance maps that a detector makes."""
         from utils.training.masks import ensure_masks
 
-        photos = self._files("images", IMAGE_SUFFIXES)
+        photos = self._files("images", PHOTO_SUFFIXES)
         return ensure_masks(self.data_set["name"], self.root, photos)
 
     def _files(self, folder, suffixes):
-        """Map of stem (with subfolders) to path."""
+        """Map of stem (with subfolders) to path; two files of one stem are an error."""
         root = self.root / folder
-        files = data_files(root, suffixes, recursive=True) if root.is_dir() else []
-        return {p.relative_to(root).with_suffix("").as_posix(): p for p in files}
+        files = {}
+        for path in data_files(root, suffixes, recursive=True) if root.is_dir() else []:
+            other = files.setdefault(plain_name(path.relative_to(root).with_suffix("").as_posix()), path)
+            if other != path:
+                raise ValueError(
+                    f"data set {self.data_set['name']!r}: {root} holds {other.name} and "
+                    f"{path.name}, and which is meant is not said.\n  Keep one of them there."
+                )
+        return files
+
+    def _tell_lonely(self, folders, found, stems):
+        """Say what has no partner in the other folders, and which pictures are not read."""
+        name, used = self.data_set["name"], set(stems)
+        entries = data_entries(self.root / folders["image"], recursive=True)
+        for what in choose_photos(entries)[1]:
+            log.warning("data set %r: left out %s", name, what)
+        for key, folder in folders.items():
+            if lonely := sorted(set(found[key]) - used):
+                log.warning(
+                    "data set %r: %d of %d files in %s/ have no partner in %s: %s",
+                    *(name, len(lonely), len(found[key]), folder),
+                    " and ".join(f"{other}/" for other in folders.values() if other != folder),
+                    some(lonely),
+                )
+
+    def tell_relative(self) -> None:
+        """Warn of depth that does not begin at the camera: its first map tells."""
+        path = self.items[0][0]["geometry"]
+        try:
+            relative = is_relative_depth(read_numbers(path, self.data_set["depth_key"]))
+        except ValueError:  # it is named when it is drawn
+            return
+        if relative:
+            log.warning(
+                f"data set {self.data_set['name']!r}: {path} is 0 at its nearest point, so it is "
+                "relative depth, and is taken for depth from the camera.\n"
+                '  Store its inverse, and say "disparity": "relative".'
+            )
 
     def __len__(self) -> int:
         """How many there are to draw."""
