@@ -19,12 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
 from benchmarks.pipeline import ROOT, prepare
 from utils.film import codecs
+from utils.film.containers import open_container
 
 SHOWN = range(0, 148, 7)  # frames whose SSIM is taken
 FRAME = {"thread_type": "frame"}
@@ -142,7 +142,7 @@ def encode(frames, options, crf, path, runs):
                 video.write(frame)
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
-    with av.open(str(path)) as film:
+    with open_container(path) as film:
         ssims = [
             ssim(grey(frames[number]), shown.to_ndarray(format="gray"))
             for number, shown in enumerate(film.decode(video=0))

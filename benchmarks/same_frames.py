@@ -85,10 +85,10 @@ def _digest(path):
     """SHA-256 of the frames of a film, in order; of the bytes of anything else."""
     if path.suffix not in (".mp4", ".webm", ".gif", ".mov", ".mkv"):
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    import av
+    from utils.film.containers import open_container
 
     content = hashlib.sha256()
-    with av.open(str(path)) as film:
+    with open_container(path) as film:
         for frame in film.decode(video=0):
             content.update(frame.to_ndarray(format="rgb24").tobytes())
     return content.hexdigest()

@@ -112,6 +112,18 @@ def data_entries(folder: Path, recursive: bool = False) -> list[Path]:
     return sorted(entries)
 
 
+def as_spelt(path: Path) -> Path:
+    """The file that a path means, if its name is spelt with other accents (see `plain_name`).
+
+    Returns:
+        `path` itself if there is such a file, or none of either spelling.
+    """
+    if path.exists() or path.name.isascii() or not path.parent.is_dir():
+        return path
+    same = (p for p in path.parent.iterdir() if plain_name(p.name) == plain_name(path.name))
+    return next(same, path)
+
+
 def plain_name(name: str) -> str:
     """A name in one spelling (NFC): file systems and archives store accents in two."""
     return unicodedata.normalize("NFC", name)

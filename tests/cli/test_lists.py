@@ -1,6 +1,8 @@
 """Lists of photos, --in shots.csv or shots.jsonl: what they say, and what is wrong with them."""
 
+import io
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ from films import probe
 import kbe
 from utils import UsageError
 from utils.cli.flags import Settings, settings_from
-from utils.cli.lists import COLUMNS, KNOWN, read_list, settle
-from utils.film.photos import write_image
+from utils.cli.jobs import find_photos
+from utils.cli.lists import COLUMNS, KNOWN, is_list, read_list, settle
+from utils.film.photos import read_image, write_image
 
 SHORT = ["--2d", "--fps", "10", "--duration", "1", "--crossfade", "0.3"]
 
@@ -42,6 +45,10 @@ ROWS = """photo,move,seconds,focus,crossfade,endU,windows
 a.png,left,2.5,"30,40",0.5,,
 b.png,,,,,60,startW=80 startU=48
 """
+GERMAN = """Photo;MOVE;Seconds;focus;CrossFade;endu;Windows
+a.png;left;2,5;30,40;0,5;;
+b.png;;;;;60,0;startW=80 startU=48
+"""
 MEANT = [
     (
         "a.png",
@@ -62,6 +69,11 @@ MEANT = [
         (ROWS.replace('"30,40"', "@").replace(",", ";").replace("@", "30,40"), "utf-8"),
         (ROWS.replace('"30,40"', "@").replace(",", "\t").replace("@", "30,40"), "utf-8"),
         (ROWS.replace(",", " , ").replace('"30 , 40"', "").replace("left", "left "), "utf-8"),
+        (GERMAN, "utf-8"),
+        ("sep=;\r\n" + GERMAN.replace("\n", "\r\n"), "utf-8-sig"),
+        (GERMAN.replace(";", "\t"), "utf-16"),
+        ("SEP=\t\r" + GERMAN.replace(";", "\t").replace("\n", "\r"), "utf-8"),
+        (ROWS.replace("2.5", '"2,5"').replace("photo", '"Photo"'), "utf-8"),
     ],
 )
 def test_csv_of_every_origin_is_read(tmp_path, text, encoding):
@@ -70,6 +82,23 @@ def test_csv_of_every_origin_is_read(tmp_path, text, encoding):
     if "30" not in text:
         del wanted[0][1]["focus"]
     assert shots == wanted
+
+
+def test_a_tab_separated_list_has_its_own_suffix_and_others_are_told_how_to_be_named(tmp_path):
+    path = written(tmp_path / "list.tsv", "photo\tseconds\na.png\t2\n")
+    assert is_list(str(path)) and read_list(path) == [(tmp_path / "a.png", {"duration": 2.0})]
+    for name, text in (("l.txt", "a.png\n"), ("l.json", '{"photo": "a.png"}\n')):
+        with pytest.raises(ValueError, match=r"named .csv, .tsv or .jsonl"):
+            read_image(written(tmp_path / name, text))
+
+
+def test_accents_in_a_list_may_be_spelt_as_on_another_system(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "caf\u00e9.png") for form in ("NFC", "NFD"))
+    (tmp_path / decomposed).write_bytes(b"")
+    ((photo, _),) = read_list(written(tmp_path / "list.csv", f"photo\n{composed}\n"))
+    assert photo.exists()
+    assert find_photos(["-"], io.StringIO(str(tmp_path / composed)))[0][0].exists()
+    assert find_photos([str(tmp_path / composed)])[0][0].exists()
 
 
 def test_json_lines_say_the_same(tmp_path):

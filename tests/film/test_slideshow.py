@@ -1,5 +1,6 @@
 """Shots joined into one film: how they fade, how long it is, what is heard, and its chapters."""
 
+import struct
 import wave
 from fractions import Fraction
 
@@ -212,6 +213,37 @@ def test_music_of_every_kind_becomes_two_channels(tmp_path):
         music.close()
         assert samples.shape == (2, RATE) and samples.dtype == np.float32
         assert 0.45 < np.abs(samples).max() < 0.55
+
+
+@pytest.mark.parametrize("channels", [3, 6, 9, 32])
+def test_channels_without_a_layout_are_heard_on_both_sides(tmp_path, channels):
+    check_music(tone(tmp_path / "a.wav", 0.2, 48000, channels), ".mp4")
+    loudness = np.abs(Music(tmp_path / "a.wav").take(9000)).mean(axis=1)
+    assert loudness.min() > 0.1
+
+
+@pytest.mark.parametrize("text", ["\u041f\u0435\u0441\u043d\u044f", "Caf\u00e9", "\u6b4c"])
+def test_tags_in_any_code_page_do_not_matter(tmp_path, text):
+    path = tone(tmp_path / "a.wav", 0.1)
+    for encoding in ("cp1251", "latin-1", "shift-jis", "utf-16"):
+        title = text.encode(encoding, "ignore") + b"\0"
+        title += bytes(len(title) % 2)
+        info = b"INFOINAM" + struct.pack("<I", len(title)) + title
+        data = path.read_bytes()[8:] + b"LIST" + struct.pack("<I", len(info)) + info
+        tagged = tmp_path / f"{encoding}.wav"
+        tagged.write_bytes(b"RIFF" + struct.pack("<I", len(data)) + data)
+        check_music(tagged, ".mp4")
+        assert Music(tagged).take(2000).any()
+
+
+def test_colons_in_relative_names_are_no_protocols(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tone("part 1: dawn.wav", 0.5)
+    with VideoWriter("take:2.mp4", SIZE, 25, metadata={"a": 1}, music="part 1: dawn.wav") as film:
+        for frame in flat(90, 5):
+            film.write(frame)
+    assert read_metadata("take:2.mp4") == {"a": 1} and holds_frames("take:2.mp4", 5)
+    assert heard("./take:2.mp4")[0].any()
 
 
 def test_film_shorter_than_the_fade_is_faded_throughout(tmp_path):

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -123,14 +124,17 @@ def test_bt709_is_tagged_and_is_what_was_computed(tmp_path, codec):
     assert np.abs(luma - expected).max() <= 2
 
 
-def test_h265_in_mp4_carries_the_tag_that_apple_plays(tmp_path):
-    with av.open(str(film(tmp_path / "film.mp4", codec="h265"))) as container:
+@pytest.mark.parametrize("name", ["film.mp4", "FILM.MP4", "film.MOV"])
+def test_h265_in_mp4_carries_the_tag_that_apple_plays(tmp_path, name):
+    with av.open(str(film(tmp_path / name, codec="h265"))) as container:
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
+@pytest.mark.parametrize("capitals", [False, True])
 @pytest.mark.parametrize("codec", ["h264", "h265", "av1", "prores"])
-def test_mp4_and_mov_start_before_they_are_fully_loaded(tmp_path, codec):
-    data = film(tmp_path / f"film{CODECS[codec].suffixes[0]}", codec=codec).read_bytes()
+def test_mp4_and_mov_start_before_they_are_fully_loaded(tmp_path, codec, capitals):
+    name = f"film{CODECS[codec].suffixes[0]}"
+    data = film(tmp_path / (name.upper() if capitals else name), codec=codec).read_bytes()
     boxes, start = [], 0
     while start < len(data):
         size, kind = struct.unpack_from(">I4s", data, start)
@@ -451,6 +455,21 @@ def test_what_an_encoder_refuses_names_the_file(tmp_path):
         with VideoWriter(tmp_path / "film.mp4", (16, 8192), 25, "h265"):
             raise AssertionError("nothing must be rendered")
     assert os.listdir(tmp_path) == []
+
+
+def test_counting_frames_keeps_one_packet_at_a_time(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 256, 256, 3), dtype=np.uint8)
+    path = tmp_path / "film.mp4"
+    with VideoWriter(path, (256, 256), 25, quality=0) as writer:
+        for frame in noise:
+            writer.write(frame)
+    tracemalloc.start()
+    try:
+        assert holds_frames(path, len(noise))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size / 8
 
 
 @pytest.mark.parametrize("name", ["absent.mp4", "letter.mp4"])

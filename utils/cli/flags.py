@@ -122,8 +122,8 @@ class Settings:
     """Everything that the command line says, checked and resolved."""
 
     inputs: tuple[str, ...] = FILES.flag(
-        "photos, folders, globs; or - for one path per line on stdin; or a list.csv or list.jsonl "
-        "that says for each photo how it is filmed",
+        "photos, folders, globs; or - for one path per line on stdin; or a list (.csv, .tsv or "
+        ".jsonl) that says for each photo how it is filmed",
         "--in",
         required=True,
         nargs="+",

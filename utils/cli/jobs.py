@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from utils import UsageError
 from utils.files import (
+    as_spelt,
     data_entries,
     file_digest,
     is_data,
@@ -184,7 +185,7 @@ def find_photos(
     for text in inputs:
         path, several = Path(text).expanduser(), True
         if text == "-":
-            found = _only_data(_listed(stdin.read() if stdin else ""))
+            found = _only_data(map(as_spelt, _listed(stdin.read() if stdin else "")))
         elif path.is_dir():
             found = _in_folder(path, recursive)
         elif not path.exists() and glob.has_magic(text):
@@ -192,7 +193,7 @@ def find_photos(
             # As of a folder, its photos; or else whatever the pattern asks for.
             found = _chosen(found, text) or found
         else:
-            found, several = [path], False
+            found, several = [as_spelt(path)], False
         if not found:
             what = "standard input" if text == "-" else text
             raise ValueError(

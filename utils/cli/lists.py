@@ -9,14 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from utils import UsageError
 from utils.cli.flags import FLAGS, WINDOW_FLAGS, Settings, check_together
+from utils.files import as_spelt
 
-LIST_SUFFIXES = (".csv", ".jsonl")
+LIST_SUFFIXES = (".csv", ".tsv", ".jsonl")
 # What a list may say of a photo, and the setting that it is.
 COLUMNS = {
     "move": "move",
@@ -27,7 +29,11 @@ COLUMNS = {
     **{name: name for name in WINDOW_FLAGS},
 }
 COLUMNS = {column: name for column, name in COLUMNS.items() if name in FLAGS}
+NUMBERS = COLUMNS.keys() - {"move", "focus"}
 KNOWN = ("photo", "windows", *COLUMNS)  # windows: several of the last eight in one cell
+AS_KNOWN = {name.lower(): name for name in KNOWN}
+SEPARATOR = re.compile(r'"?sep=([,;\t])"?\s*$', re.I)  # Excel's own line before the header
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
 def is_list(text: str) -> bool:
@@ -39,23 +45,24 @@ def read_list(path: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Read a list of photos.
 
     Args:
-        path: CSV with a header (commas, semicolons or tabs), or JSON lines.
+        path: CSV with a header (commas, semicolons or tabs), or JSON lines. Numbers may have a
+            decimal comma, and names of columns capitals, as spreadsheets write them.
     Returns:
         list of (photo, {setting: value}); photos as seen from where the command is given.
     Raises:
         UsageError: names the line, what is wrong with it, and what works.
     """
     text = _text(path)
-    rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else _json_rows(path, text)
+    rows = _json_rows(path, text) if path.suffix.lower() == ".jsonl" else _csv_rows(path, text)
     shots = []
     for line, row in rows:
         where = f"{path}, line {line}"
-        said = {name: value for name, value in row.items() if not _is_blank(value)}
+        said = {_as_known(name): value for name, value in row.items() if not _is_blank(value)}
         _check_names(said, where)
         photo = said.pop("photo", None)
         if not isinstance(photo, str):
             raise UsageError(f"{where}: names no photo.\n  Give each line one in `photo`.")
-        shots.append((path.parent / Path(photo).expanduser(), _choice(said, where)))
+        shots.append((as_spelt(path.parent / Path(photo).expanduser()), _choice(said, where)))
     if not shots:
         raise UsageError(f"{path}: names no photos.\n  Give each a line below the header.")
     return shots
@@ -92,21 +99,25 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: is no text in UTF-8.\n  Save it as such.") from None
+        raise UsageError(
+            f"{path}: is no text in UTF-8.\n  Save it as such (in Excel: CSV UTF-8)."
+        ) from None
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    head = text.lstrip().partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
+    head = (text.strip("\r\n ").splitlines() or [""])[0]
+    said = SEPARATOR.match(head)
+    delimiter = said[1] if said else max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     names: list[str] | None = None
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
-            if not any(cells):
+            if not any(cells) or names is None and said and cells[0].lower().startswith("sep="):
                 continue
             where = f"{path}, line {reader.line_num}"
             if names is None:
-                names = cells
+                names = [_as_known(cell) for cell in cells]
                 _check_header(names, where)
             elif len(cells) > len(names):
                 raise UsageError(
@@ -145,6 +156,10 @@ def _check_names(row: dict[str, Any], where: str) -> None:
             raise UsageError(f"{where}: {name!r} is unknown.\n  Known are {', '.join(KNOWN)}.")
 
 
+def _as_known(name: str) -> str:
+    return AS_KNOWN.get(name.lower(), name)
+
+
 def _is_blank(value: Any) -> bool:
     return value is None or isinstance(value, str) and not value.strip()
 
@@ -158,6 +173,8 @@ def _choice(row: dict[str, Any], where: str) -> dict[str, Any]:
         flag = FLAGS[COLUMNS[column]]
         if isinstance(value, list):  # as JSON has (u, v)
             value = ",".join(map(str, value))
+        if isinstance(value, str) and column in NUMBERS and DECIMAL_COMMA.fullmatch(value):
+            value = value.replace(",", ".")
         try:
             if isinstance(value, bool):
                 raise ValueError(f"{flag.name}: invalid value {value!r}.")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 USE = "Convert it to JPEG, PNG, WebP, TIFF, HEIC or AVIF."
+LISTS = "A list of photos is named .csv, .tsv or .jsonl; bare paths are given to --in - instead."
 # What is taken from a folder of photos; a file that is named itself is tried whatever its suffix.
 PHOTO_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .webp .tif .tiff .bmp .gif .jp2 .j2k .jpx .qoi .heic .heif "
@@ -172,9 +173,9 @@ def unread_picture(path: Path, head: bytes) -> UnreadableFile:
         return UnreadableFile(
             f"{path}: damaged or incomplete (its header cannot be read). Copy or download it again."
         )
-    return UnreadableFile(
-        f"{path}: is no photo that can be read: it seems to be {describe(head)}. {USE}"
-    )
+    found = describe(head)
+    advice = LISTS if found == "text" else USE
+    return UnreadableFile(f"{path}: is no photo that can be read: it seems to be {found}. {advice}")
 
 
 def rare_jpeg(path: Path) -> str | None:

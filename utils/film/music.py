@@ -11,6 +11,8 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 
+from utils.film.containers import open_container
+
 RATE = 48000  # samples a second; Opus knows no higher one, AAC takes it
 FADE_S = 2
 BITS_A_SECOND = 192_000
@@ -137,8 +139,8 @@ def _repeated(path: Path) -> Generator[np.ndarray]:
 def _decoded(path: Path) -> Generator[np.ndarray]:
     """Yield the samples of a file, once through, as (2, n) float32 at RATE."""
     # A playlist must not reach into the net.
-    with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
-        resampler, kind = None, None
+    with open_container(path, options={"protocol_whitelist": "file"}) as container:
+        resampler, kind, placed = None, None, True
         for packet in (
             container.demux(container.streams.audio[:1]) if container.streams.audio else ()
         ):
@@ -153,8 +155,9 @@ def _decoded(path: Path) -> Generator[np.ndarray]:
                     layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
                     # Of whole numbers, more channels are mixed down so that none is clipped.
                     resampler = AudioResampler("s16p", layout, RATE)
+                    placed = _is_placed(frame)
                 frame.pts = None
-                yield from _resampled(resampler, frame)
+                yield from _resampled(resampler, frame if placed else _mean(frame))
         yield from _resampled(resampler, None)
 
 
@@ -163,3 +166,23 @@ def _resampled(resampler: AudioResampler | None, frame: Any) -> Generator[np.nda
         if part is not None and part.samples:
             samples = part.to_ndarray().astype(np.float32) / 32768
             yield np.broadcast_to(samples, (2, part.samples))
+
+
+def _is_placed(frame: Any) -> bool:
+    """Whether FFmpeg knows where the channels of a file without a layout stand, by their number."""
+    try:
+        AudioResampler("s16p", "stereo", RATE).resample(frame)
+    except av.error.ArgumentError:
+        return False
+    return True
+
+
+def _mean(frame: Any) -> Any:
+    """The mean of a frame's channels, to be heard on both sides."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    mixed = samples.mean(axis=0, keepdims=True).astype(samples.dtype)
+    single = av.AudioFrame.from_ndarray(mixed, format=frame.format.name, layout="mono")
+    single.sample_rate = frame.sample_rate
+    return single

@@ -23,6 +23,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from utils.files import complete_or_absent, naming_write_errors
 from utils.film.codecs import CODECS
+from utils.film.containers import open_container
 from utils.film.gif import Palette, append_comment
 from utils.film.music import Music, SoundTrack, check_music
 from utils.processes import as_scheduled
@@ -169,11 +170,12 @@ class _Encoder:
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr whatever it likes: errors
         self.path, self.comment, self.fps = path, settings.comment, settings.fps
         self.frames, self.chapters, self.sound = 0, settings.chapters, None
-        mp4 = path.suffix in (".mp4", ".mov")
+        self.suffix = path.suffix.lower()
+        mp4 = self.suffix in (".mp4", ".mov")
         muxing = {"fflags": "+bitexact"}  # no dates and no random numbers
         if mp4:
             muxing["movflags"] = "faststart"
-        self.container = av.open(str(path), "w", options=muxing)
+        self.container = open_container(path, "w", options=muxing)
         try:
             self._open(settings, mp4)
         except BaseException:
@@ -202,7 +204,7 @@ class _Encoder:
             context.open()
         self.stream = stream
         music = settings.music and Music(settings.music)
-        self.sound = music and SoundTrack(self.container, self.path.suffix, music)
+        self.sound = music and SoundTrack(self.container, self.suffix, music)
 
     def encode(self, pixels):
         frame = self.convert(pixels)
@@ -220,10 +222,10 @@ class _Encoder:
         self.container.mux(packets)
         if self.sound:
             self.sound.finish(self.frames / self.fps)
-        if self.chapters and self.path.suffix != ".gif":
+        if self.chapters and self.suffix != ".gif":
             self.container.set_chapters(self._chapters())
         self.container.close()
-        if self.path.suffix == ".gif" and self.comment:
+        if self.suffix == ".gif" and self.comment:
             append_comment(self.path, self.comment)
 
     def _chapters(self):
@@ -313,20 +315,23 @@ def holds_frames(path: str | Path, frames: int) -> bool:
         path: the video.
         frames: how many it should hold.
     """
+    whole, last = 0, b""
     try:
         with _opened(path) as container:
-            packets = [
-                bytes(packet)
-                for packet in container.demux(video=0)
-                if packet.size and not packet.is_corrupt
-            ]
+            for packet in container.demux(video=0):
+                if packet.size and not packet.is_corrupt:
+                    last = bytes(packet)
+                    whole += _is_whole(last)
     except ValueError:
         return False
-    if packets and packets[-1].startswith(GIF_COMMENT):
-        packets.pop()
-    # No encoder ends a frame with this many zeros.
-    whole = [packet for packet in packets if not packet.endswith(bytes(16))]
-    return len(whole) == frames and _ends_as_told(Path(path))
+    if last.startswith(GIF_COMMENT):
+        whole -= _is_whole(last)
+    return whole == frames and _ends_as_told(Path(path))
+
+
+def _is_whole(packet):
+    """Whether a packet was written to its end: no encoder ends a frame with this many zeros."""
+    return not packet.endswith(bytes(16))
 
 
 def _ends_as_told(path):
@@ -345,7 +350,7 @@ def _ends_as_told(path):
 @contextlib.contextmanager
 def _opened(path):
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             if not container.streams.video:
                 raise ValueError("it has no pictures")
             yield container
