@@ -125,16 +125,17 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     """Take a photo through the chain up to rendering; or return the result, if that is not due."""
     # Read.
     clock, settings = cli.Stopwatch(settings), job.chosen(settings)
-    plan = cli.plan_photo(job, settings)
     result = {"photo": str(job.photo), "video": str(job.video)}
+    if settings.skip_existing and not settings.dry_run and cli.is_there(job, settings, networks):
+        return result | {"skipped": True}
+    plan = cli.plan_photo(job, settings)
     chosen = networks.describe(settings)
     if settings.dry_run:
         told = {"dry_run": True, "files": job.written(settings)}
         return result | told | cli.describe_plan(plan, settings) | {"weights": chosen}
     metadata = cli.describe_film(job, plan, settings, networks)
-    if settings.skip_existing and cli.is_made(job.video, metadata, plan.frames):
-        return result | {"skipped": True}
     cli.prepare_folder(job.folder)
+    networks.load_all(estimates=plan.depth_source == "network")
     clock.lap("read")
 
     # Estimate and refine.

@@ -142,6 +142,11 @@ def portable_name(name: str) -> str:
     return f"{first.rstrip()}_{dot}{rest}" if first.rstrip().lower() in DEVICES else name
 
 
+def is_special(path: Path) -> bool:
+    """Whether something is there that is neither a file nor a folder: a device, pipe or socket."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 @contextlib.contextmanager
 def complete_or_absent(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it there on success, delete it on any failure.
@@ -153,9 +158,11 @@ def complete_or_absent(path: str | Path) -> Iterator[Path]:
     Yields:
         pathlib.Path: where to write; on the same file system, so the rename is atomic.
     Raises:
-        OSError: the folder is missing or not writable.
+        OSError: the folder is missing or not writable, or `path` is a device or a pipe.
     """
     path = real_path(path)  # a link is followed: what it points to is replaced
+    if is_special(path):
+        raise OSError(errno.EINVAL, "is a device or a pipe, which a file would replace", str(path))
     temporary = _partial_beside(path)
     with _locked(temporary, temporary.touch):
         try:
@@ -238,11 +245,12 @@ def _locked(path, create):
 
 
 @contextlib.contextmanager
-def naming_write_errors(path: str | Path) -> Iterator[None]:
+def naming_write_errors(path: str | Path, flag: str = "--out") -> Iterator[None]:
     """Turn the system's errors into ones that name the result, not a temporary file.
 
     Args:
         path: the result that is being written.
+        flag: that says where results go.
     Raises:
         OSError: with the same errno, saying what to do.
     """
@@ -251,7 +259,7 @@ def naming_write_errors(path: str | Path) -> Iterator[None]:
     except OSError as error:
         what = error.strerror or str(error)
         advice = ADVICE.get(error.errno or 0, "Make it writable, close what has it open,")
-        named = OSError(f"{path}: cannot be written: {what}. {advice} or choose another --out.")
+        named = OSError(f"{path}: cannot be written: {what}. {advice} or choose another {flag}.")
         named.errno = error.errno
         raise named from error
 

@@ -88,6 +88,35 @@ def test_skip_existing_skips_only_what_is_the_same(photo, depth, tmp_path, capsy
     assert made("--easing", "smooth"), "a damaged film was taken for done"
 
 
+def test_no_photo_is_decoded_and_no_network_loaded_for_a_film_that_is_there(
+    photo, tmp_path, capsys, monkeypatch
+):
+    flags = ["--in", photo, "--out", tmp_path / "o", "--2d", *SHORT, "--skip-existing", "--json"]
+    assert run(*flags) == 0
+
+    def refuse(*_, **__):
+        raise AssertionError("not needed to know that the film is there")
+
+    monkeypatch.setattr("utils.cli.plan.read_image", refuse)
+    monkeypatch.setattr("utils.weights.chosen.Networks.load_all", refuse)
+    capsys.readouterr()
+    assert run(*flags) == 0 and json.loads(capsys.readouterr().out)["skipped"]
+    photo.unlink()
+    assert run(*flags) == 1 and "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--refine-path", "--inpaint-path", "--inpaint-depth"])
+def test_weights_that_do_not_fit_are_told_before_depth_is_estimated(
+    photo, tmp_path, capsys, monkeypatch, flag
+):
+    from utils.weights.chosen import find_weights
+
+    wrong = find_weights("estimation")  # a network, but not of this role
+    monkeypatch.setattr("utils.depth.find_disparity", lambda *_: pytest.fail("estimated first"))
+    assert run("--in", photo, "--out", tmp_path / "o", *SHORT, flag, wrong) == 1
+    assert str(wrong) in capsys.readouterr().err
+
+
 def test_subfolders_are_entered_when_asked(album, photo, tmp_path, capsys):
     (album / "2023").mkdir()
     (album / "2023" / "deep.png").write_bytes(photo.read_bytes())

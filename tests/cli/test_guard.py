@@ -1,12 +1,14 @@
 """Nothing of the user's is overwritten, replaced or left: refused before any work."""
 
 import os
+import stat
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import kbe
+from utils.files import complete_or_absent
 from utils.film import write_image
 
 SHORT = ["--2d", "--duration", "0.24"]
@@ -87,6 +89,21 @@ def test_our_own_frames_are_replaced(here):
     for _ in range(2):
         assert run("--in", "a.png", "--out", ".", "--write-frames", *SHORT) == 0
     assert len(list((here / "frames").iterdir())) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("flags", [["--out", "film.mp4"], ["--slideshow", "film.mp4"]])
+def test_a_pipe_or_a_device_is_not_replaced(here, capsys, flags):
+    os.mkfifo("film.mp4")
+    assert run("--in", "a.png", *flags, *SHORT) == 2
+    assert "film.mp4 is a device or a pipe" in capsys.readouterr().err
+    assert stat.S_ISFIFO(os.stat("film.mp4").st_mode)
+    with pytest.raises(OSError, match="a device or a pipe"), complete_or_absent("film.mp4"):
+        raise AssertionError("nothing must be made")
+    os.unlink("film.mp4")
+    os.symlink(os.devnull, "film.mp4")
+    assert run("--in", "a.png", *flags, *SHORT) == 2
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film.m4v", "film.webp", "film.mkv.bak", "film.MPG"])

@@ -64,6 +64,13 @@ def test_film_without_motion_is_rejected():
         film_length(0.04, 25, "none")
 
 
+@pytest.mark.parametrize("duration", [1e12, 1e308])
+def test_a_mistyped_duration_is_refused_before_its_frames_are_counted(duration):
+    with pytest.raises(ValueError, match="more than 10 million frames"):
+        film_length(duration, 25, "boomerang")
+    assert film_length(3600, 25, "boomerang")[1] == len(film_order(45001, "boomerang"))
+
+
 @given(
     count=st.integers(2, 30),
     loop=st.sampled_from(["boomerang", "none"]),

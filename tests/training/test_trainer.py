@@ -218,14 +218,32 @@ def test_failed_save_keeps_the_last_checkpoint(make, monkeypatch):
     trainer.fit()
     before = trainer.path("disparity").read_bytes()
 
-    def fail(state, path):
-        path.write_bytes(b"half")
+    def fail(state, file):
+        file.write(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", fail)
     with pytest.raises(OSError, match="disk full"):
         trainer.save()
     assert trainer.path("disparity").read_bytes() == before
+    assert not [p for p in trainer.path("disparity").parent.iterdir() if "partial" in p.name]
+
+
+def test_a_disk_that_fills_up_at_a_checkpoint_is_told_and_the_last_one_kept(make):
+    resource = pytest.importorskip("resource")
+    trainer = make("--steps 2")
+    trainer.fit()
+    path = trainer.path("disparity")
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(
+            OSError, match="cannot be written: File too large.*--models-dir"
+        ) as told:
+            trainer.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(path) in str(told.value) and path.read_bytes() == before
     assert not [p for p in trainer.path("disparity").parent.iterdir() if "partial" in p.name]
 
 

@@ -9,7 +9,7 @@ from utils import UsageError
 from utils.cli.flags import FLAGS, Settings
 from utils.cli.jobs import Job
 from utils.cli.lists import is_list
-from utils.files import real_path
+from utils.files import is_special, real_path
 
 FRAME_NAME = re.compile(r"\d{5,}\.png")  # of a frame that we wrote
 
@@ -34,6 +34,11 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
                 raise UsageError(
                     f"{result} would be overwritten by a result, and it is "
                     f"{inputs[place]}.\n  Choose another {flag}."
+                )
+            if is_special(place):
+                raise UsageError(
+                    f"{result} is a device or a pipe, which a result would replace.\n"
+                    f"  Choose another {flag}."
                 )
             if place in taken:
                 whose = "" if taken[place] is job else f", for {taken[place].photo} and {job.photo}"

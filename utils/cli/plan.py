@@ -29,7 +29,7 @@ from utils.camera import (
     nearest_depth,
     plan_shot,
 )
-from utils.cli.jobs import fingerprint
+from utils.cli.jobs import ANY_SIZE, fingerprint, is_made
 from utils.cli.presets import place_windows, window_shares
 from utils.depth.maps import find_map
 from utils.depth.own import Own, find_own
@@ -44,6 +44,7 @@ from utils.film import (
     read_parts,
     resize,
 )
+from utils.film.kinds import read_head
 from utils.film.layouts import LAYOUTS, Layout
 from utils.scene import find_scene_zoom, small_scene
 
@@ -418,11 +419,24 @@ def _rounded(window):
 
 def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) -> dict[str, Any]:
     """Return the metadata of the video: what it was made of, and how."""
-    looks = settings.looks()
     return {
-        "fingerprint": fingerprint(
-            job.photo, looks, networks.digests, plan.depth_file, settings.uses_own_depth
-        ),
-        "settings": looks,
+        "fingerprint": _made_of(job, settings, networks, plan.depth_file),
+        "settings": settings.looks(),
         "shares": window_shares(plan, settings),
     } | ({} if settings.flat else {"depth_source": plan.depth_source})
+
+
+def is_there(job: Job, settings: Settings, networks: Networks) -> bool:
+    """Whether a photo's film is there, whole, as `settings` ask for it; no photo is decoded."""
+    if not job.video.is_file():
+        return False
+    read_head(job.photo)  # says it, if that is not there
+    made_of = _made_of(job, settings, networks, find_map(settings.depth, job.photo))
+    _, frames = check_film(settings, ANY_SIZE)
+    return is_made(job.video, {"fingerprint": made_of}, frames)
+
+
+def _made_of(job, settings, networks, depth_file):
+    return fingerprint(
+        job.photo, settings.looks(), networks.digests, depth_file, settings.uses_own_depth
+    )

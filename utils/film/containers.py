@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 
 
-def open_container(path: str | Path, mode: str = "r", **options: Any) -> Any:
+def open_container(path: str | Path, mode: Literal["r", "w"] = "r", **options: Any) -> Any:
     """Open a file with FFmpeg: never an address, and whatever the encoding of its tags.
 
     FFmpeg takes what stands before a colon for a protocol, so it is told that this is a file. Tags

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 CACHE_BYTES = 256 * 2**20
 
 
+MOST_FRAMES = 10_000_000  # four days and more; beyond, a number was mistyped
+
+
 def film_length(
     duration_s: float | None, fps: float | Fraction, loop: str, closed: bool = False
 ) -> tuple[int, int]:
@@ -43,8 +46,13 @@ def film_length(
         loop: "boomerang" or "none".
         closed: see `utils.camera.CameraPath`.
     Raises:
-        ValueError: the film would have fewer than two positions.
+        ValueError: the film would have fewer than two positions, or more than MOST_FRAMES.
     """
+    if duration_s is not None and not duration_s * float(fps) <= MOST_FRAMES:
+        raise ValueError(
+            f"a film of {duration_s:g} s at {float(fps):g} frames a second has more than "
+            f"{MOST_FRAMES / 1e6:g} million frames.\n  Give --duration or --fps a smaller number."
+        )
     frames = None if duration_s is None else round(duration_s * fps)
     if closed:
         loop = "none"
@@ -57,7 +65,7 @@ def film_length(
             f"a film of {duration_s:g} s at {float(fps):g} frames a second has "
             "no motion.\n  Give --duration or --fps a larger number."
         )
-    return count, len(film_order(count, loop))
+    return count, 2 * count - 2 if loop == "boomerang" else count
 
 
 def film_order(count: int, loop: str) -> list[int]:

@@ -26,7 +26,7 @@ from torch import nn
 
 from models.registry import find_network
 from utils.devices import trains_on_cuda
-from utils.files import complete_or_absent
+from utils.files import complete_or_absent, naming_write_errors
 from utils.training.records import Progress
 from utils.training.terms import Loss, choose_weights
 
@@ -451,10 +451,14 @@ class Trainer:
         if self.accelerator.scaler is not None:
             common["scaler_state_dict"] = self.accelerator.scaler.state_dict()
         Path(self.settings.models_dir).mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as files:
+        with (
+            naming_write_errors(self.path(self.kind), "--models-dir"),
+            contextlib.ExitStack() as files,
+        ):
             for kind, part in self.parts.items():
                 temporary = files.enter_context(complete_or_absent(self.path(kind)))
-                torch.save(common | part.state(kind), temporary)
+                with temporary.open("wb") as file:  # given a name, torch hides why it fails
+                    torch.save(common | part.state(kind), file)
                 # Renamed before the last one is: a run that is cut off in between is resumed
                 # before this step, and finds the same best again.
                 if best and kind == self.kind:

@@ -129,6 +129,16 @@ class Networks:
         """Second inpainting network, taken for the disparity only, or None."""
         return self._load("inpaint_depth", "inpainting")
 
+    def load_all(self, estimates: bool) -> None:
+        """Load what a photo needs, so that weights that do not fit are told before any work.
+
+        Args:
+            estimates: whether its depth is estimated.
+        """
+        if estimates and self.paths["estimation"]:
+            _ = self.estimator, self.refiner
+        _ = self.inpainter, self.depth_inpainter
+
     @cached_property
     def on_cpu(self) -> "Networks":
         """The same networks on the CPU, for what a GPU has no room for."""
