@@ -21,6 +21,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.folders import photos_in, run_telling
+
 ROOT = Path(__file__).resolve().parents[1]
 SERIAL = """
 import sys, threading
@@ -76,7 +78,7 @@ def main():
 def prepare(source, count, size, folder):
     """Write `count` different photos of `size`; return their paths."""
     width, height = map(int, size.split("x"))
-    found = sorted(source.iterdir()) if source.is_dir() else [source]
+    found = photos_in(source) if source.is_dir() else [source]
     rng, photos = np.random.default_rng(0), []
     folder.mkdir()
     for number in range(count):
@@ -200,4 +202,4 @@ def print_table(report):
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

@@ -36,6 +36,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.folders import files_like, photo_of, run_telling
 from utils.files import complete_or_absent
 from utils.training import metrics
 
@@ -79,8 +80,8 @@ def rgbd_samples(folder, unit=0.001, reach=NYU_RANGE_M):
         unit: metres per stored unit.
         reach: farthest depth in m.
     """
-    for path in sorted((Path(folder) / "depth").glob("*.png")):
-        photo = next((Path(folder) / "images").glob(f"{path.stem}.*"))
+    for path in files_like(folder, "depth/*.png"):
+        photo = photo_of(folder, path.stem)
         depth = read_pixels(path, cv2.IMREAD_UNCHANGED).astype(np.float32) * unit
         yield Sample(path.stem, read_photo(photo), _inverse(depth), reach)
 
@@ -110,7 +111,7 @@ def nyu_samples(path, split=None):
 def ibims_samples(folder):
     """iBims-1, core raw: `rgb/`, `depth/` (16 bit, 50 m at 65535), masks and annotated edges."""
     folder = Path(folder)
-    for path in sorted((folder / "depth").glob("*.png")):
+    for path in files_like(folder, "depth/*.png"):
         depth = read_pixels(path, cv2.IMREAD_UNCHANGED).astype(np.float32) * (IBIMS_RANGE_M / 65535)
         for name in ("mask_invalid", "mask_transp"):
             if (folder / name / path.name).exists():
@@ -125,7 +126,7 @@ def stereo_samples(folder):
 
     In Middlebury 2005 the inverse depth is this disparity plus an unknown constant.
     """
-    for path in sorted(Path(folder).glob("*/disp_left.png")):
+    for path in files_like(folder, "*/disp_left.png"):
         disparity = read_pixels(path, cv2.IMREAD_UNCHANGED).astype(np.float32) / 64
         truth = torch.from_numpy(disparity)[None, None]
         yield Sample(path.parent.name, read_photo(path.parent / "left.png"), truth, None)
@@ -380,4 +381,4 @@ def parse():
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

@@ -32,6 +32,7 @@ from kornia.metrics import ssim
 from tqdm import tqdm
 
 from benchmarks.depth import image_tensor, report
+from benchmarks.folders import run_telling
 from benchmarks.inpainting import stereo_pairs
 from utils.scene import Scene
 from utils.scene.hair import find_hair
@@ -485,4 +486,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

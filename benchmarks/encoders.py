@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.folders import photos_in, run_telling
 from benchmarks.pipeline import ROOT, prepare
 from utils.film import codecs
 from utils.film.containers import open_container
@@ -86,7 +87,7 @@ def main():
     args = parser.parse_args()
     photos = [ROOT / "images" / "example.jpg"]
     if args.photos:
-        photos += sorted(args.photos.glob("*.jpg"))[: args.limit]
+        photos += photos_in(args.photos)[: args.limit]
     today = codecs.CODECS["h264"]
     reference = [today.options, [today.quality]]
     if args.reference:
@@ -230,4 +231,4 @@ def print_table(table):
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

@@ -21,6 +21,7 @@ import torch
 
 import kernels
 from benchmarks.depth import image_tensor, read_photo, read_pixels, report
+from benchmarks.folders import run_telling
 from utils.camera import BASELINE
 from utils.scene import Scene, scale_disparity
 
@@ -153,4 +154,4 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

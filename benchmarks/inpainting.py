@@ -44,6 +44,7 @@ from kornia.metrics import ssim
 
 import kernels
 from benchmarks.depth import image_tensor, network_estimator, read_photo, read_pixels, report
+from benchmarks.folders import files_like, run_telling
 from utils.camera import unproject
 from utils.depth.steps import EDGE_JUMP
 from utils.filters import binary_median
@@ -85,7 +86,7 @@ class Holed(NamedTuple):
 # --- pairs ---------------------------------------------------------------------------------------
 def stereo_pairs(folder):
     """Stereo scenes: `SCENE/{left,right}.png`, `disp_{left,right}.png` 16 bit, 64 per pixel."""
-    for path in sorted(Path(folder).glob("*/disp_left.png")):
+    for path in files_like(folder, "*/disp_left.png"):
         left, right = (read_photo(path.parent / f"{side}.png") for side in ("left", "right"))
         disparities = (_disparity(path.parent / f"disp_{side}.png") for side in ("left", "right"))
         yield stereo_pair(path.parent.name, left, right, *disparities)
@@ -408,4 +409,4 @@ def parse():
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

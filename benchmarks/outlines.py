@@ -38,6 +38,7 @@ from benchmarks.depth import (
     stereo_samples,
     strong_samples,
 )
+from benchmarks.folders import files_like, photo_of, run_telling
 from models import BUNDLED
 from utils.depth.steps import EDGE_JUMP
 from utils.training import metrics
@@ -65,10 +66,10 @@ def estimators(weights, refine):
 
 def masks(folder):
     """(name, image, mask (H, W) in [0, 1]) of photographs whose mask is to be believed."""
-    for path in sorted((Path(folder) / "salient").glob("*.png"))[::EVERY]:
+    for path in files_like(folder, "salient/*.png")[::EVERY]:
         mask = read_pixels(path, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
         if 0.02 < mask.mean() < 0.8 and ((mask < 0.1) | (mask > 0.9)).mean() >= SURE:
-            photo = next((Path(folder) / "images").glob(f"{path.stem}.*"))
+            photo = photo_of(folder, path.stem)
             yield path.stem, read_photo(photo), mask
 
 
@@ -194,4 +195,4 @@ def parse():
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

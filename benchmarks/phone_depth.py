@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.depth import read_photo, read_pixels
+from benchmarks.folders import files_like, photo_of, run_telling
 from models import BUNDLED
 from utils.depth.estimators import estimate_disparity, fit_disparity, refine_disparity
 from utils.depth.joining import align, blur, fill
@@ -34,8 +35,8 @@ RANGE_END = 0.15  # of the truth's range: what is farther, the map has at its en
 
 def measured_samples(folder, stems):
     """(name, image (1, 3, H, W), disparity (H, W), NaN where unknown)."""
-    for path in sorted((Path(folder) / "nearness").glob(f"{stems}*.png")):
-        photo = next((Path(folder) / "images").glob(f"{path.stem}.*"))
+    for path in files_like(folder, f"nearness/{stems}*.png"):
+        photo = photo_of(folder, path.stem)
         values = read_pixels(path, cv2.IMREAD_UNCHANGED).astype(np.float32)
         image = read_photo(photo)
         values = cv2.resize(values, tuple(image.shape[:1:-1]), interpolation=cv2.INTER_NEAREST)
@@ -164,4 +165,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

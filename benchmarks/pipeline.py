@@ -19,6 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.folders import run_telling
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -137,4 +139,4 @@ def print_table(report):
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.folders import photos_in, run_telling
 from utils.camera import (
     BASELINE,
     MOVES,
@@ -35,9 +36,8 @@ from utils.camera import (
     published_path,
 )
 from utils.depth.estimators import refine_disparity
-from utils.files import complete_or_absent, data_files
+from utils.files import complete_or_absent
 from utils.film import in_fours, read_image, resize
-from utils.film.kinds import PHOTO_SUFFIXES
 from utils.scene import Scene, scale_disparity
 from utils.weights.chosen import Networks, find_weights
 
@@ -140,9 +140,7 @@ def main():
     parser.add_argument("--max-size", type=int, default=1024, help="long side, px")
     parser.add_argument("--json", type=Path, default=Path("results/planning.json"))
     args = parser.parse_args()
-    photos = data_files(args.photos, PHOTO_SUFFIXES)
-    if not photos:
-        raise SystemExit(f"no photos in {args.photos}.")
+    photos = photos_in(args.photos)
     if args.cache:
         args.cache.mkdir(parents=True, exist_ok=True)
     networks = Networks(find_weights("estimation"), find_weights("refinement"))
@@ -175,4 +173,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

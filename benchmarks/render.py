@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 import kernels
+from benchmarks.folders import run_telling
 from kernels.cpu_fill import UNITS
 from utils.camera import complete_windows, default_focal_px, path_times, published_path
 from utils.scene import Scene
@@ -363,4 +364,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

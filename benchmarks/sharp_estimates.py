@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import trange
 
+from benchmarks.folders import run_telling
 from models import BUNDLED
 from models.roles import scaled_size
 from utils.depth.estimators import refine_disparity
@@ -57,4 +58,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

@@ -18,6 +18,7 @@ import time
 
 from tqdm import tqdm
 
+from benchmarks.folders import run_telling
 from train import TRAINERS, make_trainer, read_settings
 from utils.files import complete_or_absent
 
@@ -117,4 +118,4 @@ def run(*arguments):
 
 
 if __name__ == "__main__":
-    main()
+    run_telling(main)

@@ -118,7 +118,7 @@ def as_spelt(path: Path) -> Path:
     Returns:
         `path` itself if there is such a file, or none of either spelling.
     """
-    if path.exists() or path.name.isascii() or not path.parent.is_dir():
+    if path.name.isascii() or os.path.exists(path) or not os.path.isdir(path.parent):
         return path
     same = (p for p in path.parent.iterdir() if plain_name(p.name) == plain_name(path.name))
     return next(same, path)
@@ -144,7 +144,7 @@ def portable_name(name: str) -> str:
 
 def is_special(path: Path) -> bool:
     """Whether something is there that is neither a file nor a folder: a device, pipe or socket."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 @contextlib.contextmanager
