@@ -133,7 +133,9 @@ class PhotoFolders:
         root = self.root / folder
         files = {}
         for path in data_files(root, suffixes, recursive=True) if root.is_dir() else []:
-            other = files.setdefault(plain_name(path.relative_to(root).with_suffix("").as_posix()), path)
+            other = files.setdefault(
+                plain_name(path.relative_to(root).with_suffix("").as_posix()), path
+            )
             if other != path:
                 raise ValueError(
                     f"data set {self.data_set['name']!r}: {root} holds {other.name} and "
