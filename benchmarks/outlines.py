@@ -191,7 +191,10 @@ def parse():
     )
     parser.add_argument("--limit", type=int, help="photos per set (all)")
     parser.add_argument("--json", help="write every figure here")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.photos and "refined" not in options.ways:
+        parser.error("--photos judges by the steps of the way 'refined'; leave it in --ways")
+    return options
 
 
 if __name__ == "__main__":
