@@ -12,12 +12,21 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "autozoom": ["AutoZoom", "find_zoom_window"],
-        "focus": ["Focus", "aim", "depth_range", "find_focus", "nearest_depth"],
-        "moves": ["MOVES", "Move", "Stage"],
+        "focus": [
+            "AIM_SLACK",
+            "PATCH_SHARE",
+            "Focus",
+            "aim",
+            "depth_range",
+            "find_focus",
+            "nearest_depth",
+        ],
+        "moves": ["MOST_ADVANCE", "MOST_PACE", "MOVES", "Move", "Stage"],
         "path": ["NO_LENS", "CameraPath", "CameraPose", "Stand", "published_path"],
         "planning": ["BUDGET", "Shot", "find_point", "plan_shot"],
         "projection": ["BASELINE", "default_focal_px", "unproject"],
         "shortening": ["invented_shares", "kept_part", "shorten_path"],
+        "staging": ["MEASURED_SIDE", "plan_move", "set_stage"],
         "timing": ["path_times"],
         "windows": [
             "CropWindow",

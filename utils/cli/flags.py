@@ -391,6 +391,23 @@ class Settings:
             name: getattr(self, name) for name in WINDOW_FLAGS if getattr(self, name) is not None
         }
 
+    def words(self, *names: str, depth: bool = False, video: bool = False) -> list[str]:
+        """Return what a command line says of some flags, as far as they are not the default.
+
+        Args:
+            names: fields of theirs.
+            depth, video: also all flags of that group, but for the codec, which the film's name
+                tells.
+        """
+        groups = [DEPTH] * depth + [VIDEO] * video
+        words: list[str] = []
+        for name, flag in FLAGS.items():
+            value = getattr(self, name)
+            asked = name in names or flag.group in groups and name != "codec"
+            if asked and value != flag.default:
+                words += [flag.name] if flag.switch else [flag.name, _as_word(value)]
+        return words
+
     def looks(self) -> dict[str, Any]:
         """Return the settings that change what comes out, ready for JSON."""
         plain = {name: getattr(self, name) for name, flag in FLAGS.items() if flag.effect}
@@ -401,6 +418,13 @@ class Settings:
             "focus": self.focus and list(self.focus),
         }
         return plain | {"windows": self.windows, "shares": self.shares}
+
+
+def _as_word(value: Any) -> str:
+    """Write a flag's value as the command line has it."""
+    if isinstance(value, tuple):  # (height, width)
+        return "{1}x{0}".format(*value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 FLAGS = flags_of(Settings)

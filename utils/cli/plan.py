@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,21 +12,19 @@ import torch
 from utils import UsageError, camera
 from utils.camera import (
     BUDGET,
+    MEASURED_SIDE,
     MOVES,
     CameraPath,
     CropWindow,
-    Stage,
     WindowNumbers,
     aspect_box,
     complete_windows,
     default_focal_px,
-    depth_range,
-    find_focus,
     find_point,
     invented_shares,
-    kept_part,
-    nearest_depth,
+    plan_move,
     plan_shot,
+    set_stage,
 )
 from utils.cli.jobs import ANY_SIZE, fingerprint, is_made
 from utils.cli.presets import place_windows, window_shares
@@ -58,11 +55,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kbe")
 
-# What lies in a border of this share leaves the picture before it has grown to twice its size: only
-# the nearest surface in the middle stops the camera.
-PASSED_SHARE = 0.25
-# Moves that choose their windows are measured on a copy of the scene of this long side, px.
-MEASURED_SIDE = 480
 # The start window of --autozoom, as a share of the photo, as published.
 AUTOZOOM_START = 0.97
 # Parts of a planned camera's way that are tried in turn, until its budget holds at the film's size.
@@ -85,6 +77,7 @@ class Plan(NamedTuple):
     orientation: int = 1  # by which the photo was turned (EXIF)
     own: Own | None = None  # the depth that the photo's file holds, where it is used
     shot: str | None = None  # what the camera planned by itself, in words
+    photo: Path = Path()  # its file
 
     @property
     def depth_source(self) -> str:
@@ -184,6 +177,7 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
         _focus(settings, (height, width), path),
         photo.orientation,
         own,
+        photo=path,
     )
 
 
@@ -276,25 +270,14 @@ def plan_path(photo: Path, scene: Scene, plan: Plan, settings: Settings) -> tupl
             photo,
             *vars(plan.end).values(),
         )
-    u, v = _about(scene, plan, settings)
-    stage = Stage(
-        scene.size,
-        plan.focal_px,
-        find_focus(scene.depth, u, v),
-        nearest_depth(scene.depth, PASSED_SHARE),
-        start,
-        end,
-        depth_range(scene.depth),
-        aspect_box(scene.size, plan.view_size[1] / plan.view_size[0]),
-        settings.strength,
-        _sized(settings),
+    sized = _sized(settings)
+    about = _about(scene, plan, settings)
+    stage = set_stage(scene, about, (start, end), plan.view_size, settings.strength, sized)
+    path = plan_move(
+        settings.move, stage, lambda: small_scene(scene, MEASURED_SIDE), plan.view_size
     )
-    move = MOVES[settings.move]
-    path = replace(move.plan(stage), name=settings.move)
-    if move.framed and stage.sized:
+    if MOVES[settings.move].framed and sized:
         return plan, path
-    small = small_scene(scene, MEASURED_SIDE)
-    path = path.scaled(kept_part(small, path, _small(plan.view_size), move.most_invented))
     first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
     return plan._replace(start=first, end=last), path
 
@@ -375,11 +358,6 @@ def _sized(settings):
         return settings.move == "windows"
     given = settings.windows.keys() | settings.shares.keys()
     return any(end + letter in given for end in ("start", "end") for letter in "WH")
-
-
-def _small(size):
-    scale = min(1.0, MEASURED_SIDE / max(size))
-    return tuple(max(2, round(side * scale)) for side in size)
 
 
 def describe_plan(plan: Plan, settings: Settings) -> dict[str, Any]:

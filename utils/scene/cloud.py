@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -26,8 +27,6 @@ from utils.scene.uncovered import HoledView
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    import numpy as np
 
     from utils.camera.path import CameraPath
 
@@ -144,6 +143,7 @@ class Scene:
         self._append_photo(self.kept())
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
         self.seen_points = self.photo_points  # and then what a second eye saw: nothing invented
+        self._behind_points = 0  # then those behind rims, once they are there
 
     @property
     def size(self) -> tuple[int, int]:
@@ -205,6 +205,16 @@ class Scene:
         if self._rims is None and self._layers is not None:
             self._rims = self._lift_rims()
         return self._rims
+
+    def inpainted(self) -> tuple[Any, Any, Any]:
+        """Return what was inpainted, and what a second eye saw, as `cloud` has it.
+
+        What lies behind rims is the photo's.
+        """
+        points, colors, spacing = self.cloud()
+        inpainted = self.seen_points + self._behind_points
+        index = np.r_[self.photo_points : self.seen_points, inpainted : len(colors)]
+        return points[:, index], colors[index], spacing[index]
 
     def render(
         self,
@@ -309,6 +319,15 @@ class Scene:
             filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
         return self._append_behind() + self._append_filled(view, filled)
 
+    def take_over(self, other: Scene) -> None:
+        """Add what another copy of this scene, of whatever size, was inpainted with."""
+        self._append_behind()
+        for parts, added in zip(
+            (self._points, self._colors, self._spacing), other.inpainted(), strict=True
+        ):
+            parts.append(torch.as_tensor(added, device=self.device))
+        self._cloud = None
+
     def matte(self) -> Matte:
         """Return what renders this scene in white, where it is invented, and black."""
         return Matte(self)
@@ -353,7 +372,10 @@ class Scene:
     def _append_behind(self):
         """Append what lies behind the whole pixels of rims, once."""
         keep, self._behind = self._behind, None
-        return 0 if keep is None else self._append_photo(keep)
+        if keep is not None:
+            self._behind_points = self._append_photo(keep)
+            return self._behind_points
+        return 0
 
     def _append_filled(self, view, filled):
         """Append the inpainted pixels of a view as points of the scene."""
