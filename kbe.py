@@ -87,7 +87,11 @@ def run(settings: Settings) -> int:
     else:
         films = make_films(jobs, settings, weights.choose_networks(settings), batch)
     with closing(films) as results:
-        return cli.report_all(results, len(jobs), settings.json, batch and not settings.slideshow)
+        several = batch and not settings.slideshow
+        status = cli.report_all(results, len(jobs), settings.json, several)
+    if several and settings.out and not settings.dry_run:
+        export.write_index(settings.out, (path for job in jobs for path in job.exports(settings)))
+    return status
 
 
 def film_maker(settings: Settings) -> Callable[[Job], dict[str, Any]]:

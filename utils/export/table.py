@@ -39,6 +39,7 @@ EXPORTERS = {
     ".glb": Exporter("a mesh in layers with the camera", "glb", "pygltflib"),
     ".json": Exporter("the camera of every frame", "camera_json"),
     ".chan": Exporter("the same for Nuke and Blender", "chan"),
+    ".html": Exporter("a page that shows it live, with the windows to choose by hand", "page"),
 }
 
 
