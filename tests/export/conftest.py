@@ -1,9 +1,17 @@
-"""A browser for the tests of pages: one for all of them, where there is one."""
+"""The marked photo, ready to be filmed; and a browser for pages, one for all tests."""
 
 import sys
+from functools import partial
 
+import marked_scene
 import pytest
 from browser import Browser, find_browser
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Return a function that prepares it with settings: make(move="orbit")."""
+    return partial(marked_scene.prepare, tmp_path)
 
 
 @pytest.fixture(scope="session")
