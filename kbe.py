@@ -184,6 +184,9 @@ def write(job: Job, settings: Settings, ready: Ready, stop: Any, hide_bar: Any) 
     if settings.matte:
         film.write_film(job.matte(), plan, view.matte(), path, settings, metadata, stop, hide_bar)
         clock.lap("matte")
+    if settings.write_depth:
+        depth.write_depth(job, plan, view.view_depth(), path, settings, stop, hide_bar)
+        clock.lap("depth_frames")
     # The film comes last: --skip-existing takes it for the sign that all is there.
     film.write_film(job, plan, view, path, settings, metadata, stop, hide_bar)
     clock.lap("film")

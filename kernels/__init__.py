@@ -164,6 +164,7 @@ def render_frame(
     fill: bool = True,
     lens: Any = (0.0, 0.0),
     rims: Any = None,
+    numbers: bool = False,
 ) -> tuple[Any, Any]:
     """Render one 8-bit frame of a film: move, project, splat, normalise and fill in one go.
 
@@ -189,6 +190,9 @@ def render_frame(
             alpha: 0 to 254 from nothing to all, and 255 for all where the first cloud has the
             same point. For an edge that moves smoothly there must be points of alpha 0 outside it
             and of 255 inside it.
+        numbers: colours are the three bytes of one number of 24 bits, the highest first, and so is
+            the frame: each pixel has the rounded mean number of the surface that it shows. A rim
+            that covers half of a pixel or more hides what is behind it, any other shows nothing.
     Returns:
         frame (H, W, 3) uint8, rounded; holes (H, W) bool, True where nothing landed, or rims cover
         less than half. NumPy arrays, or CUDA tensors if `points` is one.
@@ -227,7 +231,7 @@ def render_frame(
     else:
         from .cpu_frame import render_frame as render
     camera = shift, size, focal_px, disparity_scale
-    return render(*cloud[:2], *camera, cloud[2], bool(fill), lens, rims)
+    return render(*cloud[:2], *camera, cloud[2], bool(fill), lens, rims, bool(numbers))
 
 
 class _Splat(torch.autograd.Function):

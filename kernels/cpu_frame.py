@@ -26,6 +26,7 @@ from .constants import (
 )
 from .cpu import NOWHERE, degrid
 from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
+from .cpu_numbers import average, average_carried, cover
 from .cpu_rims import WORDS, compose, splat_rims
 from .cpu_sums import FULL_WEIGHT, HIGH_WORD, WORD, add, empty_carry, normalise_carried
 from .jit import jit
@@ -290,14 +291,15 @@ def _sum_colors(cloud, rims, camera, scratch):
     return scratch.touched[: splat_rims(*rims, camera, scratch.closed, *sums)]
 
 
-def _normalise_all(frame, holes, scratch):
+def _normalise_all(frame, holes, scratch, numbers):
     """Write the frame and its holes from the sums; return as `_normalise`."""
     halves = scratch.sums.view(np.uint32).reshape(*scratch.state.shape, 4)
-    uncovered, full = _normalise(halves, frame, holes)
+    uncovered, full = (average if numbers else _normalise)(halves, frame, holes)
     if scratch.carry is None:
         return uncovered, full
     if scratch.carry[-1]:
-        normalise_carried(scratch.sums, scratch.carry, frame, holes)
+        carried = average_carried if numbers else normalise_carried
+        carried(scratch.sums, scratch.carry, frame, holes)
     else:
         scratch.carry = None  # this frame did not need it, nor will the next one
     return uncovered, False
@@ -314,6 +316,7 @@ def render_frame(
     fill: bool,
     lens: Any = (0.0, 0.0),
     rims: Any = None,
+    numbers: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """See `kernels.render_frame`; spacing and rims may be None."""
     scratch = _scratch(size)
@@ -324,14 +327,14 @@ def render_frame(
     cloud = points, colors, spacing
     touched = _sum_colors(cloud, rims, camera, scratch)
     frame, holes = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
-    uncovered, full = _normalise_all(frame, holes, scratch)
+    uncovered, full = _normalise_all(frame, holes, scratch, numbers)
     if full:  # hundreds of points on one pixel: a large photo in a small frame
         scratch.carry = empty_carry(scratch.closed.size)
         scratch.layer = None
         touched = _sum_colors(cloud, rims, camera, scratch)
-        uncovered, _ = _normalise_all(frame, holes, scratch)
+        uncovered, _ = _normalise_all(frame, holes, scratch, numbers)
     if uncovered and fill:
         _fill(frame, holes, scratch)
     if touched is not None:
-        compose(scratch.layer, touched, frame, holes)
+        (cover if numbers else compose)(scratch.layer, touched, frame, holes)
     return frame, holes

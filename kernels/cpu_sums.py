@@ -25,7 +25,7 @@ def empty_carry(pixels: int) -> np.ndarray:
 
 
 @jit
-def _move(sums, carry, pixel):
+def move_all(sums: np.ndarray, carry: np.ndarray, pixel: np.uint64) -> None:
     """Move the sums of a pixel into its carry."""
     word, wide = pixel + pixel, WIDE * pixel
     red_green, blue_weight = sums[word], sums[word + WORD]
@@ -51,7 +51,7 @@ def add(
     if sums[word + WORD] >= FULL:
         if carry is None:  # decided when this is compiled
             return  # what is lost comes back with the second sum
-        _move(sums, carry, pixel)
+        move_all(sums, carry, pixel)
     sums[word] += red_green * weight
     sums[word + WORD] += blue_one * weight
 
@@ -68,7 +68,7 @@ def normalise_carried(
             wide = WIDE * pixel
             if carry[wide + np.uint64(3)] == 0:
                 continue
-            _move(sums, carry, pixel)
+            move_all(sums, carry, pixel)
             holes[y, x] = False
             inverse = np.float32(1) / np.float32(carry[wide + np.uint64(3)])
             for c in range(3):

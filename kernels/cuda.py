@@ -239,9 +239,10 @@ def render_frame(
     fill: bool,
     lens: Any = (0.0, 0.0),
     rims: Any = None,
+    numbers: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """See `kernels.render_frame`; spacing and rims may be None."""
-    device, count = points.device, points.shape[1]
+    device, count, as_numbers = points.device, points.shape[1], np.int32(numbers)
     camera = *map(np.float32, (*shift, focal_px, disparity_scale, *lens)), *map(np.int32, size)
     zbuffer = torch.zeros(1, size[0] + 2, size[1] + 2, device=device)
     frame, holes, known = (
@@ -257,10 +258,11 @@ def render_frame(
         words = 4
         sums, layer, _ = _sum_colors(cloud, rims, camera, closed, words)
     launch("frame.cu", "frame_normalise", known.numel(),
-           sums, np.int32(words), *camera[7:], frame, holes, known)  # fmt: skip
+           sums, np.int32(words), *camera[7:], as_numbers, frame, holes, known)  # fmt: skip
     if fill:
         sources = _find_sources(known[None], closed)
         launch("fill.cu", "copy_colors", known.numel(), sources, np.int64(known.numel()), frame)
     if layer is not None:
-        launch("frame.cu", "frame_compose", known.numel(), layer, *camera[7:], frame, holes)
+        launch("frame.cu", "frame_compose", known.numel(),
+               layer, *camera[7:], as_numbers, frame, holes)  # fmt: skip
     return frame, holes.bool()

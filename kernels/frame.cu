@@ -140,11 +140,18 @@ extern "C" __global__ void frame_splat(
     }
 }
 
+// The rounded mean of summed numbers of 24 bits as the three bytes of a pixel; twin: cpu_numbers.py.
+__device__ inline void write_number(const word* bytes, word weight, unsigned char* pixel) {
+    word total = (bytes[0] << 16) + (bytes[1] << 8) + bytes[2];
+    word number = weight ? (total + (weight >> 1)) / weight : 0;
+    for (int c = 0; c < 3; ++c) pixel[c] = (unsigned char)(number >> (16 - 8 * c));
+}
+
 // One thread per pixel (H * W). Divides sums (P, words) by their weights, rounds to frame (H, W, 3), and
 // marks in holes and known (H, W) what got nothing. Nothing races.
 extern "C" __global__ void frame_normalise(const word* sums, int words, int height, int width,
-                                           unsigned char* frame, unsigned char* holes,
-                                           unsigned char* known) {
+                                           int numbers, unsigned char* frame,
+                                           unsigned char* holes, unsigned char* known) {
     long long t = thread_index();
     if (t >= (long long)height * width) return;
     long long pixel = (t / width + 1) * (width + 2) + t % width + 1;
@@ -155,8 +162,11 @@ extern "C" __global__ void frame_normalise(const word* sums, int words, int heig
     float weight = (float)totals[3];
     bool hole = weight < ceilf(COVERAGE_THRESHOLD * WEIGHT_ONE);
     float inverse = hole ? 0.0f : 1.0f / weight;
-    for (int c = 0; c < 3; ++c)
-        frame[3 * t + c] = (unsigned char)(int)((float)totals[c] * inverse + 0.5f);
+    if (numbers)
+        write_number(totals, hole ? 0 : totals[3], frame + 3 * t);
+    else
+        for (int c = 0; c < 3; ++c)
+            frame[3 * t + c] = (unsigned char)(int)((float)totals[c] * inverse + 0.5f);
     holes[t] = hole;
     known[t] = !hole;
 }
@@ -211,7 +221,7 @@ extern "C" __global__ void frame_rims(
 
 // One thread per pixel (H * W). Lays layer (P, 5) over frame (H, W, 3); a hole that rims cover by
 // half is none. Nothing races.
-extern "C" __global__ void frame_compose(const word* layer, int height, int width,
+extern "C" __global__ void frame_compose(const word* layer, int height, int width, int numbers,
                                          unsigned char* frame, unsigned char* holes) {
     long long t = thread_index();
     if (t >= (long long)height * width) return;
@@ -219,6 +229,12 @@ extern "C" __global__ void frame_compose(const word* layer, int height, int widt
     const word* own = layer + 5 * pixel;
     float shown = (float)own[3], weight = (float)own[4];
     if (shown < ceilf(COVERAGE_THRESHOLD * WEIGHT_ONE)) return;
+    if (numbers) {
+        if (2 * own[3] < min(own[4], (word)WEIGHT_ONE)) return;
+        write_number(own, own[3], frame + 3 * t);
+        holes[t] = 0;
+        return;
+    }
     float share = fminf(shown / fminf(weight, WEIGHT_ONE), 1.0f);
     float inverse = share / shown, rest = 1.0f - share;
     for (int c = 0; c < 3; ++c)

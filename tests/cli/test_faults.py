@@ -27,6 +27,7 @@ EVERYTHING = [
     "--duration",
     "0.24",
     "--write-frames",
+    "--write-depth",
     "--save-disparity",
     "--preview",
     "--matte",
@@ -111,7 +112,9 @@ def largest_file(size):
 def test_results_are_whole_or_absent_wherever_a_file_is_cut(photo, tmp_path, capsys):
     assert kbe.main(command(photo, "--out", tmp_path / "good", *EVERYTHING)) == 0
     good = files(tmp_path / "good")
-    assert len(good) == 2 * (1 + 4) + 4  # film, matte, their frames; disparity twice, preview, PLY
+    assert (
+        len(good) == 2 * (1 + 4) + 4 + 4
+    )  # film, matte, their frames; depth; disparity twice, preview, PLY
     sizes = sorted({len(content) for content in good.values()})
     for limit in [0, *(share for size in sizes for share in (size // 2, size - 1))]:
         out = tmp_path / f"limit{limit}"

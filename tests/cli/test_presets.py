@@ -244,7 +244,7 @@ def test_what_a_film_says_is_checked_like_what_a_person_types(photos, capsys, me
 
 def test_a_film_cannot_name_files_or_ask_for_other_results(photos):
     taken = {name for name, flag in FLAGS.items() if flag.effect == LOOK}
-    assert not {"depth_kind", "export", "matte", "preview", "write_frames"} & taken
+    assert not {"depth_kind", "export", "matte", "preview", "write_frames", "write_depth"} & taken
     film = make_film(photos / "f.mp4", settings={"easing": "smooth --out=x", "export": "x.ply"})
     with pytest.raises(ValueError, match="invalid choice: 'smooth --out=x'"):
         read_preset(film)
@@ -264,6 +264,7 @@ def test_every_result_that_is_not_a_look_is_left_on_purpose():
     left = {
         "depth_kind",
         "write_frames",
+        "write_depth",
         "save_disparity",
         "preview",
         "export",

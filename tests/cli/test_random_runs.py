@@ -147,6 +147,7 @@ def draw_flags(dice, size):
         ("--2d", 0.15),
         ("--autozoom", 0.15),
         ("--write-frames", 0.15),
+        ("--write-depth", 0.15),
         ("--preview", 0.15),
         ("--matte", 0.15),
         ("--save-disparity", 0.15),
@@ -262,6 +263,7 @@ def check_film(result, flags, made, log):
         ("--preview", "preview.png"),
         ("--save-disparity", "disparity.npy"),
         ("--write-frames", "frames"),
+        ("--write-depth", "depth"),
         *((f"scene{suffix}", f"scene{suffix}") for suffix in EXPORTERS),
     ):
         found = made & set(Path(result["video"]).parent.glob(f"*{name}"))

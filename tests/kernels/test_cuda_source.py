@@ -225,6 +225,9 @@ def test_rims_have_the_bytes_of_the_cpu_twin(serial, seed, zoom):
         assert np.array_equal(frame.numpy(), expected) and (frame != plain).any()
         assert np.array_equal(holes.numpy(), expected_holes)
         assert expected_holes.any() or zoom > 1
+        numbers = serial.render_frame(*cloud[:2], *camera, cloud[2], True, lens, there, True)
+        expected = cpu_frame.render_frame(points, colors, *camera, spacing, True, lens, rims, True)
+        assert all(map(np.array_equal, numbers, expected)) and (numbers[0] != frame).any()
 
 
 @pytest.mark.parametrize("count", [255, 256, 700])
@@ -241,6 +244,11 @@ def test_crowds_have_the_bytes_of_the_cpu_twin(serial, count, width):
         expected = cpu_frame.render_frame(points, colors, *camera, spacing, True, rims=edge)
         assert np.array_equal(frame.numpy(), expected[0])
         assert np.array_equal(holes.numpy(), expected[1])
+        numbers = serial.render_frame(*cloud[:2], *camera, cloud[2], True, rims=there, numbers=True)
+        expected = cpu_frame.render_frame(
+            points, colors, *camera, spacing, True, rims=edge, numbers=True
+        )
+        assert all(map(np.array_equal, numbers, expected))
 
 
 def test_yardstick_of_the_benchmark_renders_the_same_frame(serial):

@@ -446,6 +446,67 @@ def test_same_bytes_of_rims_from_any_number_of_threads():
     assert one == film(2) == film(5)
 
 
+# -- numbers ------------------------------------------------------------------------------------
+
+
+def bytes_of(numbers):
+    """Numbers of 24 bits as colours (N, 3), and the way back."""
+    return np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], -1).astype(np.uint8)
+
+
+def numbers_of(frame):
+    return frame.astype(np.int64) @ (65536, 256, 1)
+
+
+def numbered(points, numbers, shift=(0, 0, 0), size=(48, 64), spacing=None, rims=None):
+    camera = shift, size, FOCAL, SCALE, spacing
+    frame, holes = kernels.render_frame(points, bytes_of(numbers), *camera, rims=rims, numbers=True)
+    return numbers_of(frame), holes
+
+
+def test_numbers_are_averaged_across_their_bytes():
+    points, _ = plane((1, 2))
+    numbers = np.array([0x00FFFF, 0x010003])  # no byte's own mean is that of their mean's
+    shown, _ = numbered(points, numbers, (-0.5 * 40 / FOCAL, 0, 0), (1, 2))
+    assert shown[0, 0] == 0x010001
+    shown, _ = numbered(points, np.array([0, 0xFFFFFC]), (-0.25 * 40 / FOCAL, 0, 0), (1, 2))
+    assert shown[0, 0] == 0x3FFFFF
+
+
+@pytest.mark.parametrize("count", [255, 700, 100_000])
+def test_numbers_of_a_crowd_are_averaged_too(count):
+    points, _, spacing = crowd(count)
+    numbers = np.random.default_rng(1).integers(0, 2**24, count)
+    for _ in range(2):  # nothing of the first frame is left over
+        shown, holes = numbered(points, numbers, size=(3, 3), spacing=spacing)
+        assert abs(shown[1, 1] - numbers.mean()) <= 0.5 and not holes[1, 1]
+
+
+def test_numbers_lie_where_the_frame_has_its_colours():
+    """Holes are the frame's own; what fills them is the number of what fills the frame's."""
+    points, colors, spacing = layers(5)
+    shift = (4.0, -1.0, -12.0)
+    for surfels in (None, spacing):
+        frame, holes = frame_of(points, colors, shift, spacing=surfels)
+        grey = colors[:, 0].astype(np.int64)
+        shown, uncovered = numbered(points, grey, shift, spacing=surfels)
+        assert np.array_equal(uncovered, holes) and holes.any()
+        assert np.abs(shown - frame[..., 0]).max() <= 1
+
+
+@pytest.mark.parametrize(("alpha", "hides"), [(60, False), (126, False), (127, True), (254, True)])
+def test_rim_of_half_hides_what_is_behind_it_and_less_shows_nothing(alpha, hides):
+    (points, _, spacing), rims = half_covered(alpha)
+    behind, before = 0x123456, 0xABCDEF
+    rims[1][:, :3] = bytes_of(np.full(len(rims[1]), before))
+    numbers = np.full(points.shape[1], behind)
+    shown, _ = numbered(points, numbers, size=(12, 16), spacing=spacing, rims=rims)
+    assert (shown[:, 8] == (before if hides else behind)).all()
+    assert (np.delete(shown, 8, 1) == behind).all()
+    plain, _ = numbered(points, numbers, size=(12, 16), spacing=spacing)
+    assert (plain == behind).all()  # the layer was cleared
+
+
 def test_wrong_rims_are_named():
     cloud, (points, colors, spacing) = half_covered()
     for rims, name in (

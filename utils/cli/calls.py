@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 # What only a file of the film can have; without one it would have no effect.
 OF_FILES = (
-    *("write_frames", "save_disparity", "preview", "export", "matte", "skip_existing"),
-    *("codec", "quality", "slideshow", "music", "crossfade", "dry_run"),
+    *("write_frames", "write_depth", "save_disparity", "preview", "export", "matte"),
+    *("skip_existing", "codec", "quality", "slideshow", "music", "crossfade", "dry_run"),
 )
 STORED_AS = {"CMYK": "tiff"} | dict.fromkeys(("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), "png")
 

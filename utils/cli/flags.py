@@ -156,6 +156,12 @@ class Settings:
         effect=RESULT,
         aliases=("--wrtie-frames",),
     )  # as some old instructions spell it
+    write_depth: bool = FILES.flag(
+        "also write the depth of those frames as the camera sees it, into the folder depth: "
+        "OpenEXR, one scale for all of the film",
+        default=False,
+        effect=RESULT,
+    )
     save_disparity: bool = FILES.flag(
         "also write disparity.npy and disparity.png, larger = nearer", default=False, effect=RESULT
     )
@@ -437,6 +443,8 @@ CONFLICTS = (
     ("flat", "autozoom", "a flat move uncovers nothing"),
     ("flat", "stereo", "two eyes see depth"),
     ("flat", "max_holes", "a flat move uncovers nothing"),
+    ("flat", "write_depth", "a flat picture has no depth"),
+    ("stereo", "write_depth", "each eye sees a depth of its own, and rgbd has it in the film"),
     *(
         ("flat", name, "a flat move needs no network")
         for name in (
@@ -483,7 +491,14 @@ CONFLICTS = (
     ("slideshow", "ray", "its photos go into one film, one after the other"),
     *(
         ("slideshow", name, "it makes the film alone")
-        for name in ("write_frames", "save_disparity", "preview", "export", "matte")
+        for name in (
+            "write_frames",
+            "write_depth",
+            "save_disparity",
+            "preview",
+            "export",
+            "matte",
+        )
     ),
     ("verbose", "quiet", "one says more, the other less"),
 )

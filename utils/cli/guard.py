@@ -11,7 +11,7 @@ from utils.cli.jobs import Job
 from utils.cli.lists import is_list
 from utils.files import is_special, real_path
 
-FRAME_NAME = re.compile(r"\d{5,}\.png")  # of a frame that we wrote
+FRAME_NAME = re.compile(r"\d{5,}\.(png|exr)")  # of a frame that we wrote
 
 
 def check_results(jobs: list[Job], settings: Settings) -> None:
@@ -52,7 +52,8 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
                     "  Choose another --out or --export."
                 )
         for folder in job.folders(settings):
-            _check_folder(folder, inputs)
+            name = "write_depth" if folder == job.result("depth") else "write_frames"
+            _check_folder(folder, FLAGS[name].name, inputs)
     _check_nesting(taken)
 
 
@@ -90,7 +91,7 @@ def _inputs(jobs: list[Job], settings: Settings) -> Iterator[tuple[Path, str]]:
             yield from ((file, f"in the folder that {flag} names") for file in Path(path).iterdir())
 
 
-def _check_folder(folder: Path, inputs: dict[Path, str]) -> None:
+def _check_folder(folder: Path, flag: str, inputs: dict[Path, str]) -> None:
     """Refuse to replace a folder of frames unless it holds nothing but frames of ours."""
     if not folder.exists():
         return
@@ -99,6 +100,6 @@ def _check_folder(folder: Path, inputs: dict[Path, str]) -> None:
         if known or not FRAME_NAME.fullmatch(path.name):
             what = f"is {known}" if known else "is no frame of ours"
             raise UsageError(
-                f"--write-frames would replace the folder {folder}, and {path.name} "
+                f"{flag} would replace the folder {folder}, and {path.name} "
                 f"in it {what}.\n  Choose another --out, or move it away."
             )

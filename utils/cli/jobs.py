@@ -72,7 +72,8 @@ class Job(NamedTuple):
     def folders(self, settings: Settings) -> list[Path]:
         """Return the folders that this job may replace."""
         films = [self, self.matte()] if settings.matte else [self]
-        return [job.result("frames") for job in films if settings.write_frames]
+        frames = [job.result("frames") for job in films if settings.write_frames]
+        return frames + [self.result("depth")] * settings.write_depth
 
     def written(self, settings: Settings) -> list[str]:
         """Return files and folders as --json says them."""

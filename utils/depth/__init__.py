@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "estimators": ["estimate_disparity", "fit_disparity", "read_disparity", "refine_disparity"],
+        "frames": ["write_depth"],
         "joining": ["align"],
         "maps": ["cut_map", "find_disparity", "find_map", "fit_shape"],
         "map_files": [

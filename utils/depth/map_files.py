@@ -9,6 +9,7 @@ import io
 import re
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -282,16 +283,24 @@ def _exr_maps(file):
     return maps
 
 
-def _openexr(path):
+def import_openexr() -> ModuleType | None:
+    """Return the OpenEXR package, or None if it is not installed or too old."""
     try:
         import OpenEXR
 
         OpenEXR.File  # noqa: B018 - the interface of 3.3 and later
     except (ImportError, AttributeError):
+        return None
+    return OpenEXR
+
+
+def _openexr(path):
+    openexr = import_openexr()
+    if openexr is None:
         raise UnreadableFile(
             f"{path}: is OpenEXR, which needs one more package: pip install 'OpenEXR>=3.3'"
-        ) from None
-    return OpenEXR
+        )
+    return openexr
 
 
 def _h5py(path):

@@ -1,4 +1,4 @@
-"""One photo as a point cloud: surfaces, rims, filling, two eyes, the matte."""
+"""One photo as a point cloud: surfaces, rims, filling, two eyes, the matte, depth of views."""
 
 import lazy_loader
 
@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "small": ["find_scene_zoom", "small_scene"],
         "stereo": ["StereoScene", "lay_out"],
         "surface": ["connected"],
+        "view_depth": ["ViewDepth"],
     },
 )

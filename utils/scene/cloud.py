@@ -23,6 +23,7 @@ from utils.scene.rims import Rims, find_rims
 from utils.scene.second_eye import add_second_eye
 from utils.scene.surface import connected
 from utils.scene.uncovered import HoledView
+from utils.scene.view_depth import ViewDepth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,6 +226,7 @@ class Scene:
         colors: Any = None,
         lens: tuple[float, float] = NO_LENS,
         rim_colors: Any = None,
+        numbers: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Render the view of a moved camera.
 
@@ -236,6 +238,7 @@ class Scene:
             colors: of the points instead of their own, as `cloud` has them.
             lens: how the lens is shifted, see `utils.camera.CameraPose`.
             rim_colors: of the rim points instead of their own, as `rims` has them.
+            numbers: these colours are numbers, see `kernels.render_frame`.
         Returns:
             frame (H, W, 3) uint8; holes (H, W) bool, where no point landed before filling.
         """
@@ -257,6 +260,7 @@ class Scene:
             fill,
             [-focal_px * slope for slope in lens],
             rims,
+            numbers,
         )
         if self.device.type == "cuda":
             frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
@@ -331,6 +335,10 @@ class Scene:
     def matte(self) -> Matte:
         """Return what renders this scene in white, where it is invented, and black."""
         return Matte(self)
+
+    def view_depth(self) -> ViewDepth:
+        """Return what renders the depth of this scene's views."""
+        return ViewDepth(self)
 
     # -- the photo's layers --
 
