@@ -92,11 +92,17 @@ def test_python_asks_for_it_too(photo, depth, tmp_path):
 
 @pytest.mark.parametrize(
     ("more", "why"),
-    [(["--2d"], "no depth"), (["--stereo", "sbs"], "each eye"), (["--stereo", "rgbd"], "rgbd has")],
+    [
+        (["--out", "o", "--2d"], "no depth"),
+        (["--out", "o", "--stereo", "sbs"], "each eye"),
+        (["--out", "o", "--stereo", "rgbd"], "rgbd has"),
+        (["--slideshow", "o.mp4"], "--slideshow and --write-depth"),
+    ],
 )
-def test_what_has_no_such_depth_refuses_it(photo, tmp_path, capsys, more, why):
-    assert run("--in", photo, "--out", tmp_path / "o", "--write-depth", *more) == 2
-    assert why in capsys.readouterr().err and not (tmp_path / "o").exists()
+def test_what_has_no_such_depth_refuses_it(photo, tmp_path, monkeypatch, capsys, more, why):
+    monkeypatch.chdir(tmp_path)
+    assert run("--in", photo, "--write-depth", *more) == 2
+    assert why in capsys.readouterr().err and not list(tmp_path.glob("o*"))
 
 
 def test_a_folder_of_the_users_is_not_replaced(film, tmp_path, capsys):

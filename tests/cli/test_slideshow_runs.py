@@ -334,7 +334,6 @@ def test_music_is_heard_for_as_long_as_there_are_pictures(broken, tmp_path, caps
         (["--out", "o"], "--slideshow and --out"),
         (["--ray", "local"], "--slideshow and --ray"),
         (["--write-frames"], "--slideshow and --write-frames"),
-        (["--write-depth"], "--slideshow and --write-depth"),
         (["--matte"], "--slideshow and --matte"),
         (["--preview"], "--slideshow and --preview"),
         (["--export", "x.ply"], "--slideshow and --export"),
