@@ -1,8 +1,4 @@
-"""The numbers of the kernels, said once: the Numba twin imports them, NVRTC gets them with -D.
-
-Numba keeps compiled kernels by the time of their own file, so after a change here touch cpu.py and
-cpu_frame.py, or remove kernels/__pycache__.
-"""
+"""The numbers of the kernels, said once: the Numba twin imports them, NVRTC gets them with -D."""
 
 import numpy as np
 

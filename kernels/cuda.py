@@ -15,6 +15,7 @@ import torch
 
 from .constants import DEFINITIONS
 from .cpu_fill import UNITS
+from .sources import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,9 @@ def _module(source):
             "rendering on a CUDA device needs CuPy: pip install cupy-cuda13x nvidia-cuda-nvrtc "
             "(or run with --device cpu)."
         ) from error
-    return cupy.RawModule(code=(FOLDER / source).read_text(encoding="utf-8"), options=OPTIONS)
+    # CuPy knows what it has compiled by text and options: those have to tell of what is included.
+    options = (*OPTIONS, f"-DSOURCES=0x{digest(FOLDER / source)}")
+    return cupy.RawModule(code=(FOLDER / source).read_text(encoding="utf-8"), options=options)
 
 
 def _argument(value):

@@ -6,11 +6,13 @@ import contextlib
 import functools
 import importlib
 import logging
-import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numba
+
+from .sources import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,40 +38,82 @@ def _skip_scipy() -> None:
 _skip_scipy()
 
 
-def jit(function: Callable) -> Callable:
+@functools.cache
+def _cache_class():
+    """Numba's cache of one function, its files named by what the function is compiled from.
+
+    Numba's own are named by line number and hold a digest of the function's file alone. All that we
+    need of Numba beyond its documentation is here and in `_keep`; where it moves,
+    tests/kernels/test_machine_code.py fails.
+    """
+    from numba.core.caching import CompileResultCacheImpl, FunctionCache
+
+    class Names(CompileResultCacheImpl):
+        def __init__(self, function):
+            self.digest = digest(function.__code__.co_filename)
+            super().__init__(function)
+
+        def get_filename_base(self, fullname, abiflags):
+            version = f"py{sys.version_info[0]}{sys.version_info[1]}{abiflags}"
+            self.any_version = f"{fullname.replace('<', '').replace('>', '')}-*.{version}.*"
+            return self.any_version.replace("*", self.digest, 1).removesuffix(".*")
+
+    class Kept(FunctionCache):
+        _impl_class = Names
+
+        def load_overload(self, signature, target):
+            code = super().load_overload(signature, target)
+            if (
+                code is None
+                and not Path(self.cache_path, f"{self._impl.filename_base}.nbi").exists()
+            ):
+                tell_compiling()
+            return code
+
+        def save_overload(self, signature, code):
+            # A full disk, or a file that another process holds open on Windows, stops nothing.
+            with contextlib.suppress(OSError):
+                super().save_overload(signature, code)
+                for path in Path(self.cache_path).glob(self._impl.any_version):
+                    if not path.name.startswith(f"{self._impl.filename_base}."):
+                        path.unlink(missing_ok=True)  # of an earlier version of the project
+
+    return Kept
+
+
+def _keep(kernel: Any, function: Callable) -> None:
+    """Keep a kernel's machine code on disk, if possible."""
+    try:
+        kernel._cache = _cache_class()(function)
+    except (RuntimeError, OSError):  # no writable place for the machine code
+        pass
+    except (ImportError, AttributeError, TypeError) as error:
+        log.warning("Numba %s keeps no machine code for us: %s", numba.__version__, error)
+
+
+def jit(function: Callable | None = None, **options: Any) -> Any:
     """Compile for one thread without the GIL, and keep the machine code on disk if possible.
 
     Kernels run side by side in a thread pool (one frame, band or channel group each), so none is
     parallel in itself: results never depend on the number of threads. `error_model="numpy"`
-    leaves out the zero-division tests that would stop LLVM from vectorising. Where neither the
-    folder of the sources, nor NUMBA_CACHE_DIR, nor the user's cache folder can be written, or the
-    disk is full, the kernel is compiled anew in every process instead.
+    leaves out the zero-division tests that would stop LLVM from vectorising. What is kept is known
+    by a digest of all files of the project that the function's file imports (`sources.py`), so it
+    is never older than its source; another version replaces it. Where neither the folder of the
+    sources, nor NUMBA_CACHE_DIR, nor the user's cache folder can be written, or the disk is full,
+    the kernel is compiled anew in every process instead.
+
+    Args:
+        function: what is compiled: `@jit`, or `@jit(fastmath=...)`.
+        options: of `numba.njit`, beside these.
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        kernel = numba.njit(cache=True, **options)(function)
-    except (RuntimeError, OSError):  # no writable place for the machine code
-        return numba.njit(**options)(function)
-    save = kernel._cache.save_overload
-
-    def save_if_there_is_room(signature, code):
-        with contextlib.suppress(OSError):
-            save(signature, code)
-
-    kernel._cache.save_overload = save_if_there_is_room
-    load = kernel._cache.load_overload
-
-    def load_or_tell(signature, target):
-        code = load(signature, target)
-        if code is None and not os.path.exists(kernel._cache._cache_file._index_path):
-            tell_compiling()
-        return code
-
-    kernel._cache.load_overload = load_or_tell
+    if function is None:
+        return functools.partial(jit, **options)
+    kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    _keep(kernel, function)
     return kernel
 
 
 @functools.cache
 def tell_compiling() -> None:
-    """Say, once in a process, that no machine code of an earlier one was found."""
+    """Say, once in a process, that no machine code of these sources was found."""
     log.info("compiling the renderer, once: about a minute")

@@ -6,9 +6,9 @@ from typing import Self
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
+from kernels.jit import jit
 from utils.synthetic.mesh import rotation
 from utils.synthetic.raster import NEAR, project, rasterize
 from utils.synthetic.shading import (
@@ -383,7 +383,7 @@ _DISC = np.array(
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _gather(image, depth, radius, disc, out):
     """Average over a disc; a neighbour counts if its blur reaches here, at most ours if behind."""
     height, width = depth.shape

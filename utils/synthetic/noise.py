@@ -2,8 +2,9 @@
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
+
+from kernels.jit import jit
 
 SIZE = 256
 GRID = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), axis=-1).astype(np.float32) / SIZE
@@ -32,7 +33,7 @@ def fractal(
     return np.clip(0.5 + 0.22 / noise.std() * noise, 0, 1).astype(np.float32)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _nearest(seeds, size):
     """Tileable Voronoi diagram on a size x size grid: first and second distance, nearest seed."""
     first = np.full((size, size), 9.0, np.float32)

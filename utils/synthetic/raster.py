@@ -13,7 +13,8 @@ side by side.
 import math
 
 import numpy as np
-from numba import njit
+
+from kernels.jit import jit
 
 NEAR = 0.02
 """Metres; nothing nearer to the camera is drawn."""
@@ -23,7 +24,7 @@ TEXTURE_LEVELS = 9
 LEVEL_OFFSETS = np.cumsum([0] + [(TEXTURE_SIZE >> i) ** 2 * 4 for i in range(TEXTURE_LEVELS)])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def project(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Multiply (N, 3) points by a (4, 4) matrix: rows give x*w, y*w, w and the depth key times w.
 
@@ -45,7 +46,7 @@ def project(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _corners(level, u, v):
     """Offsets of the four texels around (u, v) in a mip level, and the two blending weights."""
     size = TEXTURE_SIZE >> level
@@ -58,7 +59,7 @@ def _corners(level, u, v):
     return top + left * 4, top + right * 4, bottom + left * 4, bottom + right * 4, x - x0, y - y0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def fetch(atlas: np.ndarray, texture: int, level: int, u: float, v: float, channel: int) -> float:
     """One bilinear sample of one channel of one mip level, wrapping around, in [0, 255]."""
     a, b, c, d, fx, fy = _corners(level, u, v)
@@ -67,7 +68,7 @@ def fetch(atlas: np.ndarray, texture: int, level: int, u: float, v: float, chann
     return upper * (1 - fy) + (row[c + channel] * (1 - fx) + row[d + channel] * fx) * fy
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def fetch_colour(
     atlas: np.ndarray, texture: int, level: float, u: float, v: float, out: np.ndarray
 ) -> None:
@@ -92,7 +93,7 @@ def fetch_colour(
         out[k] = out[k] * out[k] * (1.0 / 65025.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _columns(edges, y, left, right):
     """The pixels left..right of row y inside all three edges; empty if the first exceeds the last.
 
@@ -113,7 +114,7 @@ def _columns(edges, y, left, right):
     return int(math.ceil(low)), int(math.floor(high))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _bounds(projected, corners, near):
     """Box (left, right, top, bottom) of the part of a triangle with w > near, in pixels."""
     low_x, low_y, high_x, high_y = 1e9, 1e9, -1e9, -1e9
@@ -135,7 +136,7 @@ def _bounds(projected, corners, near):
     return low_x, high_x, low_y, high_y
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _edges(corners, out):
     """Fill `out` (3, 3) with the edge functions, positive inside; return the determinant."""
     for i in range(3):
@@ -150,7 +151,7 @@ def _edges(corners, out):
     return volume
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def rasterize(
     projected: np.ndarray,
     faces: np.ndarray,

@@ -10,8 +10,8 @@ the view, so neighbouring views of a scene agree.
 import math
 
 import numpy as np
-from numba import njit
 
+from kernels.jit import jit
 from utils.synthetic.raster import TEXTURE_LEVELS, TEXTURE_SIZE, fetch, fetch_colour
 
 # Columns of the material table, (K, 12) float32.
@@ -29,7 +29,7 @@ _DISC = (np.sqrt((np.arange(11) + 0.3) / 11) * np.stack([np.cos(_TURNS), np.sin(
 _FAST = {"contract", "nsz", "arcp", "reassoc"}
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def sky_colour(
     sky: np.ndarray, atlas: np.ndarray, dx: float, dy: float, dz: float, out: np.ndarray
 ) -> None:
@@ -57,7 +57,7 @@ def sky_colour(
         out[k] = base * (1 - below) + sky[GROUND + k] * below
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def _tap(depth_map, column, row, limit):
     """1 if nothing nearer to the light than the limit is at this texel; outside the map is lit."""
     size = depth_map.shape[0]
@@ -66,7 +66,7 @@ def _tap(depth_map, column, row, limit):
     return 1.0 if depth_map[row, column] <= limit else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def _open(depth_map, matrix, x, y, z, bias):
     """Share of 2x2 texels that see the parallel light of `matrix` from (x, y, z)."""
     u = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
@@ -84,7 +84,7 @@ def _open(depth_map, matrix, x, y, z, bias):
     return (a * (1 - fu) + b * fu) * (1 - fv) + (c * (1 - fu) + d * fu) * fv
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def _lit(depth_map, matrix, x, y, z, bias, soft):
     """Share of lookups within `soft` texels that see the lamp of `matrix` from (x, y, z)."""
     w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
@@ -104,7 +104,7 @@ def _lit(depth_map, matrix, x, y, z, bias, soft):
     return total / _DISC.shape[0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def _ambient(lights, x, y, z, nx, ny, nz, out):
     """Write the light of the sky directions and the bounce from below, darker in corners."""
     directions, colours, matrices, maps, bias, bounce, planes = lights
@@ -131,7 +131,7 @@ def _ambient(lights, x, y, z, nx, ny, nz, out):
         out[k] *= corner
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def _lamps(lamps, x, y, z, nx, ny, nz, vx, vy, vz, through, gloss, power, out, shine):
     """Add what the lamps give to out (3,) as diffuse light and to shine (3,) as highlight."""
     sources, colours, matrices, maps, bias, soft = lamps
@@ -168,7 +168,7 @@ def _lamps(lamps, x, y, z, nx, ny, nz, vx, vy, vz, through, gloss, power, out, s
                 shine[k] += colours[i, k] * highlight
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def _bumped(atlas, texture, level, u, v, strength, nx, ny, nz):
     """The normal tilted as if the texture's brightness were height.
 
@@ -194,7 +194,7 @@ def _bumped(atlas, texture, level, u, v, strength, nx, ny, nz):
     return nx * scale, ny * scale, nz * scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def plan_rays(
     keys: np.ndarray,
     ids: np.ndarray,
@@ -239,7 +239,7 @@ def plan_rays(
                 need[row - 1 : row + 2 : 2, column - 1 : column + 2 : 2] = FINE
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def gather_rays(image: np.ndarray, need: np.ndarray, picture: np.ndarray) -> None:
     """Average rays to pixels: the centre ray alone, or half of it and an eighth of each corner.
 
@@ -257,7 +257,7 @@ def gather_rays(image: np.ndarray, need: np.ndarray, picture: np.ndarray) -> Non
                 picture[y, x, k] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def _barycentric(projected, faces, face, x, y, out):
     """Perspective-correct weights of the corners of `face` at the pixel (x, y), into out (3,)."""
     total = 0.0
@@ -271,7 +271,7 @@ def _barycentric(projected, faces, face, x, y, out):
         out[i] /= total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@jit(fastmath=_FAST)
 def shade(
     keys: np.ndarray,
     ids: np.ndarray,

@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from kernels.jit import jit
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@jit(inline="always")
 def _face_normal(points, a, b, c):
     """Cross product of two edges of a triangle: its normal, as long as twice its area."""
     px, py = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
@@ -16,7 +17,7 @@ def _face_normal(points, a, b, c):
     return py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def measure_faces(
     points: np.ndarray, uvs: np.ndarray, faces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +38,7 @@ def measure_faces(
     return density, normals
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _normalise(vectors):
     """Scale rows to length 1, in place."""
     for i in range(vectors.shape[0]):
@@ -46,7 +47,7 @@ def _normalise(vectors):
             vectors[i, k] /= max(length, 1e-12)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def smooth_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Area-weighted unit normals of the vertices, (N, 3) float32."""
     normals = np.zeros((points.shape[0], 3), np.float32)
@@ -61,7 +62,7 @@ def smooth_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return normals
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def skin(
     lattice: np.ndarray, faces: np.ndarray, wrap: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -100,13 +101,13 @@ def skin(
     return points, normals, uvs
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _distance(a, b):
     """Euclidean distance of two points."""
     return math.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def sweep(path: np.ndarray, radii: np.ndarray, segments: int) -> np.ndarray:
     """Rings around a path with rounded ends, (rings, segments + 1, 3) float64.
 
@@ -141,7 +142,7 @@ def sweep(path: np.ndarray, radii: np.ndarray, segments: int) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def rings(sections: np.ndarray, segments: int) -> np.ndarray:
     """Elliptic rings: sections (K, 5) of centre x, y, z and half widths -> (K, segments + 1, 3)."""
     count = sections.shape[0]
@@ -155,7 +156,7 @@ def rings(sections: np.ndarray, segments: int) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def globe(half: np.ndarray, segments: int, power: float) -> np.ndarray:
     """Rings of a superellipsoid with half axes (3,) around the origin."""
     rows = max(segments * 2 // 3, 6)
@@ -171,13 +172,13 @@ def globe(half: np.ndarray, segments: int, power: float) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _bent(value, power):
     """A power that keeps the sign."""
     return math.copysign(abs(value) ** power, value)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def placed(
     points: np.ndarray,
     normals: np.ndarray,

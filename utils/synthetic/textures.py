@@ -13,8 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numba import njit
 
+from kernels.jit import jit
 from utils.synthetic import growth, patterns
 from utils.synthetic.raster import LEVEL_OFFSETS, TEXTURE_LEVELS, TEXTURE_SIZE
 
@@ -56,7 +56,7 @@ def bake(pictures: Sequence[np.ndarray]) -> np.ndarray:
     return atlas
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _fill_levels(picture, out):
     """Write the levels of (S, S, 4) display values; averages linear light, weighted by alpha."""
     current = picture.copy()
@@ -73,7 +73,7 @@ def _fill_levels(picture, out):
                 out[place + 3] = np.uint8(current[y, x, 3] * 255 + 0.5)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@jit
 def _halve(picture, x, y):
     """Replace texel (x, y) by the mean of the four that it covers; works in place in row order."""
     weight, red, green, blue = 4e-4, 0.0, 0.0, 0.0
