@@ -318,9 +318,15 @@ class TrainingData:
         self.epoch_length = Stream(sets, self.items, batch_size, seed=seed).epoch_length
 
     def training(
-        self, start: int, steps: int | None, rank: int = 0, world: int = 1
+        self, start: int, steps: int | None, rank: int = 0, world: int = 1, pinned: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """Iterate over the raw batches of steps `start` to `steps - 1`, read ahead by workers."""
+        """Iterate over the raw batches of steps `start` to `steps - 1`, read ahead by workers.
+
+        Args:
+            start, steps: the first step, and the one after the last.
+            rank, world: which process this is, of how many.
+            pinned: whether batches lie in memory that CUDA copies from at once.
+        """
         stream = Stream(
             self.sets,
             self.items,
@@ -343,7 +349,7 @@ class TrainingData:
                 collate_fn=collate,
                 worker_init_fn=_obedient_worker,
                 prefetch_factor=4 if self.workers else None,
-                pin_memory=torch.cuda.is_available(),
+                pin_memory=pinned,
             )
         )
 

@@ -3,7 +3,9 @@
 Camera frame: x right, y down, z forward, any unit. Pixel (0, 0) is centred at (0, 0) and the
 principal point is ((W - 1) / 2, (H - 1) / 2). Disparity = focal_px * baseline / z, in px, larger
 = nearer. CUDA tensors run in `cuda.py` (CuPy), everything else in the Numba twin `cpu.py`; tensors
-of other devices (Apple MPS) travel to the CPU and back.
+of other devices (Apple MPS) travel to the CPU and back. `impl="cpu"` or `impl="cuda"` of each
+operator chooses instead, so that one tensor can be run through both; the result comes back to where
+the arguments are.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def render_pointcloud(
     focal_px: float | torch.Tensor,
     baseline: float | torch.Tensor,
     depth_tolerance: float = 1.0,
+    impl: str | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Splat point clouds into one view each, keeping only the nearest surface.
 
@@ -50,6 +53,7 @@ def render_pointcloud(
         focal_px: focal length, px; a number, or a tensor (B,) for one per sample.
         baseline: stereo baseline, only turns depth into disparity; a number or a tensor (B,).
         depth_tolerance: disparity by which a point may lie behind the z-buffer and still show, px.
+        impl: "cpu", "cuda", or None: by the device of `points`.
     Returns:
         view (B, C, H, W), 0 where nothing landed; coverage (B, 1, H, W), summed weights, 0 =
         disoccluded (sums below 1e-4 count as nothing).
@@ -69,10 +73,13 @@ def render_pointcloud(
                 f"got {features.shape[axis]}."
             )
     camera = _camera(points, size, focal_px, baseline)
-    return _Splat.apply(points, features, *camera, _positive("depth_tolerance", depth_tolerance))
+    tolerance = _positive("depth_tolerance", depth_tolerance)
+    return _Splat.apply(points, features, *camera, tolerance, impl)
 
 
-def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
+def fill_disocclusion(
+    view: torch.Tensor, depth: torch.Tensor, impl: str | None = None
+) -> torch.Tensor:
     """Fill the last holes of a frame: from the farther end of the shortest line that has two ends.
 
     For every frame of a film, after rendering; values only, nothing becomes part of the scene. The
@@ -83,6 +90,7 @@ def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
     Args:
         view: (B, C, H, W) float32, any channels.
         depth: (B, 1, H, W) float32, larger = farther; <= 0 (or not a number) marks a hole.
+        impl: as of `render_pointcloud`.
     Returns:
         (B, C, H, W), a filled copy; known pixels are unchanged. No gradient.
     Raises:
@@ -96,7 +104,7 @@ def fill_disocclusion(view: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
         raise ValueError(f"depth must be {wanted} like view, got {tuple(depth.shape)}.")
     if view.numel() == 0:
         return view.detach().clone()
-    return _run("fill_disocclusion", view, depth)
+    return _run("fill_disocclusion", impl, view, depth)
 
 
 def disocclusion_mask(
@@ -104,6 +112,7 @@ def disocclusion_mask(
     size: tuple[int, int],
     focal_px: float | torch.Tensor,
     baseline: float | torch.Tensor,
+    impl: str | None = None,
 ) -> torch.Tensor:
     """Mark which points of a view's own cloud stay visible from a moved camera.
 
@@ -112,7 +121,7 @@ def disocclusion_mask(
 
     Args:
         points: (B, 3, H * W) float32, row-major cloud of the view, already moved.
-        size: (height, width), px.   focal_px, baseline: as in `render_pointcloud`.
+        size: (height, width), px.   focal_px, baseline, impl: as in `render_pointcloud`.
     Returns:
         (B, 1, H, W) float32 at the pixels of the *source* view: 1 = wins its target pixel,
         0 = hidden, outside the frame or behind the camera. Before any median.
@@ -127,7 +136,8 @@ def disocclusion_mask(
             f"points must have one point per pixel of size {size}, {size[0] * size[1]}, "
             f"got {points.shape[2]}."
         )
-    return _run("disocclusion_mask", points, size=size, focal_px=focals, baseline=baselines)
+    options = {"size": size, "focal_px": focals, "baseline": baselines}
+    return _run("disocclusion_mask", impl, points, **options)
 
 
 def zbuffer(
@@ -137,6 +147,7 @@ def zbuffer(
     baseline: float | torch.Tensor,
     depth_tolerance: float = 1.0,
     degridded: bool = True,
+    impl: str | None = None,
 ) -> torch.Tensor:
     """Nearest disparity per pixel, as `render_pointcloud` uses it for its depth test.
 
@@ -150,7 +161,7 @@ def zbuffer(
     size, focals, baselines = _camera(points, size, focal_px, baseline)
     tolerance = _positive("depth_tolerance", depth_tolerance)
     options = {"tolerance": tolerance, "degridded": bool(degridded)}
-    return _run("zbuffer", points, size=size, focal_px=focals, baseline=baselines, **options)
+    return _run("zbuffer", impl, points, size=size, focal_px=focals, baseline=baselines, **options)
 
 
 def render_frame(
@@ -165,6 +176,7 @@ def render_frame(
     lens: Any = (0.0, 0.0),
     rims: Any = None,
     numbers: bool = False,
+    impl: str | None = None,
 ) -> tuple[Any, Any]:
     """Render one 8-bit frame of a film: move, project, splat, normalise and fill in one go.
 
@@ -193,6 +205,7 @@ def render_frame(
         numbers: colours are the three bytes of one number of 24 bits, the highest first, and so is
             the frame: each pixel has the rounded mean number of the surface that it shows. A rim
             that covers half of a pixel or more hides what is behind it, any other shows nothing.
+        impl: "cpu", "cuda", or None: by the device of `points`.
     Returns:
         frame (H, W, 3) uint8, rounded; holes (H, W) bool, True where nothing landed, or rims cover
         less than half. NumPy arrays, or CUDA tensors if `points` is one.
@@ -225,27 +238,51 @@ def render_frame(
         raise ValueError(f"shift must be three finite numbers, got {shift}.")
     if len(lens) != 2 or not all(map(math.isfinite, lens)):
         raise ValueError(f"lens must be two finite numbers, got {lens}.")
+    back_end = "cuda" if _on_cuda(on_gpu, impl) else "cpu"
+    camera = shift, size, focal_px, disparity_scale
+    options = bool(fill), lens, bool(numbers)
+    return _render_on(back_end, cloud, rims, on_gpu and points.device, camera, options)
+
+
+def _render_on(back_end, cloud, rims, device, camera, options):
+    """Render a checked frame in one back end; device: where the arrays are, False = NumPy's."""
     render: Callable[..., tuple[Any, Any]]
-    if on_gpu:
+    if back_end == "cuda":
         from .cuda import render_frame as render
+
+        def ready(array):
+            return array if device else torch.from_numpy(array).cuda()
     else:
         from .cpu_frame import render_frame as render
-    camera = shift, size, focal_px, disparity_scale
-    return render(*cloud[:2], *camera, cloud[2], bool(fill), lens, rims, bool(numbers))
+
+        def ready(array):
+            return array.cpu().numpy() if device else array
+
+    points, colors, spacing = (None if array is None else ready(array) for array in cloud)
+    rims = rims and [ready(array) for array in rims]
+    fill, lens, numbers = options
+    found = render(points, colors, *camera, spacing, fill, lens, rims, numbers)
+    if back_end == "cuda" and not device:
+        found = tuple(part.cpu().numpy() for part in found)
+    if back_end == "cpu" and device:
+        found = tuple(torch.from_numpy(part).to(device) for part in found)
+    return found
 
 
 class _Splat(torch.autograd.Function):
     """`render_pointcloud` with its gradient: what a point gave to pixels, it collects from them."""
 
     @staticmethod
-    def forward(ctx, points, features, size, focal_px, baseline, tolerance):
+    def forward(ctx, points, features, size, focal_px, baseline, tolerance, impl):
         """Render, and keep the footprints (which pixels, what weights) for the gradient."""
-        back_end, device = _back_end(points)
-        view, coverage, ctx.footprints = back_end.splat(
-            _ready(points), _ready(features), size, focal_px, baseline, tolerance
-        )
-        ctx.back_end, ctx.device = back_end, device
-        view, coverage = view.to(device), coverage.to(device)
+        ctx.back_end, ctx.place = _back_end(points, impl)
+        view, coverage, footprints = ctx.back_end.splat(
+            _ready(points, ctx.place), _ready(features, ctx.place),
+            size, focal_px, baseline, tolerance,
+        )  # fmt: skip
+        ctx.save_for_backward(*footprints)
+        ctx.device = points.device
+        view, coverage = view.to(ctx.device), coverage.to(ctx.device)
         ctx.mark_non_differentiable(coverage)
         return view, coverage
 
@@ -255,32 +292,41 @@ class _Splat(torch.autograd.Function):
         """Gradient of the features; points, camera and tolerance have none."""
         grad = None
         if ctx.needs_input_grad[1]:
-            grad = ctx.back_end.gather(_ready(grad_view), ctx.footprints).to(ctx.device)
-        return None, grad, None, None, None, None
+            given = _ready(grad_view, ctx.place)
+            grad = ctx.back_end.gather(given, ctx.saved_tensors).to(ctx.device)
+        return None, grad, None, None, None, None, None
 
 
-def _back_end(tensor):
-    """Module that runs the kernels of this tensor, and the device that results belong on."""
-    if tensor.is_cuda:
+def _on_cuda(given, impl):
+    """Whether the CUDA back end works; given: whether the arguments are on such a device."""
+    if impl not in (None, "cpu", "cuda"):
+        raise ValueError(f'impl must be "cpu", "cuda" or None, got {impl!r}.')
+    if impl == "cuda" and not torch.cuda.is_available():
+        raise ValueError('impl="cuda": torch finds no CUDA device.')
+    return given if impl is None else impl == "cuda"
+
+
+def _back_end(tensor, impl):
+    """Module that runs the kernels of this tensor, and the device that it works on."""
+    if _on_cuda(tensor.is_cuda, impl):
         from . import cuda
 
-        return cuda, tensor.device
+        return cuda, tensor.device if tensor.is_cuda else torch.device("cuda")
     from . import cpu
 
-    return cpu, tensor.device
+    return cpu, torch.device("cpu")
 
 
-def _ready(tensor):
-    """The tensor's values as the back ends take them: contiguous, detached, on CPU or CUDA."""
-    tensor = tensor.detach().contiguous()
-    return tensor if tensor.is_cuda else tensor.cpu()
+def _ready(tensor, place):
+    """The tensor's values as the back ends take them: contiguous, detached, where they work."""
+    return tensor.detach().to(place).contiguous()
 
 
-def _run(name, *tensors, **options):
+def _run(name, impl, *tensors, **options):
     """Call the back end's function of this name, and bring its result to the tensors' device."""
-    back_end, device = _back_end(tensors[0])
-    result = getattr(back_end, name)(*map(_ready, tensors), **options)
-    return result.to(device)
+    back_end, place = _back_end(tensors[0], impl)
+    result = getattr(back_end, name)(*(_ready(tensor, place) for tensor in tensors), **options)
+    return result.to(tensors[0].device)
 
 
 def _check(name, tensor, axes, like=None):

@@ -265,7 +265,8 @@ def splat(
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 
     Returns:
-        view (B, C, H, W), coverage (B, 1, H, W), and per sample what `gather` needs again.
+        view (B, C, H, W), coverage (B, 1, H, W), and the tensors that `gather` needs again:
+        corner, weights and coverage (`_footprints`) of one sample after the other.
     """
     positions, values = points.numpy(), features.numpy()
     batch, channels = values.shape[:2]
@@ -284,18 +285,21 @@ def splat(
     for b in range(batch):
         summed = footprints[b][2].reshape(size[0] + 2, size[1] + 2)[1:-1, 1:-1]
         coverage[b, 0] = np.where(summed >= COVERAGE_THRESHOLD, summed, 0)
-    return torch.from_numpy(view), torch.from_numpy(coverage), footprints
+    needed = tuple(torch.from_numpy(part) for sample in footprints for part in sample)
+    return torch.from_numpy(view), torch.from_numpy(coverage), needed
 
 
 def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     """Backward pass of `kernels.render_pointcloud`: (B, C, H, W) -> (B, C, N)."""
     given = grad_view.contiguous().numpy()
     batch, channels = given.shape[:2]
-    grad = np.empty((batch, channels, len(footprints[0][0]) if batch else 0), np.float32)
+    parts = [part.numpy() for part in footprints]
+    samples = [parts[3 * b : 3 * b + 3] for b in range(batch)]
+    grad = np.empty((batch, channels, len(parts[0]) if batch else 0), np.float32)
     run_all(
         _gather,
         [
-            (given[b, group], *footprints[b], grad[b, group])
+            (given[b, group], *samples[b], grad[b, group])
             for b in range(batch)
             for group in _groups(channels)
         ],

@@ -28,6 +28,14 @@ THREADS = 256
 NOWHERE = float("-inf")  # disparity of the padding: never in front of anything
 
 
+def options(source: str) -> tuple[str, ...]:
+    """Return what NVRTC is told for a source file.
+
+    CuPy knows what it has compiled by text and options: those have to tell of what is included.
+    """
+    return (*OPTIONS, f"-DSOURCES=0x{digest(FOLDER / source)}")
+
+
 @lru_cache
 def _module(source):
     """One compiled source file."""
@@ -38,9 +46,8 @@ def _module(source):
             "rendering on a CUDA device needs CuPy: pip install cupy-cuda13x nvidia-cuda-nvrtc "
             "(or run with --device cpu)."
         ) from error
-    # CuPy knows what it has compiled by text and options: those have to tell of what is included.
-    options = (*OPTIONS, f"-DSOURCES=0x{digest(FOLDER / source)}")
-    return cupy.RawModule(code=(FOLDER / source).read_text(encoding="utf-8"), options=options)
+    text = (FOLDER / source).read_text(encoding="utf-8")
+    return cupy.RawModule(code=text, options=options(source))
 
 
 def _argument(value):
@@ -48,6 +55,15 @@ def _argument(value):
     if isinstance(value, torch.Tensor):
         return np.uint64(value.data_ptr())
     return np.uint64(0) if value is None else value
+
+
+def _cupy_stream(stream):
+    """torch's CUDA stream as CuPy's."""
+    import cupy
+
+    if hasattr(cupy.cuda.Stream, "from_external"):  # of CuPy 14, which deprecates the other
+        return cupy.cuda.Stream.from_external(stream)
+    return cupy.cuda.ExternalStream(stream.cuda_stream, stream.device_index)
 
 
 def launch(source: str, name: str, count: int, *arguments: Any) -> None:
@@ -60,8 +76,7 @@ def launch(source: str, name: str, count: int, *arguments: Any) -> None:
     import cupy
 
     device = next(a.device for a in arguments if isinstance(a, torch.Tensor))
-    stream = torch.cuda.current_stream(device).cuda_stream
-    with cupy.cuda.Device(device.index), cupy.cuda.ExternalStream(stream, device.index):
+    with cupy.cuda.Device(device.index), _cupy_stream(torch.cuda.current_stream(device)):
         kernel = _module(source).get_function(name)
         blocks = (count + THREADS - 1) // THREADS
         kernel((blocks,), (THREADS,), tuple(_argument(a) for a in arguments))
@@ -114,7 +129,7 @@ def splat(
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 
     Returns:
-        view (B, C, H, W), coverage (B, 1, H, W), and what `gather` needs again.
+        view (B, C, H, W), coverage (B, 1, H, W), and the tensors that `gather` needs again.
     """
     batch, count, height, width = _sizes(points, size)
     channels, tolerance = np.int32(features.shape[1]), np.float32(tolerance)
@@ -127,17 +142,17 @@ def splat(
            closed, view, coverage)  # fmt: skip
     launch("pointcloud.cu", "normalise", coverage.numel(),
            batch, channels, height, width, view, coverage)  # fmt: skip
-    return view, coverage, (points, cameras, tolerance, closed, coverage)
+    return view, coverage, (points, *cameras, torch.tensor(float(tolerance)), closed, coverage)
 
 
 def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     """Backward pass of `kernels.render_pointcloud`: (B, C, H, W) -> (B, C, N)."""
-    points, cameras, tolerance, closed, coverage = footprints
+    points, *cameras, tolerance, closed, coverage = footprints
     batch, count, height, width = _sizes(points, grad_view.shape[2:])
     grad = torch.empty(len(points), grad_view.shape[1], points.shape[2], device=points.device)
     launch("pointcloud.cu", "gather", points.shape[0] * points.shape[2],
            points, *cameras, batch, np.int32(grad_view.shape[1]), count, height, width,
-           tolerance, closed, coverage, grad_view, grad)  # fmt: skip
+           np.float32(tolerance.item()), closed, coverage, grad_view, grad)  # fmt: skip
     return grad
 
 

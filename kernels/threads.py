@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: "max 100000", or quota and period
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container: "max", or bytes
+FRAME_BYTES = 96  # per pixel, of what a thread that renders keeps at most (cpu_frame.py)
 
 
 def thread_count() -> int:
@@ -36,9 +38,31 @@ def thread_count() -> int:
     return max(1, cores)
 
 
-def render_threads(device: torch.device) -> int:
-    """Return how many frames are rendered at once: one on a GPU, which is parallel in itself."""
-    return thread_count() if device.type == "cpu" else 1
+def memory_bytes() -> int:
+    """Return how much memory this machine, or this process's container, has; 8 GiB if unknown."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no such question
+        total = 8 * 2**30
+    try:
+        return min(total, int(MEMORY_LIMIT.read_text()))
+    except (OSError, ValueError):  # no container, or "max": no limit
+        return total
+
+
+def render_threads(device: torch.device, size: tuple[int, int]) -> int:
+    """Return how many frames are rendered at once: one on a GPU, which is parallel in itself.
+
+    On the CPU one per thread that may work, unless their buffers took over a quarter of the memory.
+
+    Args:
+        device: of the scene.
+        size: (height, width) of a frame, px.
+    """
+    if device.type != "cpu":
+        return 1
+    fitting = memory_bytes() // 4 // (FRAME_BYTES * size[0] * size[1])
+    return max(1, min(thread_count(), fitting))
 
 
 def run_all(function: Callable, tasks: Sequence[Sequence]) -> list:

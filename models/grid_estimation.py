@@ -132,8 +132,9 @@ class Attention(nn.Module):
         batch, channels, height, width = x.shape
         packed = self.query_key_value(self.norm(x)).contiguous()
         packed = packed.view(batch, 3, self.heads, channels // self.heads, height * width)
-        query, key, value = packed.transpose(3, 4).unbind(1)
-        seen = functional.scaled_dot_product_attention(query, key, value)
+        # Contiguous each: on Apple's MPS attention over strided parts is silently wrong.
+        parts = [part.contiguous() for part in packed.transpose(3, 4).unbind(1)]
+        seen = functional.scaled_dot_product_attention(*parts)
         x = x + self.join(seen.transpose(2, 3).reshape(batch, channels, height, width))
         return x + self.think(self.second_norm(x))
 

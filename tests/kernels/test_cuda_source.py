@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import nvrtc
 import pytest
 import torch
 from test_kernels import BASELINE, FOCAL, at_pixels, random_holes, random_scene
@@ -49,26 +50,16 @@ SCALARS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("architecture", ["compute_75", "compute_90"])
 @pytest.mark.parametrize("source", [*SOURCES, BENCHMARK], ids=lambda path: Path(path).name)
-def test_nvrtc_compiles(source, architecture):
-    nvrtc = pytest.importorskip("cupy", reason="needs CuPy and nvidia-cuda-nvrtc").cuda.nvrtc
-    try:
-        nvrtc.getVersion()
-    except (RuntimeError, OSError) as error:
-        pytest.skip(f"NVRTC cannot be loaded: {error}")
-    program = nvrtc.createProgram((cuda.FOLDER / source).read_text(), "source.cu", (), ())
-    options = [*cuda.OPTIONS, f"--gpu-architecture={architecture}"]
-    try:
-        nvrtc.compileProgram(program, options)
-    except nvrtc.NVRTCError:
-        pytest.fail(nvrtc.getProgramLog(program))
-    assert "warning" not in nvrtc.getProgramLog(program)
-    code = nvrtc.getPTX(program)
-    code = code.decode() if isinstance(code, bytes) else code
-    for name in signatures(source):
-        assert f".entry {name}(" in code
-    assert "fma.rn.f32" not in code  # the CPU twin rounds after every operation
+def test_nvrtc_compiles_from_the_oldest_to_the_newest_card(source):
+    known = nvrtc.architectures()
+    for architecture in {known[0], known[len(known) // 2], known[-1]}:
+        code, log = nvrtc.compiled(source, architecture)
+        assert "warning" not in log
+        for name in signatures(source):
+            assert f".entry {name}(" in code
+        assert "fma.rn.f32" not in code  # the CPU twin rounds after every operation
+        assert "fma.rn.ftz.f32" not in code
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +131,30 @@ def test_render_and_gradient_equal_the_cpu_twin(serial, seed):
     assert torch.equal(view, expected_view) and torch.equal(coverage, expected_coverage)
     gradient = torch.randn(view.shape, generator=torch.manual_seed(seed))
     assert torch.allclose(serial.gather(gradient, footprints), cpu.gather(gradient, expected))
+
+
+@pytest.mark.parametrize("twin", ["cpu", "cuda"])
+def test_what_the_gradient_needs_is_known_to_autograd(serial, monkeypatch, twin):
+    """So that it is freed with the graph, moved by hooks, and a change in place is noticed."""
+    back_end = serial if twin == "cuda" else cpu
+    monkeypatch.setattr(kernels, "_back_end", lambda *_: (back_end, torch.device("cpu")))
+    points, features, size = random_scene(1, batch=2, channels=3)
+    saved = []
+
+    def keep(tensor):
+        saved.append(tensor)
+        return tensor
+
+    features.requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        view, _ = kernels.render_pointcloud(points, features, size, FOCAL, BASELINE)
+    assert len(saved) >= 5
+    gradient = torch.rand_like(view)
+    found = torch.autograd.grad(view, features, gradient)[0]
+    _, _, footprints = cpu.splat(points, features.detach(), size, [FOCAL] * 2, [BASELINE] * 2, 1.0)
+    assert torch.allclose(found, cpu.gather(gradient, footprints))
+    with pytest.raises(RuntimeError, match="freed"):
+        torch.autograd.grad(view, features, gradient)
 
 
 @pytest.mark.parametrize("degridded", [False, True])

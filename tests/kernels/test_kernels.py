@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from waiting import PATIENCE
 
 import kernels
+from kernels import threads
 
 FOCAL, BASELINE = 8.0, 4.0
 EXAMPLES = settings(max_examples=40, deadline=None)
@@ -499,3 +500,47 @@ def test_kernels_work_where_nothing_can_be_written(tmp_path):
         NUMBA_CACHE_DIR="",
     )
     assert done.stdout.strip() == "4.0", done.stderr
+
+
+def test_rendering_threads_share_a_quarter_of_the_memory(monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.setattr(threads, "MEMORY_LIMIT", tmp_path / "memory.max")
+    threads.MEMORY_LIMIT.write_text(f"{2**30}\n")
+    cpu, large = torch.device("cpu"), (2160, 3840)
+    assert threads.memory_bytes() == 2**30
+    assert threads.render_threads(cpu, large) == 1  # even if one alone takes more
+    assert 1 < threads.render_threads(cpu, (768, 1024)) < 64
+    assert threads.render_threads(cpu, (96, 128)) == 64
+    assert threads.render_threads(torch.device("cuda"), (96, 128)) == 1
+    threads.MEMORY_LIMIT.write_text("max\n")
+    assert threads.memory_bytes() > 2**30
+
+
+def test_buffers_of_a_rendering_thread_are_what_is_reckoned_with():
+    from kernels import cpu_frame
+
+    points, colors = np.float32([[0], [0], [5]]), np.uint8([[1, 2, 3]])
+    rims = points * np.float32(0.9), np.uint8([[1, 2, 3, 200]]), np.ones(1, np.float32)
+    kernels.render_frame(points, colors, (0, 0, 0), (200, 300), 64.0, 1280.0, rims=rims)
+    kept = vars(cpu_frame._local.scratch)
+    parts = [
+        part for value in kept.values() for part in (value if isinstance(value, tuple) else [value])
+    ]
+    used = sum(part.nbytes for part in parts if isinstance(part, np.ndarray)) / 60_000
+    assert 60 < used < threads.FRAME_BYTES
+
+
+def test_implementation_can_be_chosen(monkeypatch):
+    points, features, size = random_scene(0)
+    camera = size, FOCAL, BASELINE
+    views = [kernels.render_pointcloud(points, features, *camera, impl=i)[0] for i in (None, "cpu")]
+    assert torch.equal(*views)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for impl, message in (("cuda", "no CUDA device"), ("gpu", "must be .* got 'gpu'")):
+        with pytest.raises(ValueError, match=message):
+            kernels.zbuffer(points, *camera, impl=impl)
+        with pytest.raises(ValueError, match=message):
+            kernels.render_frame(
+                points[0].numpy(), np.zeros((points.shape[2], 3), np.uint8), (0, 0, 0), size,
+                FOCAL, 1280.0, impl=impl,
+            )  # fmt: skip

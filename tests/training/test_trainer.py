@@ -24,7 +24,7 @@ class Numbers:
     def __init__(self, spoiled=None, act=None):
         self.spoiled, self.act = spoiled, act
 
-    def training(self, start, steps, rank=0, world=1):
+    def training(self, start, steps, rank=0, world=1, pinned=False):
         for step in range(start, steps):
             if self.act is not None:
                 self.act(step)

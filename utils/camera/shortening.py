@@ -36,7 +36,7 @@ def invented_shares(
     def share(t):
         return float(scene.render(**path.view(t, size), fill=False)[1].mean())
 
-    with ThreadPoolExecutor(render_threads(scene.device)) as pool:
+    with ThreadPoolExecutor(render_threads(scene.device, size)) as pool:
         return tuple(pool.map(share, path.inpaint_at if times is None else times))
 
 

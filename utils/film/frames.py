@@ -103,13 +103,13 @@ def film_frames(
         count: positions on the path.
         size: (height, width) of a frame (of one eye's picture), px.
         loop, easing: see `film_order` and `utils.camera.path_times`.
-        workers: rendering threads; by default one per core.
+        workers: rendering threads; by default one per core, as far as memory goes.
     Yields:
         frame (H, W, 3) uint8, holes (H, W) bool: where nothing was known before the last filling.
     """
     times = path_times(count, easing, path.closed)
     loop = "none" if path.closed else loop
-    workers = workers or render_threads(scene.device)
+    workers = workers or render_threads(scene.device, size)
 
     def render(position):
         return scene.render(**path.view(times[position], size))

@@ -299,7 +299,9 @@ def _in_order(name, chosen, step):
     if not len(index):
         return {}
     given = (x[index] for x in (step.disparity, step.target, step.weight))
-    return {name: len(index) / len(chosen) * losses.ranking_loss(*given)}
+    # Of the step alone: a global generator would differ after a resume, on a card or in a process.
+    pairs = torch.Generator().manual_seed(step.number)
+    return {name: len(index) / len(chosen) * losses.ranking_loss(*given, generator=pairs)}
 
 
 def by_reference(step: Step) -> dict[str, torch.Tensor]:

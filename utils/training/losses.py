@@ -233,10 +233,11 @@ def ranking_loss(
         prediction, target, mask: (B, 1, H, W), larger = nearer.
         pairs: drawn per image; those with an unknown end do not count.
         threshold: order is clear if values differ by more than this share of the smaller one.
-        generator: torch.Generator on the device of `prediction`, or None.
+        generator: torch.Generator on the CPU, so that every device draws the same; or None.
     """
     size, shape = prediction[0].numel(), (len(prediction), pairs)
-    ends = [torch.randint(size, shape, generator=generator, device=prediction.device) for _ in "ab"]
+    drawn = [torch.randint(size, shape, generator=generator) for _ in "ab"]
+    ends = [end.to(prediction.device) for end in drawn]
     values = normalize_robust(prediction, mask), torch.where(mask > 0, target, 0), mask
     (p1, p2), (t1, t2), (m1, m2) = ([x.flatten(1).gather(1, e) for e in ends] for x in values)
     clear = (t1 - t2).abs() > threshold * torch.minimum(t1.abs(), t2.abs())

@@ -340,7 +340,11 @@ class Trainer:
     def open_stream(self, data: Any) -> Iterator[Any]:
         """The batches of the steps to come; closed when `fit` ends, however it does."""
         batches = data.training(
-            self.step_number, self.total_steps, self.accelerator.process_index, self.world
+            self.step_number,
+            self.total_steps,
+            self.accelerator.process_index,
+            self.world,
+            pinned=self.device.type == "cuda",
         )
         return self.streams.enter_context(contextlib.closing(batches))
 
