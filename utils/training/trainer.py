@@ -8,6 +8,7 @@ precision and processes come from Accelerate; what a step sees is a pure functio
 import contextlib
 import copy
 import dataclasses
+import datetime
 import logging
 import math
 import shutil
@@ -176,7 +177,8 @@ def settle_device(device: str, renders: bool) -> None:
         ValueError: the device that was asked for does not work.
     """
     if not PartialState._shared_state:
-        PartialState(cpu=not trains_on_cuda(device, renders))
+        patience = datetime.timedelta(days=1)  # while the first process validates, others wait
+        PartialState(cpu=not trains_on_cuda(device, renders), timeout=patience)
 
 
 def make_accelerator(settings: Any, renders: bool) -> Any:
