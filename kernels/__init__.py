@@ -11,7 +11,6 @@ the arguments are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -246,7 +245,6 @@ def render_frame(
 
 def _render_on(back_end, cloud, rims, device, camera, options):
     """Render a checked frame in one back end; device: where the arrays are, False = NumPy's."""
-    render: Callable[..., tuple[Any, Any]]
     if back_end == "cuda":
         from .cuda import render_frame as render
 

@@ -8,7 +8,9 @@ import ctypes
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import nvrtc
@@ -298,3 +300,16 @@ def test_back_ends_offer_the_same_operators():
         names = [twin.__code__.co_varnames[: twin.__code__.co_argcount] for twin in twins]
         assert names[0] == names[1]
     assert callable(kernels.render_frame)
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_work_goes_to_the_stream_of_torch(monkeypatch, newer):
+    """CuPy 14 deprecates the class that older ones have."""
+    torch_stream = SimpleNamespace(cuda_stream=77, device_index=1)
+    stream = SimpleNamespace(from_external=lambda given: ("new", given))
+    old = SimpleNamespace(ExternalStream=lambda *given: ("old", *given))
+    cupy = ModuleType("cupy")
+    cupy.cuda = SimpleNamespace(Stream=stream if newer else None, **({} if newer else vars(old)))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    expected = ("new", torch_stream) if newer else ("old", 77, 1)
+    assert cuda._cupy_stream(torch_stream) == expected

@@ -432,3 +432,18 @@ def test_normalising_features_see_imagenet_range():
     expected = plain((image - mean[:, None, None]) / std[:, None, None])
     for ours, theirs in zip(normalising(image), expected, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def test_attention_takes_contiguous_parts(monkeypatch):
+    """Over strided ones Apple's MPS computes something else, silently."""
+    from models import grid_estimation
+
+    true, seen = grid_estimation.functional.scaled_dot_product_attention, []
+
+    def attend(*parts):
+        seen.extend(part.is_contiguous() for part in parts)
+        return true(*parts)
+
+    monkeypatch.setattr(grid_estimation.functional, "scaled_dot_product_attention", attend)
+    grid_estimation.Attention(16)(torch.rand(2, 16, 5, 7))
+    assert seen == [True] * 3

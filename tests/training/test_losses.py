@@ -459,3 +459,20 @@ def test_near_edges_do_not_depend_on_autocast():
     plain = losses.adversarial_side_loss(*arguments)["mask"]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert losses.adversarial_side_loss(*arguments)["mask"] == plain
+
+
+def test_pairs_of_a_step_are_drawn_by_its_number():
+    """A run that is resumed, on whatever device and in whichever process, draws the same."""
+    from types import SimpleNamespace
+
+    from utils.training.estimation import _in_order
+
+    maps = {"disparity": _random(2, 1, 9, 9), "target": _random(2, 1, 9, 9, seed=1)}
+    state = torch.get_rng_state()
+    values = []
+    for number in (5, 5, 6):
+        torch.rand(3)
+        step = SimpleNamespace(**maps, weight=torch.ones(2, 1, 9, 9), number=number)
+        values.append(float(_in_order("rank", torch.ones(2), step)["rank"]))
+    torch.set_rng_state(state)
+    assert values[0] == values[1] != values[2]
