@@ -164,7 +164,7 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
 
     # Inpaint.
     if not settings.flat:
-        scene.grow(view, path, networks)
+        scene.grow(view, path, networks, plan.view_size)
     clock.lap("inpainting")
     if preview:
         preview.write(job.result("preview.png"))

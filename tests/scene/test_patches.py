@@ -207,11 +207,11 @@ def test_texture_is_spared_only_where_no_frame_shows_it(move, monkeypatch):
         depth_range(limited.depth), aspect_box(limited.size, 3 / 4), sized=True,
     )  # fmt: skip
     path = MOVES[move].plan(stage)
-    grow(limited, path, Networks())
+    grow(limited, path, Networks(), limited.size)
     for pose in path.inpainting_poses():
         whole.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
     monkeypatch.setattr("utils.scene.uncovered.add_texture", lambda filled, *_: filled)
-    grow(plain, path, Networks())
+    grow(plain, path, Networks(), plain.size)
     assert (limited.cloud()[1] != whole.cloud()[1]).any(), "nothing was spared"
     off = [0, 0]
     for t in (0, 0.3, 1):

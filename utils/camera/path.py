@@ -99,6 +99,10 @@ class CameraPath:
         focal_px = self.view_focal_px(pose, size)
         return {"shift": pose.shift, "focal_px": focal_px, "size": size, "lens": pose.lens}
 
+    def extreme_views(self, size: tuple[int, int]) -> list[dict[str, Any]]:
+        """Return the views of (height, width) px in which surfaces open widest."""
+        return [self.view(t, size) for t in sorted({0.0, *self.inpaint_at, 1.0})]
+
     def shows(self, points: Any) -> Any:
         """Say which points stand in some frame of the film, or just beside it.
 

@@ -21,7 +21,7 @@ LEAST_KEPT = 1 / 32  # less motion than this is none
 def invented_shares(
     scene: Any, path: CameraPath, size: tuple[int, int], times: Iterable[float] | None = None
 ) -> tuple[float, ...]:
-    """Return the share of each frame that no point of the scene reaches.
+    """Return the share of each frame that no point of the scene reaches, with surfaces closed.
 
     Ask before inpainting: afterwards it is what the inpainting missed. It is measured at the film's
     own size, because a smaller view closes the narrow gaps beside things.
@@ -32,6 +32,8 @@ def invented_shares(
         size: (height, width) of the film (of one eye's picture), px.
         times: from 0 to 1; by default those at which most is uncovered.
     """
+
+    scene.close_surfaces(path.extreme_views(size))
 
     def share(t):
         return float(scene.render(**path.view(t, size), fill=False)[1].mean())

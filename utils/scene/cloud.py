@@ -16,17 +16,18 @@ import kernels
 from kernels.constants import RIM_FULL
 from utils.camera import BASELINE, NO_LENS, unproject
 from utils.depth.map_files import FULL_SCALE
+from utils.depth.steps import EDGE_JUMP
 from utils.scene.edges import surface_mask
 from utils.scene.grids import Grid
 from utils.scene.matte import Matte
 from utils.scene.rims import Rims, find_rims
 from utils.scene.second_eye import add_second_eye
-from utils.scene.surface import connected
+from utils.scene.surface import Lens, connected, find_between, lift_between
 from utils.scene.uncovered import HoledView
 from utils.scene.view_depth import ViewDepth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from utils.camera.path import CameraPath
@@ -136,7 +137,12 @@ class Scene:
         self._spacing: list[torch.Tensor] = []
         self.inpainted_grids: list[Grid] = []
         self._cloud: tuple[Any, Any, Any] | None = None
+        self._views: list[dict[str, Any]] = []  # for which surfaces are closed
+        # Points between others: (points, colours, spacing) of each map, the photo's first.
+        self._between: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self._rims: tuple[Any, Any, Any] | None = None
+        # What was inpainted: image, disparity, which pixels were taken, and the camera.
+        self._filled: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, Lens]] = []
         self._layers = find_rims(self.disparity, self.image) if rims else None
         # (1, 1, H, W) bool: which pixels of the photo show one surface.
         self.surface = surface_mask(self.disparity, None if self._layers else self.image)
@@ -185,21 +191,46 @@ class Scene:
         disparity, kept = (part[0, 0].cpu().numpy() for part in (self.solid()[1], self.kept()))
         return connected(disparity, kept)
 
-    def cloud(self) -> tuple[Any, Any, Any]:
+    def cloud(self, closed: bool = False) -> tuple[Any, Any, Any]:
         """Return points (3, N) float32, colours (N, 3) uint8 and spacing (N,) float32.
 
-        The spacing of a point is its distance to its neighbours where it was lifted.
+        The spacing of a point is its distance to its neighbours where it was lifted. The photo's
+        points come first, then what was inpainted; with `closed`, then what `close_surfaces` put
+        between them: `between_photo` points of the photo, and those of what was inpainted.
         """
         if self._cloud is None:
+            between = list(zip(*self._between, strict=True)) or [(), (), ()]
             points, colors, spacing = (
-                torch.cat(parts, dim=dim).contiguous()
-                for parts, dim in ((self._points, 1), (self._colors, 0), (self._spacing, 0))
+                torch.cat([*parts, *more], dim=dim).contiguous()
+                for parts, more, dim in zip(
+                    (self._points, self._colors, self._spacing), between, (1, 0, 0), strict=True
+                )
             )
-            self._points, self._colors, self._spacing = [points], [colors], [spacing]
             self._cloud = points, colors, spacing
             if self.device.type == "cpu":
                 self._cloud = points.numpy(), colors.numpy(), spacing.numpy()
-        return self._cloud
+        points, colors, spacing = self._cloud
+        if closed:
+            return points, colors, spacing
+        count = points.shape[1] - sum(len(part[2]) for part in self._between)
+        return points[:, :count], colors[:count], spacing[:count]
+
+    @property
+    def between_photo(self) -> int:
+        """How many points `close_surfaces` put between those of the photo."""
+        return len(self._between[0][2]) if self._between else 0
+
+    def close_surfaces(self, views: Iterable[dict[str, Any]]) -> None:
+        """Put points between neighbours of one surface, where it would open in one of the views.
+
+        They take the place of those that were there before; what is inpainted afterwards is closed
+        for the same views (docs/method.md, Closed surfaces).
+
+        Args:
+            views: what `render` is asked for, as `CameraPath.view` returns it.
+        """
+        self._views, self._cloud = list(views), None
+        self._between = [self._between_photo(), *map(self._between_filled, self._filled)]
 
     def rims(self) -> tuple[Any, Any, Any] | None:
         """Return the rim points as `kernels.render_frame` takes them, None if there are none."""
@@ -235,7 +266,7 @@ class Scene:
             focal_px: focal length of the view, px; by default the photo's, scaled to `size`.
             size: (height, width) of the view, px; the photo's by default.
             fill: fill the holes that are left from the farther side.
-            colors: of the points instead of their own, as `cloud` has them.
+            colors: of the points instead of their own, as `cloud(closed=True)` has them.
             lens: how the lens is shifted, see `utils.camera.CameraPose`.
             rim_colors: of the rim points instead of their own, as `rims` has them.
             numbers: these colours are numbers, see `kernels.render_frame`.
@@ -244,7 +275,7 @@ class Scene:
         """
         size = size or self.size
         focal_px = focal_px or self.focal_px * size[1] / self.size[1]
-        points, own, spacing = self.cloud()
+        points, own, spacing = self.cloud(closed=True)
         colors = own if colors is None else colors
         rims = self.rims()
         if rims is not None and rim_colors is not None:
@@ -380,10 +411,12 @@ class Scene:
     def _append_behind(self):
         """Append what lies behind the whole pixels of rims, once."""
         keep, self._behind = self._behind, None
-        if keep is not None:
-            self._behind_points = self._append_photo(keep)
-            return self._behind_points
-        return 0
+        if keep is None:
+            return 0
+        self._behind_points = self._append_photo(keep)
+        if self._views:
+            self._between[0] = self._between_photo()
+        return self._behind_points
 
     def _append_filled(self, view, filled):
         """Append the inpainted pixels of a view as points of the scene."""
@@ -394,7 +427,32 @@ class Scene:
         keep &= ~self._hides_photo(points[0]).view(keep.shape)
         begin = sum(part.shape[1] for part in self._points)
         self.inpainted_grids.append(view.grid(keep, begin))
+        sheet = filled.image, disparity, keep, view.camera
+        self._filled.append(sheet)
+        if self._views:
+            self._between.append(self._between_filled(sheet))
         return self._append(points, filled.image, depth / view.focal_px, keep)
+
+    # -- between points --
+
+    def _between_photo(self):
+        """Points (3, K), colours (K, 3) and spacing (K,) that close what the photo shows."""
+        image, disparity = self.solid()
+        lens = Lens(self.focal_px, self.focal_px * self.baseline)
+        return self._close(image, disparity, self.connected(), lens)
+
+    def _between_filled(self, sheet):
+        """The same for what was inpainted in one view."""
+        image, disparity, keep, lens = sheet
+        limit = EDGE_JUMP * float(self.disparity.amax())
+        values, kept = (part[0, 0].cpu().numpy() for part in (disparity, keep))
+        return self._close(image, disparity, connected(values, kept, limit), lens)
+
+    def _close(self, image, disparity, pairs, lens):
+        between = find_between(disparity, pairs, lens, self._views)
+        points, spacing = lift_between(between, disparity, lens)
+        colors = (between.sample(image)[0].T * 255).round().clamp(0, 255).byte()
+        return points[0].contiguous(), colors, spacing
 
     def _hides_photo(self, points):
         """Say of (3, N) points whether they stand well in front of what the photo shows there.
@@ -437,14 +495,16 @@ class Scene:
         return points, torch.cat([colors, self.focal_px * self.baseline / points[:, 2:]], dim=1)
 
 
-def grow(view: Any, path: CameraPath, networks: Any) -> None:
-    """Inpaint what the camera uncovers where its path is at its extremes.
+def grow(view: Any, path: CameraPath, networks: Any, size: tuple[int, int]) -> None:
+    """Close surfaces, and inpaint what the camera uncovers where its path is at its extremes.
 
     Args:
         view: Scene or StereoScene.
         path: CameraPath in it.
         networks: utils.weights.chosen.Networks.
+        size: (height, width) of the film (of one eye's picture), px.
     """
+    view.close_surfaces(path.extreme_views(size))
     for pose in path.inpainting_poses():
         view.inpaint(
             networks.inpainter,

@@ -20,7 +20,7 @@ from utils.camera import NO_LENS, nearest_depth
 from utils.scene.rgbd import RgbdScene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from utils.camera.path import CameraPath
@@ -100,6 +100,16 @@ class StereoScene:
             shown = (np.uint8(255) * part for part in (left_holes, right_holes))
             holes = self.merge(*shown) > 127
         return self.merge(left, right), holes
+
+    def close_surfaces(self, views: Iterable[dict[str, Any]]) -> None:
+        """Close surfaces for both eyes of each view; see `Scene.close_surfaces`."""
+        self.scene.close_surfaces(
+            {**view, "shift": moved, "lens": look}
+            for view in views
+            for moved, look in self._eyes(
+                view["shift"], view["lens"], view["size"][1] / view["focal_px"]
+            )
+        )
 
     def matte(self) -> StereoScene:
         """Return what renders this scene in white, where either eye's view is invented."""

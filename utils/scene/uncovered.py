@@ -14,6 +14,7 @@ from utils.filters import binary_median
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.grids import Grid
 from utils.scene.patches import add_texture
+from utils.scene.surface import Lens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,7 @@ class HoledView:
         self.shift = x, y, z
         self.photo_focal_px, self.focal_px, self.baseline = photo_focal_px, focal_px, baseline
         depth = photo_focal_px * baseline / disparity
+        self.camera = Lens(focal_px, photo_focal_px * baseline, self.shift, lens)
         self.lens = depth.new_tensor([*lens, 0.0]).view(1, 3, 1)
         self.keep = keep.view(-1).nonzero().view(-1)
         self.points = self._moved(unproject(depth, photo_focal_px)[:, :, self.keep])
