@@ -1,10 +1,13 @@
-"""Which neighbours are one surface."""
+"""Which neighbours are one surface, and that it stays closed when the camera comes near."""
 
 import numpy as np
 import pytest
 import torch
 
-from utils.scene import Scene, connected
+from benchmarks.surfaces import DIRECTIONS, drawn, path_of, seen_through
+from utils.camera import BASELINE
+from utils.camera.shortening import invented_shares
+from utils.scene import Scene, StereoScene, connected
 
 
 def test_neighbours_hang_together_up_to_a_step():
@@ -40,3 +43,104 @@ def test_a_scene_hangs_together_but_for_its_edges(rims):
         assert both.mean() > 0.8
         scene.inpaint(None, (-20, 0, 0))
     assert scene.kept().all() == rims, "what lies behind rims came with the inpainting"
+
+
+# -- closing --
+
+
+def steep_wall(size=(240, 320), steepness=3.0):
+    """A red wall whose relief changes by up to `steepness` a pixel, before a green ground."""
+    image, disparity, box = drawn(size, steepness, DIRECTIONS["upright"])
+    scene = Scene(image, disparity, max(size) / 2, BASELINE)
+    return scene, path_of(scene, "zoom-in"), box
+
+
+@pytest.fixture(scope="module")
+def walls():
+    """The wall inpainted for its film, open and closed: scene, path and the wall's rectangle."""
+    made = {}
+    for closed in (False, True):
+        made[closed] = scene, path, _ = steep_wall()
+        if closed:
+            scene.close_surfaces(path.extreme_views(scene.size))
+        for pose in path.inpainting_poses():
+            scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
+    return made
+
+
+def test_a_wall_with_relief_hides_the_ground_from_near(walls):
+    shares = [
+        max(seen_through(scene, path.view(t, scene.size), box) for t in (0, 0.5, 1))
+        for scene, path, box in walls.values()
+    ]
+    assert shares[0] > 0.01 and shares[1] < 0.0005
+
+
+def test_closing_leaves_what_is_exported_alone():
+    scene, path, _ = steep_wall()
+    before = [part.copy() for part in scene.cloud()]
+    scene.close_surfaces(path.extreme_views(scene.size))
+    assert scene.cloud(closed=True)[0].shape[1] > before[0].shape[1]
+    assert all(map(np.array_equal, before, scene.cloud()))
+
+
+def test_points_between_lie_on_the_segment_of_their_neighbours():
+    size = (6, 8)
+    disparity = torch.full((1, 1, *size), 60.0)
+    disparity[..., 4:] = 56.0  # less than a step of 7.2
+    disparity[0, 0, 0, 0] = 120
+    image = torch.zeros(1, 3, *size)
+    image[:, 0, :, 4:] = 1.0
+    scene = Scene(image, disparity, 8.0, BASELINE, rims=False)
+    scene.close_surfaces([{"shift": (-40.0, 0.0, 0.0), "focal_px": 160.0, "size": (120, 160)}])
+    count = scene.cloud()[0].shape[1]
+    points, colors, _ = (np.asarray(part) for part in scene.cloud(closed=True))
+    depth, red = points[2, count:], colors[count:, 0]
+    assert len(depth) and (np.diff(np.sort(np.unique(red))) < 140).all()
+    near, far = 8.0 * BASELINE / 60, 8.0 * BASELINE / 56
+    assert (depth >= near * 0.999).all() and (depth <= far * 1.001).all()
+    # Linear in disparity as in colour: half way in one is half way in the other.
+    share = (60 - 8.0 * BASELINE / depth) / 4
+    assert np.allclose(share, red / 255, atol=0.01)
+
+
+def test_a_step_between_two_surfaces_stays_open():
+    size = (24, 32)
+    disparity = torch.full((1, 1, *size), 40.0)
+    disparity[..., :16] = 110.0
+    scene = Scene(torch.rand(1, 3, *size), disparity, 16.0, BASELINE, rims=False)
+    scene.close_surfaces([{"shift": (-6.0, 0.0, -3.0), "focal_px": 40.0, "size": (60, 80)}])
+    count = scene.cloud()[0].shape[1]
+    found = 16.0 * BASELINE / np.asarray(scene.cloud(closed=True)[0])[2, count:]
+    assert ((abs(found - 40) < 1) | (abs(found - 110) < 1)).all()
+
+
+def test_what_closes_the_photo_is_no_invention(walls):
+    invented = []
+    for scene, path, _ in walls.values():
+        height, width = scene.size
+        matte, _ = scene.matte().render(**path.view(1, scene.size))
+        middle = matte[height // 3 : -height // 3, width // 3 : -width // 3]
+        invented.append((middle > 128).mean())
+    assert invented[0] > 0.01 and invented[1] < 0.001
+
+
+def test_both_eyes_see_closed_surfaces():
+    scene, path, _ = steep_wall()
+    eyes = StereoScene(scene, path, "sbs")
+    views = path.extreme_views(scene.size)
+    scene.close_surfaces(views)
+    one = scene.between_photo
+    eyes.close_surfaces(views)
+    assert scene.between_photo > 0.8 * one > 0
+    before = [part.shape for part in scene.cloud(closed=True)]
+    eyes.render(**path.view(1, scene.size))
+    assert [part.shape for part in scene.cloud(closed=True)] == before
+
+
+def test_a_share_of_holes_counts_closed_surfaces_as_seen():
+    scene, path, _ = steep_wall()
+    (share,) = invented_shares(scene, path, scene.size, [1.0])
+    scene.close_surfaces([])
+    opened = scene.render(**path.view(1.0, scene.size), fill=False)[1].mean()
+    assert share < 0.8 * opened

@@ -347,6 +347,8 @@ class Scene:
         focals = self.focal_px * scale, focal_px * scale
         baseline = self.baseline / scale
         view = HoledView(image, disparity, keep, shift, lens, *focals, baseline, self._added())
+        if self._views:
+            view.close_surfaces()
         filled = view.fill_by_rule(shown) if network is None else view.inpaint(network)
         if network is not None and self.seen_points > self.photo_points:
             filled = filled._replace(mask=torch.maximum(filled.mask, view.covered(self._seen())))

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-# A gap may be wider than a splat by this share of it: what is left open is closed as a grid's
-# cracks are, in the z-buffer.
-SLACK = 0.25
+# px by which a gap may be wider than a splat: the rest is closed as the cracks of a grid are, in
+# the z-buffer, which closes a whole one (docs/method.md, Rendering).
+SLACK = 0.4
 MOST_PARTS = 32  # of a pair's gap
 
 
@@ -191,8 +191,8 @@ def _parts(place, first, second, axis, camera, views):
         size = min(focal * near / (camera[5] * z1), focal * far / (camera[5] * z2))
         if size <= GROW_FROM:
             size = 1.0
-        most = max(most, (end - begin) / size)
-    return np.uint8(min(max(np.ceil(most - SLACK), 1.0), MOST_PARTS))
+        most = max(most, (end - begin - SLACK) / size)
+    return np.uint8(min(np.ceil(most), MOST_PARTS))
 
 
 @jit

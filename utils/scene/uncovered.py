@@ -14,7 +14,7 @@ from utils.filters import binary_median
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.grids import Grid
 from utils.scene.patches import add_texture
-from utils.scene.surface import Lens
+from utils.scene.surface import Between, Lens, connected, find_between, lift_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,22 @@ class HoledView:
         self.lens = depth.new_tensor([*lens, 0.0]).view(1, 3, 1)
         self.keep = keep.view(-1).nonzero().view(-1)
         self.points = self._moved(unproject(depth, photo_focal_px)[:, :, self.keep])
+        self.between: Between | None = None
+
+    def close_surfaces(self) -> None:
+        """Put points between the photo's where one surface would open: nothing is uncovered there.
+
+        To be called before anything is rendered.
+        """
+        kept = torch.zeros(self.disparity.numel(), dtype=torch.bool)
+        kept[self.keep.cpu()] = True
+        values = self.disparity[0, 0].cpu().numpy()
+        photo = Lens(self.photo_focal_px, self.photo_focal_px * self.baseline)
+        pairs = connected(values, kept.view(values.shape).numpy())
+        here = {"shift": self.shift, "focal_px": self.focal_px}
+        self.between = find_between(self.disparity, pairs, photo, [here])
+        more = self._moved(lift_between(self.between, self.disparity, photo)[0])
+        self.points = torch.cat([self.points, more], dim=2)
 
     def render(
         self, features: torch.Tensor, more: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -69,7 +85,10 @@ class HoledView:
         Returns:
             view (1, C, H, W); known (1, 1, H, W) float32 of 0/1.
         """
-        points, features = self.points, features.flatten(2)[:, :, self.keep].contiguous()
+        parts = [features.flatten(2)[:, :, self.keep]]
+        if self.between is not None:
+            parts.append(self.between.sample(features))
+        points, features = self.points, torch.cat(parts, dim=2)
         if more is not None:
             points = torch.cat([points, self._moved(more[0])], dim=2)
             features = torch.cat([features, more[1]], dim=2)
