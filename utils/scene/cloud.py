@@ -200,15 +200,13 @@ class Scene:
         """
         if self._cloud is None:
             between = list(zip(*self._between, strict=True)) or [(), (), ()]
-            points, colors, spacing = (
-                torch.cat([*parts, *more], dim=dim).contiguous()
-                for parts, more, dim in zip(
-                    (self._points, self._colors, self._spacing), between, (1, 0, 0), strict=True
-                )
-            )
-            self._cloud = points, colors, spacing
-            if self.device.type == "cpu":
-                self._cloud = points.numpy(), colors.numpy(), spacing.numpy()
+            parts = self._points, self._colors, self._spacing
+            whole = [
+                torch.cat([*part, *more], dim=dim).contiguous()
+                for part, more, dim in zip(parts, between, (1, 0, 0), strict=True)
+            ]
+            on_cpu = self.device.type == "cpu"
+            self._cloud = tuple(part.numpy() for part in whole) if on_cpu else tuple(whole)
         points, colors, spacing = self._cloud
         if closed:
             return points, colors, spacing
