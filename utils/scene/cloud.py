@@ -201,12 +201,13 @@ class Scene:
         if self._cloud is None:
             between = list(zip(*self._between, strict=True)) or [(), (), ()]
             parts = self._points, self._colors, self._spacing
-            whole = [
+            whole: list[Any] = [
                 torch.cat([*part, *more], dim=dim).contiguous()
                 for part, more, dim in zip(parts, between, (1, 0, 0), strict=True)
             ]
-            on_cpu = self.device.type == "cpu"
-            self._cloud = tuple(part.numpy() for part in whole) if on_cpu else tuple(whole)
+            if self.device.type == "cpu":
+                whole = [part.numpy() for part in whole]
+            self._cloud = whole[0], whole[1], whole[2]
         points, colors, spacing = self._cloud
         if closed:
             return points, colors, spacing
