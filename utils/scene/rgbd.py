@@ -29,7 +29,7 @@ class RgbdScene:
         """Colour nothing yet: the cloud still grows."""
         self.scene, self.device = scene, scene.device
         self.left: Any = scene  # or its Matte
-        self.inpaint = scene.inpaint
+        self.inpaint, self.close_surfaces = scene.inpaint, scene.close_surfaces
 
     def render(
         self,
@@ -47,7 +47,7 @@ class RgbdScene:
         frame, holes = self.left.render(shift, focal_px, size, fill=fill, lens=lens)
         if self.left is not self.scene:
             return np.hstack((frame, frame)), np.hstack((holes, holes))
-        points, rims = self.scene.cloud()[0], self.scene.rims()
+        points, rims = self.scene.cloud(closed=True)[0], self.scene.rims()
         rim_greys = None
         if rims is not None:
             rim_greys = self._ready(
