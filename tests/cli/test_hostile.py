@@ -316,7 +316,8 @@ def test_any_file_name_works_in_a_folder_and_on_standard_input(photo, tmp_path, 
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert b"Traceback" not in done.stderr
     made = {os.fsencode(path.parent.name) for path in (tmp_path / "o").glob("*/3d_kbe.mp4")}
-    assert made == set(NAMES)
+    # Folders get names that every system takes.
+    assert made == {{b"con": b"con_", b" ": b"photo"}.get(name, name) for name in NAMES}
     assert not (tmp_path / "was_here").exists()
     if json_lines:
         results = [json.loads(line) for line in done.stdout.splitlines()]

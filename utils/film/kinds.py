@@ -174,7 +174,8 @@ def unread_picture(path: Path, head: bytes) -> UnreadableFile:
             f"{path}: damaged or incomplete (its header cannot be read). Copy or download it again."
         )
     found = describe(head)
-    advice = LISTS if found == "text" else USE
+    is_list = found == "text" and path.suffix.lower() not in PHOTO_SUFFIXES
+    advice = LISTS if is_list else USE
     return UnreadableFile(f"{path}: is no photo that can be read: it seems to be {found}. {advice}")
 
 
