@@ -29,10 +29,18 @@ data_sets() {
 # validate it also has rooms and table tops of $data/val, which are never trained on.
 strong_training=nyu,tables,stereo,photos,scenes,strong,people,weak
 strong_validation=strong-held-out,rooms-held-out,tables-held-out
+# With these the sharp and the measured labels, in the same list, are taken as well: how much a
+# label of theirs is worth stands in the column `weight` of their indices, and its kinds go by stem.
+sharp_training=$strong_training,sharp,soft,objects,measured,doubtful
+sharp_validation=$strong_validation,sharp-held-out,measured-held-out
 
 strong_data_sets() {
     local strong="\"path\": \"$data/strong\", \"index\": \"index.csv\", \"disparity\": \"relative\",
   \"disparity_folder\": \"nearness\", \"unknown\": 0, \"param\": {\"baseline\": 1, \"focal\": 256}"
+    local sharp="\"path\": \"$data/strong2\", ${strong#*, }"
+    local measured="\"path\": \"$data/measured\", ${strong#*, }"
+    local soft="da360|oneshot|tief|dmd|sharp_" doubtful="wild_|dgp|nusc"
+    local objects="osd_|posecnn_|gqcnn_|arc|graspnet|rccube_|booster|keti|mb01_|zis"
     local weak="depthy_|dvd_|omnidata_|genpercept_|distill_" people="mc_|tum_"
     local scene name
     mkdir -p data/middlebury/{images,disparity}
@@ -55,6 +63,14 @@ strong_data_sets() {
  {"name": "strong", $strong, "stems": "(?!$weak|$people)", "part": "train", "weight": ${4:-2.6}},
  {"name": "people", $strong, "stems": "$people", "part": "train", "weight": 0.8},
  {"name": "weak", $strong, "stems": "$weak", "part": "train", "weight": 0.2},
+ {"name": "sharp", $sharp, "stems": "(?!$soft)", "part": "train", "weight": 5.0},
+ {"name": "soft", $sharp, "stems": "$soft", "part": "train", "weight": 1.0},
+ {"name": "objects", $measured, "stems": "$objects", "part": "train", "weight": 4.0},
+ {"name": "measured", $measured, "stems": "(?!$objects|$doubtful)", "part": "train",
+  "weight": 2.5},
+ {"name": "doubtful", $measured, "stems": "$doubtful", "part": "train", "weight": 0.6},
+ {"name": "sharp-held-out", $sharp, "stems": "(?!$soft)", "part": "held out"},
+ {"name": "measured-held-out", $measured, "stems": "(?!$doubtful)", "part": "held out"},
  {"name": "strong-held-out", $strong, "stems": "(?!$weak)", "part": "held out"},
  {"name": "rooms-held-out", "path": "$data/val/rgbd", "depth_unit": 0.001,
   "param": {"baseline": 0.1, "focal": 355}},
