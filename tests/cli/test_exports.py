@@ -35,8 +35,8 @@ def test_every_exporter_writes_its_file_and_json_says_which(photo, depth, tmp_pa
         (["scene.obj"], "must end in one of"),
         (["a.ply", "a.ply"], "a.ply would be written twice.\n"),
         (["b.ply", "sub/../b.ply"], "b.ply would be written twice.\n"),
-        (["frames/a.ply", "--write-frames"], "or a folder of ours comes"),
-        (["there.ply"], "written where a folder is"),
+        (["frames/a.ply", "--write-frames"], "where a folder of ours comes"),
+        (["there.ply"], "there is a folder of that name"),
         (["a.ply", "a.ply/b.ply"], "a.ply, which is a file"),
     ],
 )

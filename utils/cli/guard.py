@@ -46,9 +46,14 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
                     f"{result} would be written twice{whose}.\n  Choose another --out or --export."
                 )
             taken[place] = job
-            if place.is_dir() or folders.intersection((place, *place.parents)):
+            if place.is_dir():
+                which = flag if settings.slideshow else "--out or --export"
                 raise UsageError(
-                    f"{result} would be written where a folder is, or a folder of ours comes.\n"
+                    f"{result}: there is a folder of that name.\n  Choose another {which}."
+                )
+            if folders.intersection((place, *place.parents)):
+                raise UsageError(
+                    f"{result} would be written where a folder of ours comes.\n"
                     "  Choose another --out or --export."
                 )
         for folder in job.folders(settings):
