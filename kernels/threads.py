@@ -45,7 +45,7 @@ def memory_bytes() -> int:
     except (AttributeError, ValueError, OSError):  # Windows has no such question
         total = 8 * 2**30
     try:
-        return min(total, int(MEMORY_LIMIT.read_text()))
+        return min(total, int(MEMORY_LIMIT.read_text(encoding="ascii")))
     except (OSError, ValueError):  # no container, or "max": no limit
         return total
 
