@@ -210,5 +210,5 @@ def test_nothing_to_judge_is_said(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="No data set"):
         depth.main()
     monkeypatch.setattr("sys.argv", ["depth", "--stereo", str(tmp_path)])
-    with pytest.raises(ValueError, match=r"holds no \*/disp_left.png"):  # run() says it
+    with pytest.raises(ValueError, match=r"holds no \*/disp_left.png"):  # run_telling() says it
         depth.main()
