@@ -1,6 +1,7 @@
 """The camera as it is exported: projecting points with it gives where our renderer draws them."""
 
 import json
+import logging
 import math
 
 import numpy as np
@@ -74,7 +75,8 @@ def test_json_says_what_the_film_is_about(make):
     assert (data["photo"]["width"], focal, center) == (128, 64, 63.5)
 
 
-def test_chan_moves_the_same_camera_in_nukes_units(made, caplog):
+def test_chan_moves_the_same_camera_in_nukes_units(made, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("kbe"), "propagate", True)
     made.write(made.settings.out / "camera.json")
     rows = np.loadtxt(made.write(made.settings.out / "camera.chan"))
     shift = json.loads((made.settings.out / "camera.json").read_text())["frames"]
