@@ -159,8 +159,8 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     view = scene.lay_out(cloud, path, settings.stereo) if settings.stereo else cloud
     if settings.max_holes:
         path, result["path_kept"] = cli.shorten_path(job.photo, view, path, plan, settings)
-    preview = film.Preview(cloud, path, plan.view_size) if settings.preview else None
     invented = cli.tell_invention(job.photo, view, path, plan.view_size)
+    preview = film.Preview(cloud, path, plan.view_size) if settings.preview else None
 
     # Inpaint.
     if not settings.flat:

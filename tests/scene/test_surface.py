@@ -7,7 +7,7 @@ import torch
 from benchmarks.surfaces import DIRECTIONS, drawn, path_of, seen_through
 from utils.camera import BASELINE
 from utils.camera.shortening import invented_shares
-from utils.scene import Scene, StereoScene, connected
+from utils.scene import Scene, StereoScene, cloud, connected
 
 
 def test_neighbours_hang_together_up_to_a_step():
@@ -144,3 +144,15 @@ def test_a_share_of_holes_counts_closed_surfaces_as_seen():
     scene.close_surfaces([])
     opened = scene.render(**path.view(1.0, scene.size), fill=False)[1].mean()
     assert share < 0.8 * opened
+
+
+def test_the_same_film_is_closed_once(monkeypatch):
+    scene, path, _ = steep_wall()
+    found = []
+    find = cloud.find_between
+    monkeypatch.setattr(cloud, "find_between", lambda *given: found.append(1) or find(*given))
+    for _ in range(2):
+        scene.close_surfaces(path.extreme_views(scene.size))
+    assert found == [1]
+    scene.close_surfaces(path.scaled(0.5).extreme_views(scene.size))
+    assert found == [1, 1]

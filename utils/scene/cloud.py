@@ -228,7 +228,10 @@ class Scene:
         Args:
             views: what `render` is asked for, as `CameraPath.view` returns it.
         """
-        self._views, self._cloud = list(views), None
+        views = list(views)
+        if views == self._views:
+            return  # the planner has asked for the same film
+        self._views, self._cloud = views, None
         self._between = [self._between_photo(), *map(self._between_filled, self._filled)]
 
     def rims(self) -> tuple[Any, Any, Any] | None:
