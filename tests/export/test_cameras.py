@@ -76,7 +76,9 @@ def test_json_says_what_the_film_is_about(make):
 
 
 def test_chan_moves_the_same_camera_in_nukes_units(made, caplog, monkeypatch):
+    # As a fresh process has it, whatever command line ran before.
     monkeypatch.setattr(logging.getLogger("kbe"), "propagate", True)
+    caplog.set_level(logging.WARNING, "kbe")
     made.write(made.settings.out / "camera.json")
     rows = np.loadtxt(made.write(made.settings.out / "camera.chan"))
     shift = json.loads((made.settings.out / "camera.json").read_text())["frames"]
