@@ -57,7 +57,7 @@ def prepare(path, size, folder):
 
 
 def run_once(photo, folder, flags):
-    """Run kbe.py; return its own stage times, the whole process's seconds and peak memory."""
+    """Run kbe.py; return its own stage times, the whole process's seconds (s), CPU and peak."""
     command = [
         sys.executable,
         str(ROOT / "kbe.py"),
@@ -68,20 +68,31 @@ def run_once(photo, folder, flags):
         "--json",
         *flags,
     ]
+    before = children()
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     wall = time.perf_counter() - start
     if done.returncode:
         sys.exit(done.stderr)
-    # The largest child so far; runs are alike, so this is their peak.
+    after = children()
+    seconds = json.loads(done.stdout)["seconds"]
+    # The peak is that of the largest child so far; runs are alike, so it is theirs.
+    return seconds | {
+        "start": wall - seconds["total"],
+        "process": wall,
+        "cpu": after[0] - before[0],
+        "peak_gb": after[1],
+    }
+
+
+def children():
+    """CPU seconds of all child processes so far, and the peak memory of one, GB."""
     try:
         import resource
-
-        peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     except ImportError:  # Windows
-        peak_kb = float("nan")
-    seconds = json.loads(done.stdout)["seconds"]
-    return seconds | {"start": wall - seconds["total"], "process": wall, "peak_gb": peak_kb / 2**20}
+        return float("nan"), float("nan")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
 
 
 def time_overlap(photo, folder):
