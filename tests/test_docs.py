@@ -63,8 +63,18 @@ def test_table_of_flags_lists_every_flag_once():
         assert sorted(shown) == sorted(set(taken) - {"--help", "--version"})
 
 
-def test_flags_that_the_readme_names_are_taken():
-    text = (ROOT / "README.md").read_text()
+def test_the_front_page_is_one_page():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_every_page_is_linked_from_the_front_page():
+    linked = re.findall(r"\]\(docs/(\w+\.md)\)", (ROOT / "README.md").read_text())
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} == set(linked)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_flags_that_a_page_names_are_taken(page):
+    text = page.read_text()
     # Programs of others, with flags of theirs.
     others = r"(?m)^(?:.*\bray start|.*\bpytest) .*$|\buv pip install --\S+|\bdocker run --\w+"
     named = set(re.findall(FLAG, re.sub(others, "", text)))
@@ -73,10 +83,7 @@ def test_flags_that_the_readme_names_are_taken():
         build_parser().format_help(),
         train.make_parser().format_help(),
         download.__doc__,
-        *(
-            (ROOT / "benchmarks" / f"{name}.py").read_text()
-            for name in ("batch", "depth", "inpainting", "pipeline")
-        ),
+        *(path.read_text() for path in (ROOT / "benchmarks").glob("*.py")),
     ):
         taken |= set(re.findall(FLAG, said))
     assert not named - taken
