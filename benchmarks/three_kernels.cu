@@ -16,7 +16,7 @@ __device__ inline bool project(const float* points, long long count, long long i
 
 __device__ inline void atomic_min(float* address, float value) {
     int* bits = (int*)address;
-    int old = *bits, seen;
+    int old = *(volatile int*)bits, seen;  // what others may be lowering at this moment
     while (value < __int_as_float(old)) {
         seen = old;
         old = atomicCAS(bits, seen, __float_as_int(value));

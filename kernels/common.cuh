@@ -16,3 +16,7 @@ __device__ inline long long thread_index() {
 __device__ inline void keep_largest(float* pixel, float disparity) {
     atomicMax((int*)pixel, __float_as_int(disparity));
 }
+
+// What stands there at this moment, where other threads may be raising it: a plain read is not
+// promised to give any value that was ever there.
+__device__ inline float now(const float* pixel) { return *(const volatile float*)pixel; }

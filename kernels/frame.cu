@@ -68,7 +68,7 @@ extern "C" __global__ void frame_zbuffer(
     int stride = width + 2;
     if (p.spread == 1.0f) {
         int pixel = (int)(p.y + 0.5f) * stride + (int)(p.x + 0.5f);
-        if (p.key > zbuffer[pixel]) keep_largest(zbuffer + pixel, p.key);
+        if (p.key > now(zbuffer + pixel)) keep_largest(zbuffer + pixel, p.key);
         return;
     }
     int first_x, last_x, first_y, last_y;
