@@ -68,8 +68,9 @@ def animate(photo: Any, out: str | Path | None = None, **settings: Any) -> Any:
         TypeError: there is no such setting, or the photo is none of these.
         ValueError, OSError: something given cannot be used, or a file cannot be written.
 
-    The program's own settings (torch's default type and device, autocast, NumPy's errors, warnings)
-    neither matter nor change. The networks of the last calls stay loaded for the next ones.
+    The program's own settings (torch's default type, device and precision, autocast, NumPy's
+    errors, warnings) neither matter nor change. The networks of the last calls stay loaded for the
+    next ones.
     """
     return cli.film_one(photo, out, settings, prepare, write)
 

@@ -25,9 +25,9 @@ class ThreeKernels:
         moved = self.points + torch.tensor(shift, device=self.points.device).float()[:, None]
         count, sizes = np.int64(moved.shape[1]), tuple(map(np.int32, size))
         camera = count, np.float64(focal_px), self.disparity_scale, *sizes
-        zbuffer = torch.full(size, 1e6, device=moved.device)
+        zbuffer = torch.full(size, 1e6, dtype=torch.float32, device=moved.device)
         closed, area = torch.empty_like(zbuffer), size[0] * size[1]
-        sums = torch.zeros(4, *size, device=moved.device)
+        sums = torch.zeros(4, *size, dtype=torch.float32, device=moved.device)
         cuda.launch(SOURCE, "plain_zbuffer", int(count), moved, *camera, zbuffer)
         cuda.launch(SOURCE, "plain_degrid", area, zbuffer, *sizes, closed)
         cuda.launch(SOURCE, "plain_splat", int(count), moved, self.features, *camera, closed, sums)

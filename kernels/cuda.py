@@ -95,7 +95,8 @@ def _cameras(points, focal_px, baseline):
 
 def _padded(shape, size, device):
     """A z-buffer (B, H + 2, W + 2): 0 = empty, and nothing in the padding is ever in front."""
-    buffer = torch.full((*shape, size[0] + 2, size[1] + 2), NOWHERE, device=device)
+    padded = *shape, size[0] + 2, size[1] + 2
+    buffer = torch.full(padded, NOWHERE, dtype=torch.float32, device=device)
     buffer[..., 1:-1, 1:-1] = 0
     return buffer
 
@@ -135,21 +136,25 @@ def splat(
     channels, tolerance = np.int32(features.shape[1]), np.float32(tolerance)
     cameras = _cameras(points, focal_px, baseline)
     closed = _closed_zbuffer(points, size, cameras, tolerance)[1]
-    view = torch.zeros(len(points), features.shape[1], *size, device=points.device)
-    coverage = torch.zeros(len(points), 1, *size, device=points.device)
+    view, coverage = (
+        torch.zeros(len(points), planes, *size, dtype=torch.float32, device=points.device)
+        for planes in (features.shape[1], 1)
+    )
     launch("pointcloud.cu", "splat", points.shape[0] * points.shape[2],
            points, features, *cameras, batch, channels, count, height, width, tolerance,
            closed, view, coverage)  # fmt: skip
     launch("pointcloud.cu", "normalise", coverage.numel(),
            batch, channels, height, width, view, coverage)  # fmt: skip
-    return view, coverage, (points, *cameras, torch.tensor(float(tolerance)), closed, coverage)
+    kept = torch.tensor(float(tolerance), dtype=torch.float32)
+    return view, coverage, (points, *cameras, kept, closed, coverage)
 
 
 def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     """Backward pass of `kernels.render_pointcloud`: (B, C, H, W) -> (B, C, N)."""
     points, *cameras, tolerance, closed, coverage = footprints
     batch, count, height, width = _sizes(points, grad_view.shape[2:])
-    grad = torch.empty(len(points), grad_view.shape[1], points.shape[2], device=points.device)
+    shape = len(points), grad_view.shape[1], points.shape[2]
+    grad = torch.empty(shape, dtype=torch.float32, device=points.device)
     launch("pointcloud.cu", "gather", points.shape[0] * points.shape[2],
            points, *cameras, batch, np.int32(grad_view.shape[1]), count, height, width,
            np.float32(tolerance.item()), closed, coverage, grad_view, grad)  # fmt: skip
@@ -181,7 +186,7 @@ def disocclusion_mask(
     cameras = _cameras(points, focal_px, baseline)
     padded = len(points), size[0] + 2, size[1] + 2
     winners = torch.full(padded, -1, dtype=torch.int64, device=points.device)  # all bits set
-    mask = torch.zeros(len(points), 1, *size, device=points.device)
+    mask = torch.zeros(len(points), 1, *size, dtype=torch.float32, device=points.device)
     launch("pointcloud.cu", "nearest_points", points.shape[0] * points.shape[2],
            points, *cameras, batch, count, height, width, winners)  # fmt: skip
     launch("pointcloud.cu", "mark_winners", winners.numel(),
@@ -262,7 +267,8 @@ def render_frame(
     """See `kernels.render_frame`; spacing and rims may be None."""
     device, count, as_numbers = points.device, points.shape[1], np.int32(numbers)
     camera = *map(np.float32, (*shift, focal_px, disparity_scale, *lens)), *map(np.int32, size)
-    zbuffer = torch.zeros(1, size[0] + 2, size[1] + 2, device=device)
+    padded = 1, size[0] + 2, size[1] + 2
+    zbuffer = torch.zeros(padded, dtype=torch.float32, device=device)
     frame, holes, known = (
         torch.empty(*size, *channels, dtype=torch.uint8, device=device)
         for channels in ((3,), (), ())

@@ -4,11 +4,13 @@ A torch that was built for CUDA finds a card whose architecture it no longer car
 renderer lacks CuPy. So one number is computed there, and one kernel compiled, before it is chosen.
 """
 
+import contextlib
 import importlib
 import logging
 import os
 import shutil
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 
@@ -101,6 +103,34 @@ def _called(device: torch.device) -> str:
     if device.type == "cuda":
         return f"CUDA ({torch.cuda.get_device_name(device)})"
     return {"mps": "the Mac's GPU (MPS)", "cpu": "the CPU"}.get(device.type, str(device))
+
+
+def use_full_precision() -> Callable[[], None]:
+    """Have this process compute float32 as such, so that depth is the same on every device.
+
+    Else convolutions on an NVIDIA card round their inputs to TF32, 10 bits of 23, by torch's
+    default, and a program may have asked for that, or for bfloat16 on a CPU, in products, too.
+
+    Returns:
+        Function that restores what was set before, by torch's older names and by its newer ones.
+    """
+    restore = contextlib.ExitStack()
+    backends: Any = torch.backends
+    parts = backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn
+    parts += backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn
+    for part in parts:
+        restore.callback(setattr, part, "fp32_precision", part.fp32_precision)
+    # The older names, too: torch wants both to say the same. Where a program has set the newer ones
+    # alone they do not, and cannot be read.
+    with contextlib.suppress(RuntimeError):
+        restore.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+        torch.set_float32_matmul_precision("highest")
+    with contextlib.suppress(RuntimeError):
+        restore.callback(setattr, backends.cudnn, "allow_tf32", backends.cudnn.allow_tf32)
+        backends.cudnn.allow_tf32 = False
+    for part in parts:
+        part.fp32_precision = "ieee"
+    return restore.close
 
 
 def own_cuda_device() -> torch.device:

@@ -17,6 +17,7 @@ import torch
 from PIL import Image, ImageFile
 from waiting import PATIENCE, unix
 
+import kbe
 from kbe import animate
 from utils.cli.calls import in_own_state
 from utils.film.photos import read_image
@@ -66,6 +67,50 @@ def warnings_as_errors():
         yield
 
 
+@contextlib.contextmanager
+def rounded_products():
+    """By torch's older names: TF32 on cards, bfloat16 on CPUs that have it."""
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+@contextlib.contextmanager
+def rounded_convolutions():
+    """By torch's newer names, which take no part with the older ones."""
+    parts = [torch.backends.cudnn.conv, torch.backends.mkldnn.conv, torch.backends.cuda.matmul]
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        for part, precision in zip(parts, before, strict=True):
+            part.fp32_precision = precision
+
+
+def precisions():
+    """How torch rounds the inputs of float32 operations, by every name that it has for it."""
+
+    def known(read):
+        try:
+            return read()
+        except RuntimeError:  # older and newer names contradict each other
+            return None
+
+    backends = torch.backends
+    parts = backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn
+    parts += backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn
+    return (
+        *(part.fp32_precision for part in parts),
+        known(torch.get_float32_matmul_precision),
+        known(lambda: backends.cuda.matmul.allow_tf32),
+        known(lambda: backends.cudnn.allow_tf32),
+    )
+
+
 STATES = {
     "float64": lambda: default_dtype(torch.float64),
     "bfloat16": lambda: default_dtype(torch.bfloat16),
@@ -73,6 +118,8 @@ STATES = {
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "inference": torch.inference_mode,
     "deterministic": deterministic,
+    "TF32 and bfloat16": rounded_products,
+    "TF32 by newer names": rounded_convolutions,
     "numpy raises": lambda: np.errstate(all="raise"),
     "warnings raise": warnings_as_errors,
 }
@@ -87,6 +134,7 @@ def state():
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
         torch.are_deterministic_algorithms_enabled(),
+        precisions(),
         torch.get_num_threads(),
         torch.random.get_rng_state().tolist(),
         str(np.random.get_state()),
@@ -152,6 +200,29 @@ def test_the_state_comes_back_when_the_last_of_several_calls_ends():
         for call in calls:
             call.join()
         assert seen == [torch.float32] * 4 and torch.get_default_dtype() == torch.float64
+
+
+@pytest.mark.parametrize("setting", [rounded_products, rounded_convolutions])
+def test_networks_compute_float32_as_such(tmp_path, setting, monkeypatch):
+    """On a card TF32 is torch's default for convolutions: its depth would not be the CPU's."""
+    seen = []
+
+    def look(estimator, image):
+        seen.append(precisions())
+        return estimate(estimator, image)
+
+    estimate = chosen.estimate_disparity
+    monkeypatch.setattr(chosen, "estimate_disparity", look)
+    chosen._kept.clear()
+    Image.new("RGB", (64, 48), "green").save(tmp_path / "photo.png")
+    with setting():
+        animate(tmp_path / "photo.png", tmp_path / "film.mp4", **QUICK)
+        arguments = ["--in", "photo.png", "--out", "other.mp4", "--duration", "0.2"]
+        monkeypatch.chdir(tmp_path)
+        assert kbe.main([*arguments, "--max-size", "64"]) == 0
+    assert len(seen) == 2
+    for parts in seen:
+        assert parts[:6] == ("ieee",) * 6 and "TF32" not in parts
 
 
 def test_ctrl_c_ends_what_the_caller_waits_for():

@@ -214,31 +214,52 @@ def test_yardstick_of_the_benchmark_renders_the_same_frame(shimmed):
     assert differing[~holes].mean() < 0.01 and differing[holes].mean() < 0.5 and holes.any()
 
 
-def test_no_kernel_races_for_plain_memory(launchers, monkeypatch, tmp_path):
-    """Whatever two threads reach, at least one of them to write, is reached by atomics."""
-    recorder = shim.Recorder(launchers)
-    monkeypatch.setattr(cuda, "launch", recorder.launch)
+def results_of_all_operators():
+    """Tensors that every kernel of `cuda`, and the benchmark's, had a part in."""
     points, features, size = random_scene(1, batch=2, channels=3)
     camera = size, [FOCAL] * 2, [BASELINE] * 2
-    view, _, footprints = cuda.splat(points, features, *camera, 1.0)
-    cuda.gather(torch.ones_like(view), footprints)
-    cuda.disocclusion_mask(torch.rand(2, 3, size[0] * size[1]) + 1, *camera)
-    cuda.fill_disocclusion(*random_holes(1))
-    cuda.fill_disocclusion(torch.rand(1, 2, 5, 4), torch.zeros(1, 1, 5, 4))
+    view, coverage, footprints = cuda.splat(points, features, *camera, 1.0)
+    moved = random_scene(2, batch=2)[0][:, :, : size[0] * size[1]].contiguous()
+    found = [
+        *(view, coverage, cuda.gather(view, footprints)),
+        cuda.disocclusion_mask(moved, *camera),
+        cuda.fill_disocclusion(*random_holes(1)),
+        cuda.fill_disocclusion(view[:1], 0 * coverage[:1]),
+    ]
     cloud = layers(1, (28, 36))
     rims = [torch.from_numpy(a) for a in rim_layer(1, (28, 36))]
     frame = (2.0, -1.0, -12.0), (24, 40), 2 * FRAME_FOCAL, SCALE
     for points, colors, spacing in (cloud, (*cloud[:2], None), crowd(300)):
         given = [None if a is None else torch.from_numpy(a) for a in (points, colors, spacing)]
-        cuda.render_frame(*given[:2], *frame, given[2], True, rims=rims)
-    three_kernels.ThreeKernels(*map(torch.from_numpy, cloud[:2]), SCALE).render(
-        (24, 40), frame[0], FRAME_FOCAL
-    )
+        found += cuda.render_frame(*given[:2], *frame, given[2], True, rims=rims)
+    plain = three_kernels.ThreeKernels(*map(torch.from_numpy, cloud[:2]), SCALE)
+    return [*found, plain.render(frame[1], frame[0], FRAME_FOCAL)]
+
+
+def test_no_kernel_races_for_plain_memory(launchers, monkeypatch, tmp_path):
+    """Whatever two threads reach, at least one of them to write, is reached by atomics."""
+    recorder = shim.Recorder(launchers)
+    monkeypatch.setattr(cuda, "launch", recorder.launch)
+    results_of_all_operators()
     sources = [*SOURCES, BENCHMARK]
     assert recorder.names == {name for source in sources for name in shim.signatures(source)}
     program = shim.sanitized(sources, tmp_path)
     done = subprocess.run([program], input=recorder.content, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[:4000]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_callers_default_type_changes_nothing(launchers, monkeypatch, dtype):
+    monkeypatch.setattr(cuda, "launch", shim.Shim(launchers, 1).launch)
+    expected = results_of_all_operators()
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        results = results_of_all_operators()
+    finally:
+        torch.set_default_dtype(before)
+    for one, other in zip(results, expected, strict=True):
+        assert one.dtype == other.dtype and torch.equal(one, other)
 
 
 def test_every_kernel_is_launched_somewhere():

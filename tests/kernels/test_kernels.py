@@ -135,9 +135,13 @@ def test_points_that_are_not_finite_are_dropped(axis, value, device):
     without = kernels.render_pointcloud(
         points[..., rest].to(device), features[..., rest].to(device), (4, 4), FOCAL, BASELINE
     )
-    # 3e38 along z is finite: infinitely far away, on the principal point, and hidden by the plane.
     for a, b in zip(spoiled, without, strict=True):
         assert torch.equal(a, b)
+    _, coverage = kernels.render_pointcloud(
+        points[..., 5:6].to(device), features[..., 5:6].to(device), (4, 4), FOCAL, BASELINE
+    )
+    # 3e38 along z is finite: on the principal point, very far away, which the plane hid.
+    assert coverage.any() == (axis == 2 and value == 3e38)
 
 
 def test_degrid_closes_one_pixel_cracks():
@@ -454,13 +458,57 @@ def test_camera_tensors_give_each_sample_its_own_camera():
         assert torch.equal(together[1][b], alone[1][0])
 
 
-def test_dispatch_follows_device(monkeypatch):
+class OnCard(torch.Tensor):
+    """Stands in for a tensor on a CUDA device: it says that it is one."""
+
+    is_cuda = True
+
+
+def plain_splat(points, features, size, *_):
+    planes = torch.zeros(len(points), features.shape[1] + 1, *size)
+    return planes[:, 1:], planes[:, :1], ()
+
+
+STAND_INS = {
+    "splat": plain_splat,
+    "zbuffer": lambda points, **_: points,
+    "disocclusion_mask": lambda points, **_: points,
+    "fill_disocclusion": lambda view, depth: view,
+    "render_frame": lambda points, colors, *_: (colors, colors),
+}
+CALLS = {
+    "splat": lambda t: kernels.render_pointcloud(t(1, 3, 4), t(1, 2, 4), (2, 2), 1.0, 1.0),
+    "zbuffer": lambda t: kernels.zbuffer(t(1, 3, 4), (2, 2), 1.0, 1.0),
+    "disocclusion_mask": lambda t: kernels.disocclusion_mask(t(1, 3, 4), (2, 2), 1.0, 1.0),
+    "fill_disocclusion": lambda t: kernels.fill_disocclusion(t(1, 2, 2, 2), t(1, 1, 2, 2)),
+    "render_frame": lambda t: kernels.render_frame(
+        t(3, 4), t(4, 3, dtype=torch.uint8), (0, 0, 0), (2, 2), 1.0, 1.0
+    ),
+}
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("name", CALLS)
+def test_dispatch_follows_device(name, device, monkeypatch):
     import kernels.cpu
+    import kernels.cpu_frame
+    import kernels.cuda
 
     called = []
-    monkeypatch.setattr(kernels.cpu, "zbuffer", lambda points, **_: called.append(1) or points)
-    kernels.zbuffer(torch.zeros(1, 3, 0), (2, 2), 1.0, 1.0)
-    assert called == [1]
+
+    def stand_in(place):
+        return lambda *given, **options: called.append(place) or STAND_INS[name](*given, **options)
+
+    at_home = kernels.cpu_frame if name == "render_frame" else kernels.cpu
+    monkeypatch.setattr(at_home, name, stand_in("cpu"))
+    monkeypatch.setattr(kernels.cuda, name, stand_in("cuda"))
+
+    def tensor(*shape, dtype=torch.float32):
+        here = torch.zeros(shape, dtype=dtype)
+        return here.as_subclass(OnCard) if device == "cuda" else here
+
+    CALLS[name](tensor)
+    assert called == [device]
 
 
 def run_python(code, **environment):

@@ -27,6 +27,7 @@ from utils.cli.batch import run_jobs
 from utils.cli.flags import settings_from
 from utils.cli.jobs import plan_run
 from utils.cli.reporting import hide_bar
+from utils.devices import use_full_precision
 from utils.processes import result_of
 
 if TYPE_CHECKING:
@@ -203,4 +204,5 @@ def _set_aside(stack: contextlib.ExitStack) -> None:
     mode = torch.get_deterministic_debug_mode()
     stack.callback(torch.set_deterministic_debug_mode, mode)
     torch.set_deterministic_debug_mode("default")
+    stack.callback(use_full_precision())
     stack.callback(torch.set_num_threads, torch.get_num_threads())

@@ -15,7 +15,7 @@ from kernels.threads import thread_count
 from models import FOLDER
 from models.registry import ROLES
 from utils.depth.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
-from utils.devices import ON_CPU, Devices, choose_devices, tell
+from utils.devices import ON_CPU, Devices, choose_devices, tell, use_full_precision
 from utils.files import file_digest
 from utils.weights.loading import load_estimator, load_network
 
@@ -204,6 +204,7 @@ def choose_networks(settings: Any, device: str | None = None) -> Networks:
                     "pass --estim-path FILE, or --depth FILE, or --2d."
                 )
     torch.set_num_threads(min(torch.get_num_threads(), thread_count()))  # a container's share
+    use_full_precision()
     networks = Networks(
         estimation,
         refinement,
