@@ -116,8 +116,8 @@ def use_full_precision() -> Callable[[], None]:
     """
     restore = contextlib.ExitStack()
     backends: Any = torch.backends
-    parts = backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn
-    parts += backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn
+    parts = [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
+    parts += [backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn]
     for part in parts:
         restore.callback(setattr, part, "fp32_precision", part.fp32_precision)
     # The older names, too: torch wants both to say the same. Where a program has set the newer ones

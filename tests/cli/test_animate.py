@@ -57,7 +57,8 @@ def test_it_makes_what_the_command_line_makes(tmp_path, photo, capsys):
 
 
 def test_the_readmes_block_runs_as_pasted(tmp_path, monkeypatch):
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL)
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     shutil.copy(ROOT / "images" / "example.jpg", tmp_path / "photo.jpg")
     done = subprocess.run(
         [sys.executable, "-c", block],
