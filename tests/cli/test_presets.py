@@ -263,6 +263,7 @@ def test_what_is_no_film_is_said(photos, capsys, content, message):
 def test_every_result_that_is_not_a_look_is_left_on_purpose():
     left = {
         "depth_kind",
+        "depth_layer",
         "write_frames",
         "write_depth",
         "save_disparity",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from utils.depth.estimators import read_disparity
 from utils.depth.inner_names import likeliest
 from utils.depth.map_files import inner_name, read_depth
 from utils.depth.map_kind import guess_kind
@@ -95,6 +96,14 @@ def test_a_tie_is_refused_with_what_is_there(tmp_path):
     with pytest.raises(ValueError, match="several maps.*: far.depth.Z, near.depth.Z"):
         read_depth(path)
     np.testing.assert_array_equal(read_depth(path, key="near.depth.Z"), METRES)
+    disparity, said = read_disparity(path, layer="near.depth.Z")
+    np.testing.assert_allclose(disparity, 1 / METRES)
+    assert "'near.depth.Z' says so" in said
+    with pytest.raises(ValueError, match="has no array 'middle', only far.depth.Z, near.depth.Z"):
+        read_disparity(path, layer="middle")
     np.savez(tmp_path / "a.npz", **{"left/depth": METRES, "right/depth": OTHER})
-    with pytest.raises(ValueError, match="several maps"):
+    with pytest.raises(ValueError, match="several maps.*\n  Name one: --depth-layer NAME"):
         read_depth(tmp_path / "a.npz")
+    np.save(tmp_path / "a.npy", METRES)
+    with pytest.raises(ValueError, match="without a name.\n  Leave out --depth-layer"):
+        read_disparity(tmp_path / "a.npy", layer="depth")

@@ -467,6 +467,46 @@ def test_relative_depth_keeps_its_relief_and_is_told(tmp_path, name):
     assert np.corrcoef(inverse.ravel(), values.ravel())[0, 1] > 0.999
 
 
+SCALED = {
+    "from 0.02": (lambda values: 0.02 + 0.98 * values, True),
+    "0.004 to 0.93": (lambda values: 0.004 + 0.926 * values, True),
+    "16 bits from 0.02": (lambda values: np.rint((0.02 + 0.98 * values) * 65535), True),
+    "16 bits to 0.93": (lambda values: np.rint((0.004 + 0.926 * values**2) * 65535), True),
+    "a hand's width to 1 m": (lambda values: 0.1 + 0.9 * values, False),
+    "metres": (lambda values: 0.05 + 20 * values, False),
+    "millimetres": (lambda values: np.rint(400 + 9000 * values), False),
+    "millimetres that do not fit": (
+        lambda values: np.rint((1000 + 80000 * values).clip(0, 65535)),
+        False,
+    ),
+    "unmeasured": (lambda values: np.where(values > 0.9, 65535, np.rint(300 + 40000 * values)), 0),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_depth_that_is_scaled_to_a_range_is_told_from_distances(tmp_path, name):
+    scale, relates = SCALED[name]
+    values = scale(relative())
+    if values.max() > 255:
+        path = tmp_path / "depth.png"
+        save(path, values.astype(np.uint16))
+    else:
+        path = tmp_path / "depth.npy"
+        np.save(path, values)
+    disparity, said = read_disparity(path)
+    assert ("relative depth" in said) == ("looks scaled" in said) == bool(relates), said
+    if relates:
+        assert disparity.max() / disparity.min() == pytest.approx(10, rel=0.01)
+        assert "--depth-kind metric-depth" in said
+    distances, said = read_disparity(path, "metric-depth")
+    assert "relative" not in said and distances.max() / distances.min() == pytest.approx(
+        values[values < 65535].max() / values.min() if name == "unmeasured"
+        else values.max() / values.min(), rel=0.01,
+    )  # fmt: skip
+    nearest, _ = read_disparity(path, "relative-depth")
+    assert nearest.max() / nearest.min() == pytest.approx(10, rel=0.01)
+
+
 def test_depth_whose_zeros_are_unknown_is_not_relative():
     metres = room(60, 80)
     assert not is_relative_depth(metres)

@@ -1,5 +1,6 @@
 """Maps that lie otherwise than the photo, folders of maps, and numbers that mean nothing."""
 
+import os
 import shutil
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from utils.depth import maps as maps_module
 from utils.depth.estimators import read_disparity
 from utils.depth.map_files import read_depth, read_numbers
 from utils.depth.map_kind import guess_kind, known_depth, to_disparity
@@ -175,6 +177,25 @@ def test_several_maps_of_one_stem_are_listed(maps):
         (folder / name).write_bytes(b"x")
     with pytest.raises(ValueError, match=r"several maps of it: a\.npy, a\.png"):
         find_map(folder, photo)
+
+
+def test_a_folder_is_listed_once_for_many_photos_and_again_when_it_changes(maps, monkeypatch):
+    photo, folder = maps
+    names = [f"{n}_depth.png" for n in range(30)]
+    for name in names:
+        (folder / name).write_bytes(b"x")
+    os.utime(folder, (1, 1))
+    listed = []
+    listing = maps_module.data_files
+    monkeypatch.setattr(
+        maps_module, "data_files", lambda *given: listed.append(1) or listing(*given)
+    )
+    for n, name in enumerate(names):
+        assert find_map(folder, photo.with_name(f"{n}.jpg")) == folder / name
+    assert len(listed) == 1
+    for n in (30, 31):  # within one tick of the folder's time, too
+        (folder / f"{n}_depth.png").write_bytes(b"x")
+        assert find_map(folder, photo.with_name(f"{n}.jpg"))
 
 
 def test_an_accent_may_be_spelled_in_two_ways(maps):

@@ -270,9 +270,16 @@ class Settings:
         metavar="FILE",
     )
     depth_kind: str | None = DEPTH.flag(
-        "what that map holds (default: guessed, and said)",
+        "what that map holds; depth is metric, from the camera, or relative, from the nearest "
+        "point (default: guessed, and said)",
         effect=RESULT,
-        choices=("disparity", "depth"),
+        choices=("disparity", "depth", "metric-depth", "relative-depth"),
+    )
+    depth_layer: str | None = DEPTH.flag(
+        "which array or channel of that map, where its file holds several (default: the one that "
+        "is named for depth)",
+        effect=RESULT,
+        metavar="NAME",
     )
     estim_path: str | None = DEPTH.flag(
         "weights for depth estimation, or NAME for models/trained/disparity-NAME.tar, or "
@@ -505,6 +512,7 @@ CONFLICTS = (
 # Flags that mean nothing without another one.
 NEEDS = (
     ("depth_kind", "depth"),
+    ("depth_layer", "depth"),
     ("ray_cpus", "ray"),
     ("ray_gpus", "ray"),
     ("crossfade", "slideshow"),

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 
 from models.roles import REFINEMENT_SIDE, scaled_size
-from utils.depth.map_files import read_depth
-from utils.depth.map_kind import FARTHEST, guess_kind, is_relative_depth, to_disparity
+from utils.depth.map_files import inner_name, read_depth
+from utils.depth.map_kind import FARTHEST, guess_kind, to_disparity, why_relative
 from utils.depth.outlines import align_outlines
 from utils.depth.sharpening import (
     blur_px,
@@ -261,32 +261,40 @@ def is_hugging_face(path: str | Path) -> bool:
 
 
 def read_disparity(
-    path: Path, kind: str | None = None, fit: Callable[..., Any] | None = None
+    path: Path,
+    kind: str | None = None,
+    fit: Callable[..., Any] | None = None,
+    layer: str | None = None,
 ) -> tuple[np.ndarray, str]:
     """Read a depth-map file as relative disparity.
 
     Args:
         path: file in any format of `utils.depth.map_files.read_depth`.
-        kind: "disparity", "depth", or None to guess.
+        kind: "disparity", "metric-depth" (from the camera), "relative-depth" (from the nearest
+            point), "depth" (either: guessed), or None to guess all.
         fit: function that turns the map as the photo lies and says so, see
             `utils.depth.maps.fit_shape`; None: it is right as it is.
+        layer: which of several arrays or channels; None: as of `read_depth`.
     Returns:
         (h, w) float32, finite, not negative; and what is to be said of it.
     Raises:
         ValueError: unreadable, or nothing in it is known.
     """
-    values, fitted, reason = read_depth(path), "", "as told by --depth-kind"
+    if layer is not None and not inner_name(path, layer):
+        raise ValueError(f"{path}: holds one map without a name.\n  Leave out --depth-layer.")
+    values, fitted, reason = read_depth(path, layer), "", "as told by --depth-kind"
     try:
         if fit:
             values, fitted = fit(values)
         if kind is None:
-            kind, reason = guess_kind(path, values)
-        if kind == "depth" and is_relative_depth(values):
+            kind, reason = guess_kind(path, values, layer)
+        why = why_relative(path, values) if kind == "depth" else ""
+        if why:
+            reason += f"; {why}, so it has no scale (if it has: --depth-kind metric-depth)"
+        if why or kind == "relative-depth":
             kind = "relative depth"
-            reason += (
-                "; its nearest point is 0, so it has no scale: the farthest is taken for "
-                f"{FARTHEST} times as far as the nearest"
-            )
+            reason += f"; the farthest is taken for {FARTHEST} times as far as the nearest"
+        kind = "depth" if kind == "metric-depth" else kind
         disparity = to_disparity(values, kind)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -359,7 +359,7 @@ def _choose(path, names, key):
     if found:
         raise UnreadableFile(
             f"{path}: holds several maps, and nothing says which is meant: {', '.join(found)}. "
-            "Save that one alone."
+            '\n  Name one: --depth-layer NAME (train.py: "depth_key" of the data set).'
         )
     raise UnreadableFile(
         f"{path}: holds {listed}; none is named depth or disparity. Rename the one that is meant."

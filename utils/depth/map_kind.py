@@ -26,6 +26,10 @@ BESIDE_ZERO, ZERO = 0.05, 1e-3
 # What is given to relative depth for the unit that it lacks: its farthest point is this many times
 # as far as its nearest one.
 FARTHEST = 10
+# Or it is scaled to a range but begins above 0: nearer at one end than this share of the other,
+# which in metres would be 5 cm before 1 m; less of 16 bits that are not used to their end.
+NEAR_END, NEAR_END_OF_16_BITS = 0.05, 0.01
+SATURATED = 0.01  # of the pixels: whoever writes millimetres cuts off what does not fit
 # How far (share of the range) the bottom third must differ from the top third to be believed.
 # On 2030 maps (NYU depth, and photographs' disparity) this decides 94 %, and 99 % of them rightly.
 CLEAR_TILT = 0.1
@@ -124,6 +128,36 @@ def is_relative_depth(values: np.ndarray) -> bool:
     beside = cv2.dilate(zero.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     beside &= known & ~zero
     return bool(beside.any()) and float(np.median(values[beside])) <= BESIDE_ZERO * middle
+
+
+def why_relative(path: str | Path, values: np.ndarray) -> str:
+    """Say why depth cannot be distances from the camera, or "" if it can.
+
+    Besides what `is_relative_depth` knows: numbers within 0..1, or most of the range of 16 bits,
+    whose near end is so small a part of the far one that, as distances, all but a few points would
+    be flat. Not OpenEXR, to which renderers write distances in units of their own.
+
+    Args:
+        path: file that the values came from.
+        values: (H, W) from read_depth.
+    """
+    if is_relative_depth(values):
+        return "its nearest point is 0"
+    positive = values[np.isfinite(values) & (values > 0)]
+    if not positive.size or Path(path).suffix.lower() == ".exr":
+        return ""
+    near, far = np.percentile(positive, (0.5, 99.5))
+    top = positive.max()
+    if (positive == np.floor(positive)).all():
+        full = top == NO_READING
+        if full and (known_depth(values) is not values or (positive == top).mean() > SATURATED):
+            return ""  # millimetres, of which some were not measured, or too many
+        share, scaled = (NEAR_END if full else NEAR_END_OF_16_BITS), NO_READING / 2 < top
+    else:
+        share, scaled = NEAR_END, 0.5 < top <= 1
+    if not scaled or near > share * far:
+        return ""
+    return f"its range, {near:.3g} to {far:.3g}, looks scaled"
 
 
 def to_disparity(values: np.ndarray, kind: str) -> np.ndarray:

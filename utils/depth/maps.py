@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ log = logging.getLogger("kbe")
 
 # What tools put behind a photo's name for its map.
 ADDED = re.compile(r"[-_. ](depth|disparity|disp|depth[-_]?map|inverse[-_]?depth|pred)", re.I)
+SETTLED_NS = 2_000_000_000  # a folder's time is that coarse on some file systems
 STRETCH = 0.02  # how far a map's aspect may be off the photo's
 
 
@@ -43,11 +46,10 @@ def find_map(maps: Path | None, photo: Path) -> Path | None:
         if not maps.exists():
             raise ValueError(f"--depth {maps}: there is no such file or folder.")
         return maps
-    stem = plain_name(photo.stem)
     found = [
         path
-        for path in data_files(maps, MAP_SUFFIXES)
-        if _belongs(plain_name(path.stem), stem) and not (photo.exists() and path.samefile(photo))
+        for path in _maps_in(maps).get(plain_name(photo.stem), ())
+        if not (photo.exists() and path.samefile(photo))
     ]
     if not found:
         raise ValueError(
@@ -62,8 +64,24 @@ def find_map(maps: Path | None, photo: Path) -> Path | None:
     return found[0]
 
 
-def _belongs(stem, photo):
-    return stem == photo or stem.startswith(photo) and bool(ADDED.fullmatch(stem[len(photo) :]))
+def _maps_in(folder):
+    """{name of a photo: its maps} of a folder, which is listed once for a batch of photos."""
+    changed = folder.stat().st_mtime_ns
+    if time.time_ns() - changed < SETTLED_NS:  # what comes next may leave that time as it is
+        return _listed.__wrapped__(folder, changed)
+    return _listed(folder.resolve(), changed)
+
+
+@lru_cache(maxsize=4)
+def _listed(folder, _):
+    maps = {}
+    for path in data_files(folder, MAP_SUFFIXES):
+        stem = plain_name(path.stem)
+        maps.setdefault(stem, []).append(path)
+        for at in range(1, len(stem)):
+            if ADDED.fullmatch(stem, at):
+                maps.setdefault(stem[:at], []).append(path)
+    return maps
 
 
 def fit_shape(
@@ -123,6 +141,7 @@ def find_disparity(plan: Any, settings: Any, networks: Any) -> torch.Tensor:
             plan.depth_file,
             settings.depth_kind,
             lambda values: fit_shape(values, plan.photo_size, plan.orientation),
+            settings.depth_layer,
         )
         log.info("%s", note)
         return fit_disparity(cut_map(disparity, plan.photo_size), plan.image)

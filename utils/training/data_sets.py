@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from utils.depth.map_files import MAP_SUFFIXES, read_depth, read_numbers
-from utils.depth.map_kind import is_relative_depth, known_depth
+from utils.depth.map_kind import known_depth, why_relative
 from utils.depth.maps import fit_shape
 from utils.files import data_entries, data_files, plain_name
 from utils.film.kinds import PHOTO_SUFFIXES, choose_photos, some
@@ -162,12 +162,12 @@ class PhotoFolders:
         """Warn of depth that does not begin at the camera: its first map tells."""
         path = self.items[0][0]["geometry"]
         try:
-            relative = is_relative_depth(read_numbers(path, self.data_set["depth_key"]))
+            why = why_relative(path, read_numbers(path, self.data_set["depth_key"]))
         except ValueError:  # it is named when it is drawn
             return
-        if relative:
+        if why:
             log.warning(
-                f"data set {self.data_set['name']!r}: {path} is 0 at its nearest point, so it is "
+                f"data set {self.data_set['name']!r}: {path}: {why}, so it seems to be "
                 "relative depth, and is taken for depth from the camera.\n"
                 '  Store its inverse, and say "disparity": "relative".'
             )
