@@ -138,13 +138,13 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     if settings.dry_run:
         told = {"dry_run": True, "files": job.written(settings)}
         return result | told | cli.describe_plan(plan, settings) | {"weights": chosen}
-    metadata = cli.describe_film(job, plan, settings, networks)
     cli.prepare_folder(job.folder)
-    networks.load_all(estimates=plan.depth_source == "network")
+    networks.load_all(estimates=plan.depth_source in ("network", "stereo"))
     clock.lap("read")
 
     # Estimate and refine.
-    disparity = depth.find_disparity(plan, settings, networks)
+    plan, disparity = depth.find_disparity(plan, settings, networks)
+    metadata = cli.describe_film(job, plan, settings, networks)
     clock.lap("depth")
 
     # Lift.

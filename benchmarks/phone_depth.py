@@ -107,22 +107,9 @@ def candidates(image, own, estimator, refiner):
     found = {"network": network, "nearest": enlarged(near), "map": enlarged(filled)}
     for layout in LAYOUTS:
         found[f"detail {layout:.1%}"] = with_detail(found["map"], network, layout)
-    found["film"] = own_disparity(own, image, Given(network))[0, 0].numpy()
+    given = torch.from_numpy(network)[None, None]
+    found["film"] = own_disparity(own, image, lambda: given)[0, 0].numpy()
     return found
-
-
-class Given:
-    """Networks whose result is known."""
-
-    refiner = None
-
-    def __init__(self, disparity):
-        """Keep a disparity (H, W)."""
-        self.disparity = torch.from_numpy(disparity)[None, None]
-
-    def estimator(self, image):
-        """Return it."""
-        return self.disparity
 
 
 def with_detail(disparity, estimate, layout):

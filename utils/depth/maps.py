@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import torch
 
 from utils.depth.estimators import fit_disparity, read_disparity, refine_disparity
 from utils.depth.map_files import MAP_SUFFIXES
-from utils.depth.own import own_disparity
+from utils.depth.own import own_disparity, settle_order
 from utils.files import data_files, plain_name
 from utils.film.photos import in_fours, upright
 
@@ -124,7 +124,7 @@ def _same_aspect(size, photo_size):
     return min(abs(rows - columns * height / width), abs(columns - rows * width / height)) <= 1
 
 
-def find_disparity(plan: Any, settings: Any, networks: Any) -> torch.Tensor:
+def find_disparity(plan: Any, settings: Any, networks: Any) -> tuple[Any, torch.Tensor]:
     """Find the relative disparity of a photo.
 
     Args:
@@ -132,10 +132,10 @@ def find_disparity(plan: Any, settings: Any, networks: Any) -> torch.Tensor:
         settings: utils.cli.flags.Settings.
         networks: utils.weights.Networks.
     Returns:
-        (1, 1, H, W) float32, not negative.
+        the Plan, with its `own` depth as it is used; (1, 1, H, W) float32, not negative.
     """
     if settings.flat:
-        return torch.ones_like(plan.image[:, :1])
+        return plan, torch.ones_like(plan.image[:, :1])
     if plan.depth_file:
         disparity, note = read_disparity(
             plan.depth_file,
@@ -144,10 +144,17 @@ def find_disparity(plan: Any, settings: Any, networks: Any) -> torch.Tensor:
             settings.depth_layer,
         )
         log.info("%s", note)
-        return fit_disparity(cut_map(disparity, plan.photo_size), plan.image)
-    if plan.own:
-        return own_disparity(cut_map(plan.own.disparity, plan.photo_size), plan.image, networks)
-    return refine_disparity(networks.refiner, plan.image, networks.estimator(plan.image))
+        return plan, fit_disparity(cut_map(disparity, plan.photo_size), plan.image)
+
+    @cache
+    def estimate() -> torch.Tensor:
+        return refine_disparity(networks.refiner, plan.image, networks.estimator(plan.image))
+
+    own = plan.own and settle_order(plan.photo, plan.own, estimate)
+    plan = plan._replace(own=own)
+    if own:
+        return plan, own_disparity(cut_map(own.disparity, plan.photo_size), plan.image, estimate)
+    return plan, estimate()
 
 
 def cut_map(disparity: np.ndarray, photo_size: tuple[int, int]) -> np.ndarray:

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from utils.depth.embedded import read_embedded
-from utils.depth.estimators import fit_disparity, refine_disparity
+from utils.depth.estimators import fit_disparity
+from utils.depth.eye_order import vote_of_network
 from utils.depth.joining import fill
 from utils.depth.pairs import read_pair
 from utils.depth.sharpening import upsample_disparity
-from utils.depth.two_eyes import SecondEye, match_eyes
-from utils.film.kinds import UnreadableFile, naming_the_file
-from utils.film.photos import upright
+from utils.depth.two_eyes import Matched, match_upright
+from utils.film.kinds import naming_the_file
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
     from utils.film.parts import Parts
     from utils.film.photos import Photo
@@ -31,6 +31,9 @@ log = logging.getLogger("kbe")
 # coarse estimate's costs thin stalks and leaves (docs/photo_depth.md).
 FINE = 3.0
 FARTHEST = 0.1  # percentile of a map that is its farthest point: less is a mistake
+# Of the network's vote about two eyes' order (docs/photo_depth.md): what settles it where what only
+# one eye sees does not, and what is too much to be overruled by that.
+CLEAR_VOTE, LOUD_VOTE = 0.3, 0.5
 
 
 class Own(NamedTuple):
@@ -38,7 +41,7 @@ class Own(NamedTuple):
 
     disparity: np.ndarray  # (h, w) float32 of the whole photo, larger = nearer, NaN where unknown
     source: str  # "photo": a map; "stereo": matched from two eyes
-    second: SecondEye | None = None  # what the second eye saw
+    eyes: Matched | None = None  # what was matched
 
 
 def find_own(path: Path, photo: Photo, parts: Parts) -> Own | None:
@@ -59,7 +62,7 @@ def find_own(path: Path, photo: Photo, parts: Parts) -> Own | None:
     if found is not None:
         own, stored = Own(found.disparity, "photo"), found.stored
     elif matched is not None:
-        own, stored = Own(matched.disparity, "stereo", matched.second), "matched from two eyes"
+        own, stored = Own(matched.disparity, "stereo", matched), "matched from two eyes"
     else:
         return None
     rows, columns = own.disparity.shape
@@ -72,22 +75,50 @@ def find_own(path: Path, photo: Photo, parts: Parts) -> Own | None:
 def _match(path, photo, parts):
     """Match a stereo photo's two pictures; None if the file holds but one."""
     with naming_the_file(path):
-        pair = read_pair(path, parts)
+        pair = read_pair(path, parts, photo)
     if pair is None:
         return None
-    if photo.orientation not in (1, 3):
-        raise UnreadableFile("the photo is turned, and its two eyes stand one above the other")
-    first_is_left = pair.first_is_left == (photo.orientation == 1)
-    return match_eyes(photo.pixels, upright(pair.second, photo.orientation), first_is_left)
+    matched = match_upright(
+        photo.pixels, pair.second, pair.first_is_left, photo.orientation, pair.shown
+    )
+    if matched.vote >= 0:
+        return matched
+    log.info("%s: its two eyes are in the wrong order, by what one alone sees: swapped", path)
+    return matched.swapped()
 
 
-def own_disparity(disparity: np.ndarray, image: torch.Tensor, networks: Any) -> torch.Tensor:
+def settle_order(path: Path, own: Own, estimate: Callable[[], torch.Tensor]) -> Own | None:
+    """Ask the networks, too, which of two eyes is the left one: else a scene is inside out.
+
+    Args:
+        path: the photo.
+        own: its depth.
+        estimate: () -> (1, 1, H, W) relative disparity by the networks.
+    Returns:
+        Own, with its eyes in the right order; None, and it is said, if that cannot be told.
+    """
+    if own.eyes is None:
+        return own
+    vote, voted = vote_of_network(own.disparity, estimate()[0, 0].numpy()), own.eyes.vote > 0
+    if vote <= -LOUD_VOTE if voted else abs(vote) < CLEAR_VOTE:
+        log.warning("%s: which of its eyes is the left one is not clear; depth is estimated", path)
+        return None
+    if voted or vote > 0:
+        return own
+    log.info("%s: its two eyes are in the wrong order, by what a network sees: swapped", path)
+    eyes = own.eyes.swapped()
+    return own._replace(disparity=eyes.disparity, eyes=eyes)
+
+
+def own_disparity(
+    disparity: np.ndarray, image: torch.Tensor, estimate: Callable[[], torch.Tensor]
+) -> torch.Tensor:
     """Make a photo's own map the disparity of its film.
 
     Args:
-        disparity: (h, w) float32, NaN where unknown: there the networks say what is.
+        disparity: (h, w) float32, NaN where unknown.
         image: (1, 3, H, W) RGB in [0, 1].
-        networks: utils.weights.Networks.
+        estimate: () -> (1, 1, H, W) by the networks, for what the map does not know.
     Returns:
         (1, 1, H, W) float32, not negative.
     """
@@ -95,9 +126,8 @@ def own_disparity(disparity: np.ndarray, image: torch.Tensor, networks: Any) -> 
     disparity = disparity - min(0.0, float(np.nanpercentile(disparity, FARTHEST)))
     disparity = np.maximum(disparity, 0)  # NaN stays
     if np.isnan(disparity).any():
-        estimate = refine_disparity(networks.refiner, image, networks.estimator(image))
         size = disparity.shape[::-1]
-        small = cv2.resize(estimate[0, 0].numpy(), size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(estimate()[0, 0].numpy(), size, interpolation=cv2.INTER_AREA)
         disparity = fill(disparity, small)
     enlarged = max(image.shape[2:]) / max(disparity.shape)
     if 1 < enlarged <= FINE:

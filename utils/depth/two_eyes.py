@@ -1,7 +1,8 @@
 """Disparity between the two pictures of a stereo photo, by matching.
 
 Rows are brought together first, since cameras are never quite level; then semi-global matching
-(Hirschmueller 2008, OpenCV's) runs both ways, and what only one way says is unknown.
+(Hirschmueller 2008, OpenCV's) runs both ways, and what only one way says is unknown. All of it
+happens as the eyes stood, side by side: a photo that is held upright is turned for it, and back.
 """
 
 from __future__ import annotations
@@ -11,27 +12,36 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from utils.depth.eye_order import vote_of_strips
+from utils.depth.eye_rows import are_one_above_the_other, fit_rows, match_points, on_rows, reduced
+from utils.film.photos import as_stored, upright
+
 # Long side at which pictures are matched, px, and the widest search there.
 MATCH_SIDE, WIDEST = 1024, 256
-# Matched points that are needed, and how far off its row one may be, px.
-LEAST_POINTS, ROW_PX = 24, 1.5
-LOWE = 0.75  # a match's distance over that of the second best (Lowe 2004)
-STEPS = 200  # random samples of three points
 MARGIN_PX, MARGIN = 8, 0.15  # by which the search goes beyond what points show, px and share
 # Window of the matching, px; P1 and P2 as OpenCV's documentation has them, for 3 channels.
 BLOCK = 5
 BOTH_WAYS_PX = 1.5  # both ways may differ by this much
 LEAST_MATCHED, LEAST_RANGE_PX = 0.25, 1.0
 RIM_PX = 2  # around a front, colours are mixed
+LEVEL, ON_ITS_SIDE = 1, 5  # orientations; from the second on they turn rows into columns (EXIF)
 
 
 class SecondEye(NamedTuple):
     """What the second eye saw, on the rows of the first."""
 
     pixels: np.ndarray  # (H, W, 3) uint8, in the first eye's colours
-    disparity: np.ndarray  # (h, w) float32, as of the first eye
-    hidden: np.ndarray  # (h, w) bool, the first eye does not see it
-    step: float  # columns to the right in the first picture, as shares of the width, per disparity
+    disparity: np.ndarray  # (h, w) float32 as of the first eye, NaN where that sees something else
+    shown: np.ndarray  # (h, w) bool, whether there is a picture
+    towards: tuple[int, int]  # right and down: px by which the first has a point, per disparity
+
+    def hidden(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return disparity (h, w) without gaps, and (h, w) bool: unseen by the first eye."""
+        across = self.towards[0] != 0
+        disparity = self.disparity if across else self.disparity.T
+        behind = _from_behind(disparity)
+        hidden = np.isnan(disparity) & ~_is_rim(behind)
+        return (behind, hidden & self.shown) if across else (behind.T, hidden.T & self.shown)
 
 
 class Matched(NamedTuple):
@@ -39,30 +49,83 @@ class Matched(NamedTuple):
 
     disparity: np.ndarray  # (h, w) float32 of the first eye, larger = nearer, NaN where unknown
     second: SecondEye
+    vote: float = 0.0  # whether the first eye stands where it is said to, see `vote_of_strips`
+
+    def swapped(self) -> Matched:
+        """Return what it is with the first eye on the other side of the second."""
+        right, down = self.second.towards
+        second = self.second._replace(disparity=-self.second.disparity, towards=(-right, -down))
+        return Matched(-self.disparity, second, -self.vote)
+
+    def turned(self, orientation: int) -> Matched:
+        """Return it upright, as EXIF's orientation turns what is stored."""
+        parts = (self.disparity, *self.second[:2], self.second.shown.astype(np.uint8))
+        disparity, pixels, seen, shown = (
+            np.ascontiguousarray(upright(part, orientation)) for part in parts
+        )
+        towards = upright_step(self.second.towards, orientation)
+        return Matched(disparity, SecondEye(pixels, seen, shown > 0, towards), self.vote)
 
 
-def match_eyes(first: np.ndarray, second: np.ndarray, first_is_left: bool = True) -> Matched:
+def match_upright(
+    first: np.ndarray,
+    second: np.ndarray,
+    first_is_left: bool = True,
+    orientation: int = LEVEL,
+    shown: np.ndarray | None = None,
+) -> Matched:
+    """Match two pictures however the camera was held.
+
+    Args:
+        first, second: (H, W, 3) uint8, upright; the second is resized to the first.
+        first_is_left: whether the first is what the left eye saw, as they are stored.
+        orientation: by which both were turned upright (EXIF, 1 to 8). A file that has lost it is
+            matched as its eyes stand.
+        shown: as of `match_eyes`, upright.
+    Returns:
+        Matched, upright.
+    Raises:
+        ValueError: as of `match_eyes`.
+    """
+    second = cv2.resize(second, first.shape[1::-1], interpolation=cv2.INTER_AREA)
+    if are_one_above_the_other(first, second) != (orientation >= ON_ITS_SIDE):
+        orientation = LEVEL if orientation >= ON_ITS_SIDE else ON_ITS_SIDE
+    if shown is not None:
+        shown = as_stored(shown.astype(np.uint8), orientation) > 0
+    first, second = (as_stored(one, orientation) for one in (first, second))
+    return match_eyes(first, second, first_is_left, shown).turned(orientation)
+
+
+def match_eyes(
+    first: np.ndarray,
+    second: np.ndarray,
+    first_is_left: bool = True,
+    shown: np.ndarray | None = None,
+) -> Matched:
     """Match two pictures that were taken side by side.
 
     Args:
-        first, second: (H, W, 3) uint8, of one shape; the second is resized to the first.
+        first, second: (H, W, 3) uint8, of one shape.
         first_is_left: whether the first is what the left eye saw.
+        shown: (H, W) bool, where there is a second picture; None = everywhere.
     Returns:
         Matched, at a long side of at most MATCH_SIDE; unit: px there. Its zero need not be at
         infinity, as cameras may look inwards.
     Raises:
         ValueError: they show different things, or hardly differ.
     """
-    scale = min(1.0, MATCH_SIDE / max(first.shape[:2]))
-    height, width = (max(16, round(side * scale)) for side in first.shape[:2])
-    small = [
-        cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in (first, second)
-    ]
-    points = _points(*small)
-    rows = _row_model(points)
-    small[1] = _on_rows(small[1], rows, 1.0)
-    reach = _reach(points, rows)
-    ways = _both_ways(*small, *reach)
+    shown = np.ones(first.shape[:2], bool) if shown is None else shown
+    small = [reduced(one, MATCH_SIDE) for one in (first, second)]
+    points = match_points(*small)
+    if not len(points):
+        raise ValueError("the two eyes' pictures show too little to match")
+    rows, level = fit_rows(points, small[0].shape)
+    if rows is None:
+        raise ValueError("the two eyes' pictures do not show the same thing side by side")
+    small[1] = on_rows(small[1], rows, 1.0)
+    ways = _both_ways(*small, *_reach(points[level]))
+    small_shown = on_rows(reduced(shown * np.uint8(255), MATCH_SIDE), rows, 1.0) > 127
+    ways[1][~small_shown] = np.nan
     checked = [_checked(ways[0], ways[1], -1), _checked(ways[1], ways[0], 1)]
     share = float(np.isfinite(checked[0]).mean())
     if share < LEAST_MATCHED:
@@ -70,79 +133,30 @@ def match_eyes(first: np.ndarray, second: np.ndarray, first_is_left: bool = True
     low, high = np.nanpercentile(checked[0], (2, 98))
     if high - low < LEAST_RANGE_PX:
         raise ValueError("the two eyes' pictures hardly differ")
-    sign = 1 if first_is_left else -1
-    known = np.isfinite(checked[1])
-    behind = _from_behind(sign * checked[1])
-    full = cv2.resize(second, first.shape[1::-1], interpolation=cv2.INTER_AREA)
-    pixels = _in_colours(_on_rows(full, rows, 1 / scale), small, checked[1])
-    return Matched(
-        sign * checked[0],
-        SecondEye(pixels, behind, ~known & ~_is_rim(behind), sign / width),
-    )
+    vote = vote_of_strips(*checked, *small)
+    pixels = on_rows(second, rows, first.shape[0] / small[0].shape[0])
+    pixels = _in_colours(pixels, small, checked[1])
+    matched = Matched(checked[0], SecondEye(pixels, checked[1], small_shown, (1, 0)), vote)
+    return matched if first_is_left else matched.swapped()
 
 
-# -- rows -----------------------------------------------------------------------------------------
-
-
-def _points(first, second):
-    """(N, 4) float: x and y of a point in the first picture and in the second."""
-    sift = cv2.SIFT.create(4000)
-    found = [
-        sift.detectAndCompute(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), None)
-        for one in (first, second)
-    ]
-    if min(len(keys) for keys, _ in found) < LEAST_POINTS:
-        raise ValueError("the two eyes' pictures show too little to match")
-    pairs = cv2.BFMatcher().knnMatch(found[0][1], found[1][1], k=2)
-    kept = [best for best, *rest in pairs if rest and best.distance < LOWE * rest[0].distance]
-    matched = [(*found[0][0][m.queryIdx].pt, *found[1][0][m.trainIdx].pt) for m in kept]
-    points = np.array(matched, np.float64).reshape(-1, 4)
-    # No two eyes are as far apart as that.
-    near = np.abs(points[:, :2] - points[:, 2:]) < (0.3 * first.shape[1], 0.1 * first.shape[0])
-    return points[near.all(axis=1)]
-
-
-def _row_model(points):
-    """(3,): the second picture has row y at y + a + b x + c y; by random samples."""
-    terms = np.column_stack([np.ones(len(points)), points[:, 2], points[:, 1]])
-    off = points[:, 3] - points[:, 1]
-    best = np.zeros(len(points), bool)
-    rng = np.random.default_rng(0)
-    for _ in range(STEPS if len(points) >= LEAST_POINTS else 0):
-        chosen = rng.choice(len(points), 3, replace=False)
-        model = np.linalg.lstsq(terms[chosen], off[chosen], rcond=None)[0]
-        inside = np.abs(terms @ model - off) < ROW_PX
-        if inside.sum() > best.sum():
-            best = inside
-    if best.sum() < max(LEAST_POINTS, 0.3 * len(points)):
-        raise ValueError("the two eyes' pictures do not show the same thing side by side")
-    return np.linalg.lstsq(terms[best], off[best], rcond=None)[0]
-
-
-def _on_rows(pixels, rows, scale):
-    """The second picture, enlarged by `scale` since rows were measured, on the first one's rows."""
-    shift, by_x, by_y = rows
-    matrix = np.array([[1, 0, 0], [by_x, 1 + by_y, shift * scale]])
-    return cv2.warpAffine(
-        pixels,
-        matrix,
-        pixels.shape[1::-1],
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-
-
-def _reach(points, rows):
-    """Least disparity to search, and how many."""
-    terms = np.column_stack([np.ones(len(points)), points[:, 2], points[:, 1]])
-    good = np.abs(terms @ rows - (points[:, 3] - points[:, 1])) < ROW_PX
-    low, high = np.percentile((points[:, 0] - points[:, 2])[good], (1, 99))
-    margin = MARGIN_PX + MARGIN * (high - low)
-    low = int(np.floor(low - margin))
-    return low, min(WIDEST, int(np.ceil((high + margin - low) / 16)) * 16)
+def upright_step(step: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Turn a step (right, down) as EXIF's orientation turns a picture."""
+    where = np.zeros((3, 3), np.uint8)
+    where[1 + step[1], 1 + step[0]] = 1
+    (down,), (right,) = np.nonzero(upright(where, orientation))
+    return int(right) - 1, int(down) - 1
 
 
 # -- matching -------------------------------------------------------------------------------------
+
+
+def _reach(points):
+    """Least disparity to search, and how many, by matched points (N, 4)."""
+    low, high = np.percentile(points[:, 0] - points[:, 2], (1, 99))
+    margin = MARGIN_PX + MARGIN * (high - low)
+    low = int(np.floor(low - margin))
+    return low, min(WIDEST, int(np.ceil((high + margin - low) / 16)) * 16)
 
 
 def _both_ways(first, second, least, count):

@@ -180,6 +180,11 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels if flip is None else cv2.flip(pixels, flip)
 
 
+def as_stored(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn an upright picture back to how it is stored; as `upright`, whose inverse it is."""
+    return upright(pixels, {6: 8, 8: 6}.get(orientation, orientation))
+
+
 def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize a picture: area average where a side shrinks, bicubic where it only grows.
 

@@ -89,7 +89,7 @@ def lift(
         disparity, peak = scale_disparity(disparity, FULL_SCALE, peak).round(), FULL_SCALE
     disparity = scale_disparity(disparity, BASELINE, peak)
     scene = Scene(plan.image.to(device), disparity, plan.focal_px, BASELINE)
-    if plan.own and plan.own.second:
+    if plan.own and plan.own.eyes:
         add_second_eye(scene, plan)
     return scene
 

@@ -32,7 +32,7 @@ def add_second_eye(scene: Scene, plan: Any) -> int:
     Returns:
         int: how many points were added.
     """
-    second, (height, width) = plan.own.second, scene.size
+    second, (height, width) = plan.own.eyes.second, scene.size
     cut = in_fours(plan.photo_size)
 
     def fitted(values: np.ndarray) -> np.ndarray:
@@ -42,20 +42,23 @@ def add_second_eye(scene: Scene, plan: Any) -> int:
     film = scene.disparity[0, 0].cpu().numpy()
     matched = fitted(plan.own.disparity)
     scale, offset, _ = align(matched, np.where(np.isfinite(matched), film, np.nan))
-    own = fitted(second.disparity)
+    behind, hidden = second.hidden()
+    own = fitted(behind)
     least = float(film.min())
     disparity = np.clip(scale * own + offset, least, film.max())
-    step = second.step * plan.photo_size[1] * width / cut[1]
+    # Where the first eye has it, in px of the scene.
+    scaled = np.array(scene.size) / cut * plan.photo_size / behind.shape
+    down, right = scaled * second.towards[::-1]
     rows, columns = np.mgrid[:height, :width]
-    u = columns + step * own
-    at = np.rint(u).astype(int)
-    inside = (at >= 0) & (at < width)
-    front = film[rows, at.clip(0, width - 1)]
-    seen = fitted(second.hidden.astype(np.uint8)) > 0
+    v, u = rows + down * own, columns + right * own
+    row, column = (np.rint(at).astype(int) for at in (v, u))
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    front = film[row.clip(0, height - 1), column.clip(0, width - 1)]
+    seen = fitted(hidden.astype(np.uint8)) > 0
     seen &= ~inside | (front > disparity + BEHIND * film.max())
     depth = (scene.focal_px * scene.baseline / disparity[seen]).astype(np.float32)
     x = (u[seen] - (width - 1) / 2) * depth / scene.focal_px
-    y = (rows[seen] - (height - 1) / 2) * depth / scene.focal_px
+    y = (v[seen] - (height - 1) / 2) * depth / scene.focal_px
     pixels = resize(second.pixels[: cut[0], : cut[1]], (height, width))[seen]
     scene.add_seen(
         torch.from_numpy(np.stack([x, y, depth]).astype(np.float32)),
