@@ -38,7 +38,8 @@ def versions():
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
     )
     yield f"commit {done.stdout.strip() or 'unknown'}"
-    yield f"torch is built for CUDA {torch.version.cuda}"
+    # Its package may leave out which build it is.
+    yield f"torch {torch.__version__} is built for CUDA {torch.version.cuda}"
     for index in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(index)
         yield f"card {index}: {card.name}, {card.major}.{card.minor}, {card.total_memory >> 20} MiB"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,17 +32,23 @@ def cluster():
     pytest.importorskip("ray", reason="ray is not installed")
     from ray.cluster_utils import Cluster
 
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 1,
-            "include_dashboard": False,
-            "object_store_memory": 80 * 2**20,
-        },
-    )
-    made.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    made = Cluster()
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    add_node(made, **node, include_dashboard=False)
+    add_node(made, **node)
     yield made.address
     made.shutdown()
+
+
+def add_node(cluster, **arguments):
+    """Add a node; Ray gives one half a minute to start, which a busy machine may need twice."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return cluster.add_node(**arguments)
+        except Exception as error:  # Ray raises just that
+            if "timed out during startup" not in str(error) or time.monotonic() > until:
+                raise
 
 
 @pytest.fixture

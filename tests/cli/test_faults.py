@@ -500,6 +500,7 @@ def test_a_read_only_install_works(photo, tmp_path, home):
         for name, value in os.environ.items()
         if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
     }
+    environment["NUMBA_OPT"] = "0"  # compiling takes a minute otherwise, and that thrice
     arguments = command(photo, "--out", tmp_path / "o", "--duration", "0.24")
     done = subprocess.run(
         [sys.executable, str(install / "kbe.py"), *arguments],

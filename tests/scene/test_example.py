@@ -78,6 +78,7 @@ def difference(folder, name):
     return np.abs(drawn - shown).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "picture"),
     [("fill", "patches"), ("edges", "edges"), ("hair", "hair"), ("weaknesses", "weaknesses")],
