@@ -8,8 +8,10 @@ Protocol:
   It ends before the wall does, so that the wall's outline is a rectangle in every view.
 * Every move goes over it at strength 2, with what is uncovered filled by rule. Of the first, the
   middle and the last frame the pixels within the rectangle, 3 px from its outline, are judged:
-  what is not red there shows the ground. `seen_through` is the largest share of a frame.
-* `open` is the same without closing, `points` what closing adds, `seconds` what it takes.
+  what is green there shows the ground. `seen_through` is the largest share of a frame, `missed`
+  that of pixels which no point reaches, and which a film fills from beside: where the bottom of a
+  groove is nearer on both sides by more than a unit, the depth test takes it for a crack.
+* `open` is `seen_through` without closing, `points` what closing adds, `seconds` what it takes.
 """
 
 import argparse
@@ -31,7 +33,7 @@ DIRECTIONS = {"upright": (0,), "level": (90,), "slanted": (35,), "bumps": (20, 1
 AMPLITUDE = 22.0
 MARGIN = 3  # px
 STRENGTH = 2.0
-COLUMNS = ("seen_through", "open", "points", "seconds")
+COLUMNS = ("seen_through", "missed", "open", "points", "seconds")
 
 
 def relief(size, steepness, angles):
@@ -79,8 +81,11 @@ def path_of(scene, move, strength=STRENGTH):
 
 
 def seen_through(scene, view, box):
-    """The share of the wall's pixels that show no wall in a view of `CameraPath.view`."""
-    frame, holes = scene.render(**view, fill=False)
+    """The shares of the wall's pixels that show the ground, and that no point reaches.
+
+    In a view of `CameraPath.view`.
+    """
+    frame, holes = scene.render(**view)
     left, top, right, bottom = box
     (sx, sy, sz), focal_px = view["shift"], view["focal_px"]
     z = scene.focal_px * scene.baseline / WALL
@@ -97,7 +102,7 @@ def seen_through(scene, view, box):
     rows = slice(max(0, math.ceil(first_y) + MARGIN), max(0, math.floor(last_y) - MARGIN))
     columns = slice(max(0, math.ceil(first_x) + MARGIN), max(0, math.floor(last_x) - MARGIN))
     red, green = (frame[rows, columns, channel].astype(int) for channel in (0, 1))
-    return float((holes[rows, columns] | (green > red)).mean())
+    return float((green > red).mean()), float(holes[rows, columns].mean())
 
 
 def measure(size, steepness, angles, move):
@@ -113,7 +118,9 @@ def measure(size, steepness, angles, move):
             figures["seconds"] = time.process_time() - start
         for pose in path.inpainting_poses():
             scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens, path.shows)
-        figures[name] = max(seen_through(scene, path.view(t, size), box) for t in (0, 0.25, 0.5, 1))
+        views = (path.view(t, size) for t in (0, 0.25, 0.5, 1))
+        shares = np.max([seen_through(scene, view, box) for view in views], axis=0)
+        figures[name], figures["missed"] = map(float, shares)
     added = scene.cloud(closed=True)[0].shape[1] - scene.cloud()[0].shape[1]
     return {**figures, "points": added / scene.photo_points}
 

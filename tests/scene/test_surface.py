@@ -8,6 +8,8 @@ from benchmarks.surfaces import DIRECTIONS, drawn, path_of, seen_through
 from utils.camera import BASELINE
 from utils.camera.shortening import invented_shares
 from utils.scene import Scene, StereoScene, cloud, connected
+from utils.scene.edge_sides import find_edges
+from utils.scene.edges import surface_mask
 
 
 def test_neighbours_hang_together_up_to_a_step():
@@ -25,6 +27,32 @@ def test_the_step_is_a_share_of_the_largest_disparity():
     kept = np.ones((1, 2), bool)
     assert connected(np.float32([[120, 113]]), kept)[0].all()
     assert not connected(np.float32([[120, 112]]), kept)[0].any()
+
+
+@pytest.mark.parametrize("angle", [0, 20, 45, 75])
+def test_a_ramp_is_an_edge_and_a_slope_is_none(angle):
+    """Both rise by most of a step a pixel: the ramp for 4 px, the slope for 12."""
+    y, x = np.mgrid[:40, :40]
+    across = (x - 20) * np.cos(np.radians(angle)) + (y - 20) * np.sin(np.radians(angle))
+    for length, found in ((0, True), (4, True), (12, False)):
+        rise = 6 * np.clip(across + length / 2, 0, length) if length else 24 * (across > 0)
+        disparity = (30 + rise).astype(np.float32)
+        edges = find_edges(disparity, np.float32(7.2))
+        pixels = np.zeros(0, int) if edges is None else edges.pixels
+        near = np.abs((pixels // 40, pixels % 40) - np.array([[20], [20]])).max(axis=0) < 10
+        assert near.any() == found, f"{length} px"
+        mask = surface_mask(torch.from_numpy(disparity)[None, None], jump=7.2 / disparity.max())
+        if length != 4:  # a step only between diagonal neighbours, if at all
+            assert mask[..., 10:30, 10:30].all() != found
+
+
+def test_a_step_on_a_slope_is_an_edge():
+    """It rises by 4 a pixel all along, and by 20 at once in the middle."""
+    row = 20 + 4 * np.arange(24, dtype=np.float32)
+    row[12:] += 16
+    edges = find_edges(np.tile(row, (24, 1)), np.float32(7.2))
+    assert set(edges.pixels % 24) >= {11, 12}
+    assert not set(edges.pixels % 24) & set(range(2, 7))
 
 
 @pytest.mark.parametrize("rims", [True, False])
@@ -48,11 +76,16 @@ def test_a_scene_hangs_together_but_for_its_edges(rims):
 # -- closing --
 
 
-def steep_wall(size=(240, 320), steepness=3.0):
+def steep_wall(size=(240, 320), steepness=3.0, name="upright"):
     """A red wall whose relief changes by up to `steepness` a pixel, before a green ground."""
-    image, disparity, box = drawn(size, steepness, DIRECTIONS["upright"])
+    image, disparity, box = drawn(size, steepness, DIRECTIONS[name])
     scene = Scene(image, disparity, max(size) / 2, BASELINE)
     return scene, path_of(scene, "zoom-in"), box
+
+
+def ground_shown(scene, path, box):
+    """The largest share of the wall that shows the ground in three frames."""
+    return max(seen_through(scene, path.view(t, scene.size), box)[0] for t in (0, 0.5, 1))
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +102,18 @@ def walls():
 
 
 def test_a_wall_with_relief_hides_the_ground_from_near(walls):
-    shares = [
-        max(seen_through(scene, path.view(t, scene.size), box) for t in (0, 0.5, 1))
-        for scene, path, box in walls.values()
-    ]
-    assert shares[0] > 0.01 and shares[1] < 0.0005
+    shares = [ground_shown(*wall) for wall in walls.values()]
+    assert shares[0] > 0.01 and shares[1] < 0.0003
+
+
+@pytest.mark.parametrize(("steepness", "name"), [(3.0, "slanted"), (6.8, "upright")])
+def test_a_steep_wall_is_no_row_of_edges(steepness, name):
+    """Its slopes span a step within 3x3, up to one in each pair, and are long."""
+    scene, path, box = steep_wall((240, 320), steepness, name)
+    scene.close_surfaces(path.extreme_views(scene.size))
+    for pose in path.inpainting_poses():
+        scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
+    assert ground_shown(scene, path, box) < 0.0003
 
 
 def test_closing_leaves_what_is_exported_alone():

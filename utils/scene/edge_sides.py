@@ -13,6 +13,7 @@ import numpy as np
 from kernels.jit import jit
 from utils.depth.steps import least_step
 from utils.filters import nearest_pixels
+from utils.scene.edges import on_slope
 
 # How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
 CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
@@ -48,6 +49,8 @@ def find_edges(disparity: np.ndarray, limit: np.float32) -> Edges | None:
     window = np.ones((3, 3), np.uint8)
     near, far = cv2.dilate(disparity, window), cv2.erode(disparity, window)
     steep = near - far >= least_step(near, far, limit)
+    candidates = np.flatnonzero(steep)
+    steep.flat[candidates[on_slope(disparity, candidates, limit)]] = False
     if not steep.any():
         return None
     window = np.ones((5, 5), np.uint8)

@@ -7,8 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from kernels.jit import jit
-from utils.depth.steps import EDGE_JUMP
+from utils.depth.steps import DISTANT, EDGE_JUMP, TWICE_AS_FAR
 
+# A slope is longer than this, px, with at least this share of its steepness all along. What is
+# shorter is the ramp of an edge; once outlines are aligned, 99 of 100 ramps are 5 px or less.
+LONGEST_RAMP, SAME_SLOPE = np.float32(6), np.float32(1 / 3)
+SQRT2 = np.float32(2**0.5)  # px from a pixel to its diagonal neighbour
 # How far a lens or a scaled photo blurs an object over what lies behind it, as a share of the long
 # side: 6 px at 1024. Left in, such pixels are a thin ghost of the object on its background, and
 # what fills the hole between them continues their tint.
@@ -22,6 +26,68 @@ STANDS_OUT = np.float32(2)
 MIN_CONTRAST = np.float32(20**2)
 # The surroundings of a pixel are looked at in about this many steps to each side.
 SAMPLES = 6
+
+
+def on_slope(disparity: np.ndarray, pixels: np.ndarray, limit: np.float32) -> np.ndarray:
+    """Say which pixels lie on a steep slope of one surface, not on the ramp of an edge.
+
+    A ramp soon comes to the level of the other surface. A slope goes on: along the line on which
+    disparity changes most, it does so for more than LONGEST_RAMP, in no pair by a step.
+
+    Args:
+        disparity: (H, W) float32.
+        pixels: (K,) flat index of those in question.
+        limit: step between two surfaces, see utils.depth.steps.
+    Returns:
+        (K,) bool.
+    """
+    found = np.zeros(len(pixels), bool)
+    _follow_slopes(np.ascontiguousarray(disparity), pixels, np.float32(limit), found)
+    return found
+
+
+@jit
+def _follow_slopes(disparity, pixels, limit, found):
+    """Follow the steepest of four lines through each pixel both ways; see `on_slope`."""
+    height, width = disparity.shape
+    lines = ((0, 1), (1, 0), (1, 1), (1, -1))
+    for k in range(pixels.shape[0]):
+        y, x = pixels[k] // width, pixels[k] % width
+        steepest, down, right, cut = np.float32(0), 0, 0, False
+        for dy, dx in lines:
+            length = SQRT2 if dy != 0 and dx != 0 else np.float32(1)
+            before = disparity[max(y - dy, 0), min(max(x - dx, 0), width - 1)]
+            after = disparity[min(y + dy, height - 1), min(max(x + dx, 0), width - 1)]
+            cut = cut or _parted(before, disparity[y, x], length * limit)
+            cut = cut or _parted(after, disparity[y, x], length * limit)
+            rise = (after - before) / (2 * length)
+            if abs(rise) > abs(steepest):
+                steepest, down, right = rise, dy, dx
+        if cut:
+            continue
+        if steepest < 0:
+            steepest, down, right = -steepest, -down, -right
+        length = SQRT2 if down != 0 and right != 0 else np.float32(1)
+        least = SAME_SLOPE * steepest * length
+        steps = 0
+        for way in (-1, 1):
+            row, column = y, x
+            while length * steps <= LONGEST_RAMP:
+                below, beside = row + way * down, column + way * right
+                if not (0 <= below < height and 0 <= beside < width):
+                    break
+                here, there = disparity[row, column], disparity[below, beside]
+                if way * (there - here) < least or _parted(here, there, length * limit):
+                    break
+                row, column, steps = below, beside, steps + 1
+        found[k] = length * steps > LONGEST_RAMP
+
+
+@jit
+def _parted(first, second, limit):
+    """Whether a pair differs by a step, see `utils.depth.steps.least_step`."""
+    near, far = max(first, second), min(first, second)
+    return near - far >= (DISTANT * limit if far <= TWICE_AS_FAR * near else limit)
 
 
 def surface_mask(
@@ -44,6 +110,11 @@ def surface_mask(
     # Only the far side goes: a ramp lies behind the object, and dropping the near side too, as the
     # reference does, would eat thin things away (docs/method.md, Geometry).
     kept = _in_front(disparity, 1) - disparity < limit
+    level = disparity[0, 0].float().cpu().numpy()
+    behind = (~kept).view(-1).nonzero().view(-1)
+    if len(behind):
+        slope = on_slope(level, behind.cpu().numpy(), np.float32(limit))
+        kept.view(-1)[behind] = torch.from_numpy(slope).to(kept.device)
     reach = round(max(disparity.shape[2:]) * EDGE_REACH)
     if image is None or reach < 2:
         return kept
@@ -53,7 +124,7 @@ def surface_mask(
     mixed = np.zeros(pixels.shape[:2], bool)
     candidates = (kept & ~clean)[0, 0].nonzero().int().cpu().numpy()
     _find_mixed(
-        disparity[0, 0].cpu().numpy(),
+        level,
         np.ascontiguousarray(pixels),
         clean[0, 0].cpu().numpy(),
         candidates,

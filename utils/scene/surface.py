@@ -132,7 +132,7 @@ def find_between(
     _count_parts(values, right, down, camera, poses.reshape(-1, 4), parts)
     most = MOST_PARTS
     while (total := _write_between(right, down, parts, *_room(0))) > values.size:
-        most //= 2
+        most -= max(1, most // 4)
         np.minimum(parts, most, out=parts)
     room = _room(total)
     _write_between(right, down, parts, *room)
