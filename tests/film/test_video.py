@@ -472,6 +472,21 @@ def test_counting_frames_keeps_one_packet_at_a_time(tmp_path):
     assert peak < path.stat().st_size / 8
 
 
+@pytest.mark.parametrize("codec, suffix", EVERY_FILE)
+def test_a_finished_film_is_opened_once_and_by_no_decoder(tmp_path, codec, suffix, monkeypatch):
+    """FFmpeg tries one on the first frames: 35 ms for a photo, and there may be ten thousand."""
+    path = film(tmp_path / f"film{suffix}", 3, codec=codec, metadata={"fingerprint": "so"})
+    opened, opening = [], video.open_container
+    monkeypatch.setattr(
+        video,
+        "open_container",
+        lambda *given, **told: opened.append(told) or opening(*given, **told),
+    )
+    assert holds_frames(path, 3, "so")
+    assert [told["options"]["codec_whitelist"] for told in opened] == ["none"]
+    assert not holds_frames(path, 3, "otherwise") and not holds_frames(path, 4, "so")
+
+
 @pytest.mark.parametrize("name", ["absent.mp4", "letter.mp4"])
 def test_what_is_no_video_is_refused(tmp_path, name):
     (tmp_path / "letter.mp4").write_text("hello")

@@ -51,7 +51,7 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
                 raise UsageError(
                     f"{result}: there is a folder of that name.\n  Choose another {which}."
                 )
-            if folders.intersection((place, *place.parents)):
+            if folders and folders.intersection((place, *place.parents)):
                 raise UsageError(
                     f"{result} would be written where a folder of ours comes.\n"
                     "  Choose another --out or --export."
@@ -64,12 +64,17 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
 
 def _check_nesting(taken: dict[Path, Job]) -> None:
     """Refuse a result that would lie in another one, as if that were a folder."""
+    above: set[Path] = set()  # every folder that a result lies in, however deep
     for place in taken:
-        if above := taken.keys() & set(place.parents):
-            raise UsageError(
-                f"{place} would be written into {above.pop()}, which is a file.\n"
-                "  Choose another --export."
-            )
+        for parent in place.parents:
+            if parent in above:
+                break
+            above.add(parent)
+    for file in taken.keys() & above:
+        place = next(place for place in taken if file in place.parents)
+        raise UsageError(
+            f"{place} would be written into {file}, which is a file.\n  Choose another --export."
+        )
 
 
 def _inputs(jobs: list[Job], settings: Settings) -> Iterator[tuple[Path, str]]:

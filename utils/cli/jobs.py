@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import tempfile
+from collections import Counter
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -294,10 +295,10 @@ def plan_jobs(photos: list[Path], batch: bool, out: Path, suffix: str) -> list[J
     if not batch:
         return [Job(photos[0], out, out / f"3d_kbe{suffix}", "")]
     jobs, taken = [], set()
-    stems = [portable_name(photo.stem).lower() for photo in photos]
+    stems = Counter(portable_name(photo.stem).lower() for photo in photos)
     for photo in photos:
         name = portable_name(photo.stem)
-        if stems.count(name.lower()) > 1:
+        if stems[name.lower()] > 1:
             name = f"{name}-{photo.suffix.lstrip('.').lower()}"
         candidate, number = name, 2
         while candidate.lower() in taken:  # file systems may not tell upper from lower case
@@ -336,14 +337,9 @@ def fingerprint(
 
 def is_made(video: Path, metadata: dict[str, Any], frames: int) -> bool:
     """Whether a whole video of just this description and this many frames is there."""
-    from utils.film.video import holds_frames, read_metadata
+    from utils.film.video import holds_frames
 
-    try:
-        found = read_metadata(video) if video.is_file() else None
-    except ValueError:  # damaged
-        return False
-    same = isinstance(found, dict) and found.get("fingerprint") == metadata["fingerprint"]
-    return same and holds_frames(video, frames)
+    return video.is_file() and holds_frames(video, frames, metadata["fingerprint"])
 
 
 def prepare_folder(folder: Path) -> None:

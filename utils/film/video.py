@@ -298,14 +298,18 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         ValueError: no such file, or no video.
     """
     with _opened(path) as container:
-        tags = {name.lower(): value for name, value in container.metadata.items()}
+        return _metadata(container)
+
+
+def _metadata(container):
+    tags = {name.lower(): value for name, value in container.metadata.items()}
     try:
         return json.loads(tags.get("comment", ""))
     except (ValueError, RecursionError):
         return {}
 
 
-def holds_frames(path: str | Path, frames: int) -> bool:
+def holds_frames(path: str | Path, frames: int, fingerprint: str | None = None) -> bool:
     """Whether a video of VideoWriter is all there; its packets are counted, none is decoded.
 
     A copy that stopped half way, or a disk that filled a file's end with zeros, leaves films that
@@ -314,10 +318,16 @@ def holds_frames(path: str | Path, frames: int) -> bool:
     Args:
         path: the video.
         frames: how many it should hold.
+        fingerprint: what its metadata should say beside that, if anything.
     """
     whole, last = 0, b""
     try:
         with _opened(path) as container:
+            found = _metadata(container) if fingerprint else {}
+            if fingerprint and not (
+                isinstance(found, dict) and found.get("fingerprint") == fingerprint
+            ):
+                return False
             for packet in container.demux(video=0):
                 if packet.size and not packet.is_corrupt:
                     last = bytes(packet)
@@ -350,7 +360,8 @@ def _ends_as_told(path):
 @contextlib.contextmanager
 def _opened(path):
     try:
-        with open_container(path) as container:
+        # Else FFmpeg tries a decoder on the first frames, for what nobody asks here.
+        with open_container(path, options={"codec_whitelist": "none"}) as container:
             if not container.streams.video:
                 raise ValueError("it has no pictures")
             yield container
