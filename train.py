@@ -152,11 +152,10 @@ def choose_data_sets(
 def generate_missing(data_set: dict[str, Any]) -> None:
     """Make the scenes that a data set with the key `generate` lacks, once per machine."""
     if data_set.get("generate"):
-        from accelerate import PartialState
-
         from utils.synthetic import ensure_dataset
+        from utils.training.trainer import first_of_each_machine_first
 
-        with PartialState().local_main_process_first():
+        with first_of_each_machine_first():
             ensure_dataset(data_set["path"], data_set["generate"])
 
 

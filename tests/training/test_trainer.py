@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -122,6 +123,33 @@ def weights(trainer):
 
 def same(one, two):
     return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+class Drawing(Tiny):
+    """One whose steps draw from torch's own generator, as dropout does."""
+
+    def losses(self, batch):
+        self.drawn = torch.rand(1)
+        return {name: term * self.drawn[0] for name, term in super().losses(batch).items()}
+
+
+def test_what_a_step_draws_is_its_own(make):
+    """After a resume, too, and another in every process; the checkpoint keeps no state for it."""
+    whole = make("--steps 4 --save-name whole", kind=Drawing)
+    whole.fit()
+    make("--steps 2 --save-name part", kind=Drawing).fit()
+    torch.rand(7)
+    resumed = make("--steps 4 --save-name part --resume", kind=Drawing)
+    resumed.fit()
+    assert same(weights(whole), weights(resumed)) and torch.equal(whole.drawn, resumed.drawn)
+    draws = set()
+    for process in range(3):
+        for step in range(3):
+            resumed.accelerator = SimpleNamespace(process_index=process)
+            resumed.step_number = step
+            resumed.seed_step()
+            draws.add(float(torch.rand(1)))
+    assert len(draws) == 9
 
 
 def test_one_step_lowers_loss(make):

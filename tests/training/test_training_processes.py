@@ -129,7 +129,7 @@ def test_benchmark_times_steps(flags, monkeypatch, mode):
     assert found["crop"] == [32, 48] and found["batch_size"] == 2
 
 
-def launch(processes, flags, **options):
+def launch(processes, flags, script="train.py", env=(), **options):
     command = [
         sys.executable,
         "-m",
@@ -137,12 +137,11 @@ def launch(processes, flags, **options):
         "--standalone",
         "--nproc-per-node",
         str(processes),
-        "train.py",
+        str(script),
         *flags,
-        "--threads",
-        "1",
+        *(["--threads", "1"] if script == "train.py" else []),
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | dict(env)
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, **options
     )
@@ -183,6 +182,45 @@ def test_two_processes_give_the_losses_of_the_doubled_batch(flags, tmp_path, mod
     for one, two, tolerance in zip(*histories, (1e-5, 2e-4, 1e-2, 1e-2), strict=True):
         for term in one.keys() - {"tag", "images_per_second", "waiting"}:
             assert two[term] == pytest.approx(one[term], rel=tolerance), (one, two)
+
+
+WAIT = """
+import datetime, os, sys, time, torch
+from accelerate import PartialState
+from utils.training.trainer import first_of_each_machine_first, wait_for_all
+
+state = PartialState(cpu=True, timeout=datetime.timedelta(seconds=2))
+with first_of_each_machine_first():
+    if not os.path.exists(sys.argv[1]):
+        time.sleep(4)
+        assert state.is_local_main_process
+        open(sys.argv[1], "x").close()
+if state.is_main_process:  # validates alone
+    time.sleep(4)
+    if sys.argv[2] == "dies":
+        os._exit(3)
+wait_for_all()
+assert state.num_processes == 2
+print("together", file=sys.stderr, flush=True)
+wait_for_all()
+state.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("event", ["lives", "dies"])
+def test_processes_wait_for_one_that_works_alone_longer_than_the_gradients_may_take(
+    tmp_path, event
+):
+    script = tmp_path / "wait.py"
+    script.write_text(WAIT)
+    run = launch(2, [str(tmp_path / "made"), event], script, env={"PYTHONPATH": str(ROOT)})
+    try:
+        _, error = run.communicate(timeout=PATIENCE)
+    finally:
+        run.terminate()
+    assert (run.returncode == 0) == (event == "lives"), error
+    assert error.count("together") == (2 if event == "lives" else 0), error
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import contextlib
 import copy
 import dataclasses
 import datetime
+import functools
 import logging
 import math
 import shutil
@@ -20,6 +21,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedDataParallelKwargs
@@ -177,8 +179,33 @@ def settle_device(device: str, renders: bool) -> None:
         ValueError: the device that was asked for does not work.
     """
     if not PartialState._shared_state:
-        patience = datetime.timedelta(days=1)  # while the first process validates, others wait
-        PartialState(cpu=not trains_on_cuda(device, renders), timeout=patience)
+        PartialState(cpu=not trains_on_cuda(device, renders))
+
+
+@functools.cache
+def _patient_group():
+    """All processes, in a group of its own: that of the gradients takes a long wait for a fault."""
+    return torch.distributed.new_group(backend="gloo", timeout=datetime.timedelta(days=365))
+
+
+def wait_for_all() -> None:
+    """Wait until every process has come here, however long one works alone; one that dies ends it.
+
+    A file system that is slow, thousands of photos to validate with or scenes to make take hours.
+    """
+    if PartialState().num_processes > 1:
+        torch.distributed.barrier(_patient_group())
+
+
+@contextlib.contextmanager
+def first_of_each_machine_first() -> Iterator[None]:
+    """What is made within is made by one process of each machine; the others find it there."""
+    first = PartialState().is_local_main_process
+    if not first:
+        wait_for_all()
+    yield
+    if first:
+        wait_for_all()
 
 
 def make_accelerator(settings: Any, renders: bool) -> Any:
@@ -328,6 +355,7 @@ class Trainer:
                 began = time.perf_counter()
                 raw = next(batches)
                 progress.waited(time.perf_counter() - began)
+                self.seed_step()
                 batch = self.data.prepare(raw, self.device)
                 progress.stepped(self.step(batch))
                 self.step_number += 1
@@ -338,6 +366,11 @@ class Trainer:
                 if last or self.step_number % self.settings.save_every == 0:
                     figures = self.checkpoint(progress)
         return figures
+
+    def seed_step(self) -> None:
+        """Make what a step draws (dropout, say) its own: by seed, step and process."""
+        drawn = [self.settings.seed, self.step_number, self.accelerator.process_index]
+        torch.manual_seed(int(np.random.SeedSequence(drawn).generate_state(1, np.uint64)[0]))
 
     def open_stream(self, data: Any) -> Iterator[Any]:
         """The batches of the steps to come; closed when `fit` ends, however it does."""
@@ -416,7 +449,7 @@ class Trainer:
                 self.save()  # what was learnt is not lost with the figures
                 raise
             self.save(best=self._is_best(figures))
-        self.accelerator.wait_for_everyone()
+        wait_for_all()
         progress.resume_clock()
         return figures
 
@@ -451,7 +484,6 @@ class Trainer:
             "settings": {k: _plain(v) for k, v in dataclasses.asdict(self.settings).items()},
             "history": self.history,
             "best": self.best,
-            "random_state": torch.get_rng_state(),
             "metadata": self.metadata(),
         }
         if self.accelerator.scaler is not None:
@@ -496,7 +528,6 @@ class Trainer:
         self.step_number, self.history = state["nb_iter"], state["history"]
         if self.path(self.kind, BEST).exists():
             self.best = state.get("best")
-        torch.set_rng_state(state["random_state"])
         if self.accelerator.scaler is not None and "scaler_state_dict" in state:
             self.accelerator.scaler.load_state_dict(state["scaler_state_dict"])
 
