@@ -115,14 +115,31 @@ def phones():
     )
 
     photo, grey = picture(), picture()[::2, ::2, 0].copy()
+    eyes, kinds = two_views(), (0x020002, 0x020002)
     return {
         "apple.jpg": apple_jpeg(photo, grey),
         "gdepth.jpg": gdepth_jpeg(photo, grey),
         "dynamic.jpg": dynamic_depth_jpeg(photo, grey),
-        "pair.mpo": mpf_jpeg([encoded(photo), encoded(photo)], (0x020002, 0x020002)),
+        "pair.mpo": mpf_jpeg([encoded(photo), encoded(photo)], kinds),
+        "eyes.mpo": mpf_jpeg([encoded(one) for one in eyes], kinds),
         "depth.heic": heic([photo, grey], depth_of_first=True, focal=0.8),
         "pair.heic": heic([photo, photo], pair=True),
+        "beside.heic": heic([*eyes, eyes[0][4:-4, 6:-6].copy()], pair=True, primary=2),
     }
+
+
+def two_views(height=64, width=88):
+    """A card before a wall, small, and textured enough to be matched."""
+    import cv2
+
+    noise = np.random.default_rng(3).normal(0, 1, (height, width + 20, 3)).astype(np.float32)
+    wall = (cv2.GaussianBlur(noise, (0, 0), 1.2) * 110 + 128).clip(0, 255).astype(np.uint8)
+    views = []
+    for eye in (0, 1):
+        view = wall[:, 4 * eye : 4 * eye + width].copy()
+        view[16:48, 40 - 12 * eye : 64 - 12 * eye] = wall[8:40, -24:] // 2 + 60
+        views.append(view)
+    return views
 
 
 def tiffs():

@@ -59,4 +59,7 @@ def test_a_film_made_without_an_export_is_not_taken_for_one_with_it(photo, depth
     ):
         assert run(*command, *more) == 0
         assert json.loads(capsys.readouterr().out).get("skipped", False) == skipped
+    (tmp_path / "o" / "a.ply").unlink()
+    assert run(*command, "--export", "a.ply") == 0, "what is missing is made again"
+    assert not json.loads(capsys.readouterr().out).get("skipped")
     assert (tmp_path / "o" / "a.ply").is_file()

@@ -10,12 +10,14 @@ import torch
 from kbe_runs import run
 from phone_files import encoded, heic, mpf_jpeg, orientation_exif
 
+from models.pointcloud_inpainting import Inpaint
 from utils.cli.flags import parse_settings
 from utils.cli.jobs import Job
 from utils.cli.plan import plan_photo
 from utils.depth import find_disparity
 from utils.depth.own import find_own, settle_order
 from utils.depth.two_eyes import match_eyes, match_upright, upright_step
+from utils.export.layers import scene_layers
 from utils.film import read_image, read_parts
 from utils.film.photos import read_stored, upright
 from utils.scene import Scene, lift
@@ -298,6 +300,50 @@ def test_what_the_second_eye_saw_is_not_invented(eyes, tmp_path, capsys):
         shown[name] = json.loads(capsys.readouterr().out)
     assert shown["two"]["depth_source"] == "stereo" and shown["one"]["depth_source"] == "file"
     assert shown["two"]["invented"] < 0.7 * shown["one"]["invented"]
+
+
+def test_a_mesh_shows_what_the_second_eye_saw_where_the_points_are(eyes, tmp_path):
+    path = tmp_path / "a.mpo"
+    for number in (1, 6):
+        jpeg = encoded(eyes[0], exif=orientation_exif(number))
+        _, scene = lifted(path, mpf_jpeg([jpeg, encoded(eyes[1])], EYES))
+        grid = scene.seen_grid
+        points = np.asarray(scene.cloud()[0])[:, scene.photo_points : scene.seen_points]
+        rows, columns = np.divmod(np.asarray(grid.pixels), grid.size[1])
+        lifted_ones = grid.lift(np.column_stack([columns, rows]), points[2])
+        off = np.abs(lifted_ones.T - points).max(axis=0) * scene.focal_px / points[2]
+        assert np.median(off) < 0.1 and np.percentile(off, 95) < 1, "px in the photo"
+        layers = {layer.name: layer for layer in scene_layers(scene)}
+        assert len(layers["second eye"].triangles) > len(grid.pixels)
+
+
+def test_an_inpainting_network_leaves_what_the_second_eye_saw(eyes, tmp_path):
+    class Painter(Inpaint):
+        """Paints all that is hidden green, and before the wall."""
+
+        def forward(self, image, disparity, mask, context=None, statistics=None):
+            filled = super().forward(image, disparity, mask, context, statistics)
+            far = torch.full_like(mask, 60.0)
+            return filled._replace(image=torch.cat([0 * far, far / 60, 0 * far], 1), disparity=far)
+
+    green = {}
+    for name, content in {
+        "two": mpf_jpeg([encoded(one) for one in eyes], EYES),
+        "one": encoded(eyes[0]),
+    }.items():
+        _, scene = lifted(tmp_path / f"{name}.jpg", content)
+        seen = np.array(scene.cloud()[1][: scene.seen_points])
+        # To where the right eye stood: from there it saw the wall behind the card.
+        shift = (-(scene.baseline * FRONT / 120), 0, 0)
+        painted = scene.inpaint(Painter((8, 8), context_channels=4).eval(), shift)
+        np.testing.assert_array_equal(scene.cloud()[1][: scene.seen_points], seen)
+        frame, _ = scene.render(shift)
+        is_green = (frame[..., 1] > 200) & (frame[..., 0] < 50)
+        behind = is_green[BOX[0], BOX[1].start - FRONT : BOX[1].stop]
+        green[name] = behind.mean(), painted
+    assert green["one"][0] > 0.1
+    # But for a rim of two px, whose colours are the front's, too.
+    assert green["two"][0] < 0.25 * green["one"][0] and green["two"][1] < 0.5 * green["one"][1]
 
 
 def test_seen_points_come_before_invented_ones(device):

@@ -405,8 +405,11 @@ def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) 
 
 
 def is_there(job: Job, settings: Settings, networks: Networks) -> bool:
-    """Whether a photo's film is there, whole, as `settings` ask for it; no photo is decoded."""
-    if not job.video.is_file():
+    """Whether a photo's film is there, whole, as `settings` ask for it; no photo is decoded.
+
+    A file or folder that is missing beside it has the film made again.
+    """
+    if not all(Path(name).exists() for name in job.written(settings)):
         return False
     read_head(job.photo)  # says it, if that is not there
     made_of = _made_of(job, settings, networks, find_map(settings.depth, job.photo))

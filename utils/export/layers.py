@@ -45,6 +45,8 @@ def scene_layers(scene: Scene) -> Iterator[Layer]:
     for number, grid in enumerate(scene.inpainted_grids, 1):
         if len(grid.pixels):
             yield _inpainted_layer(scene, grid, f"inpainted {number}")
+    if scene.seen_grid is not None and len(scene.seen_grid.pixels):
+        yield _inpainted_layer(scene, scene.seen_grid, "second eye")
     yield _photo_layer(scene)
     if scene.taken_apart is not None:
         yield _rim_layer(scene, scene.taken_apart)
@@ -76,7 +78,7 @@ def _rim_layer(scene, rims):
 
 
 def _inpainted_layer(scene, grid, name):
-    """What one view was inpainted with, as a mesh over that view's own pixels."""
+    """What one view was inpainted with, or another eye saw, as a mesh over its own pixels."""
     pixels = np.asarray(grid.pixels.cpu())
     part = slice(grid.begin, grid.begin + len(pixels))
     points, colors, _ = scene.cloud()

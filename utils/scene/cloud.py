@@ -136,6 +136,7 @@ class Scene:
         self._colors: list[torch.Tensor] = []
         self._spacing: list[torch.Tensor] = []
         self.inpainted_grids: list[Grid] = []
+        self.seen_grid: Grid | None = None  # of what a second eye saw
         self._cloud: tuple[Any, Any, Any] | None = None
         self._views: list[dict[str, Any]] = []  # for which surfaces are closed
         # Points between others: (points, colours, spacing) of each map, the photo's first.
@@ -299,13 +300,20 @@ class Scene:
             frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
         return frame, holes
 
-    def add_seen(self, points: torch.Tensor, colors: torch.Tensor, spacing: torch.Tensor) -> None:
+    def add_seen(
+        self,
+        points: torch.Tensor,
+        colors: torch.Tensor,
+        spacing: torch.Tensor,
+        grid: Grid | None = None,
+    ) -> None:
         """Add points that another picture shows, before anything is inpainted.
 
         Args:
             points: (3, N) float32.
             colors: (N, 3) uint8.
             spacing: (N,) float32, as of `cloud`.
+            grid: that picture as a view of the scene, where its pixels are neighbours.
         Raises:
             ValueError: something is inpainted already.
         """
@@ -315,7 +323,7 @@ class Scene:
         self._colors = [torch.cat([self._colors[0], colors.to(self.device)])]
         self._spacing = [torch.cat([self._spacing[0], spacing.to(self.device)])]
         self.seen_points += points.shape[1]
-        self._cloud = None
+        self.seen_grid, self._cloud = grid, None
 
     @torch.inference_mode()
     def inpaint(

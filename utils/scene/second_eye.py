@@ -11,6 +11,7 @@ import torch
 
 from utils.depth import align, cut_map
 from utils.film import in_fours, resize
+from utils.scene.grids import Grid
 
 if TYPE_CHECKING:
     from typing import Any
@@ -60,10 +61,16 @@ def add_second_eye(scene: Scene, plan: Any) -> int:
     x = (u[seen] - (width - 1) / 2) * depth / scene.focal_px
     y = (v[seen] - (height - 1) / 2) * depth / scene.focal_px
     pixels = resize(second.pixels[: cut[0], : cut[1]], (height, width))[seen]
+    # Disparity of the pair is linear in the scene's: the eye stands aside, and its lens is shifted.
+    aside = -np.array([right, down]) / scale
+    shift = (*(scene.baseline * aside).tolist(), 0.0)
+    lens = tuple((aside * offset / scene.focal_px).tolist())
+    number = torch.from_numpy(np.flatnonzero(seen))
     scene.add_seen(
         torch.from_numpy(np.stack([x, y, depth]).astype(np.float32)),
         torch.from_numpy(np.ascontiguousarray(pixels)),
         torch.from_numpy(depth / np.float32(scene.focal_px)),
+        Grid(scene.size, number, scene.photo_points, shift, lens, scene.focal_px),
     )
     log.info("the second eye shows %d points behind and beside the front", seen.sum())
     return int(seen.sum())
