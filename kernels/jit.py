@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,24 @@ def _cache_class():
     """
     from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
+    numbas = CompileResultCacheImpl._locator_classes
+    (in_tree,) = (place for place in numbas if place.__name__.endswith("InTreeCacheLocator"))
+
+    class ToRead(in_tree):
+        """Beside the sources, where somebody else has put the code: a container's build, say."""
+
+        def __init__(self, function, file):
+            self.kept = f"*.{function.__qualname__}-{digest(file)}.*.nbi"
+            super().__init__(function, file)
+
+        def ensure_cache_path(self):
+            folder = Path(self.get_cache_path())
+            if os.access(folder, os.W_OK) or not any(folder.glob(self.kept)):
+                raise OSError("not here")  # Numba asks for the next place, one to write to
+
     class Names(CompileResultCacheImpl):
+        _locator_classes = [ToRead, *numbas]
+
         def __init__(self, function):
             self.digest = digest(function.__code__.co_filename)
             super().__init__(function)
@@ -98,9 +116,10 @@ def jit(function: Callable | None = None, **options: Any) -> Any:
     parallel in itself: results never depend on the number of threads. `error_model="numpy"`
     leaves out the zero-division tests that would stop LLVM from vectorising. What is kept is known
     by a digest of all files of the project that the function's file imports (`sources.py`), so it
-    is never older than its source; another version replaces it. Where neither the folder of the
-    sources, nor NUMBA_CACHE_DIR, nor the user's cache folder can be written, or the disk is full,
-    the kernel is compiled anew in every process instead.
+    is never older than its source; another version replaces it. What lies beside the sources is
+    taken from there, too, where that folder cannot be written. Where it holds nothing, and neither
+    NUMBA_CACHE_DIR nor the user's cache folder can be written, or the disk is full, the kernel is
+    compiled anew in every process instead.
 
     Args:
         function: what is compiled: `@jit`, or `@jit(fastmath=...)`.

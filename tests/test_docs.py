@@ -76,7 +76,8 @@ def test_every_page_is_linked_from_the_front_page():
 def test_flags_that_a_page_names_are_taken(page):
     text = page.read_text()
     # Programs of others, with flags of theirs.
-    others = r"(?m)^(?:.*\bray start|.*\bpytest) .*$|\buv pip install --\S+|\bdocker run --\w+"
+    others = r"(?m)^(?:.*\bray start|.*\bpytest) .*$|\buv pip install --\S+"
+    others += r'|\bdocker run(?: --\w+(?: "[^"]*")?)+'
     named = set(re.findall(FLAG, re.sub(others, "", text)))
     taken = set()
     for said in (

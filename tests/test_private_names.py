@@ -10,6 +10,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # Name, as far as it can be looked up -> (the only file that uses it, what for).
 PRIVATE = {
     "numba.core.caching.CompileResultCacheImpl": ("kernels/jit.py", "names of cached files"),
+    "numba.core.caching.CompileResultCacheImpl._locator_classes": (
+        "kernels/jit.py",
+        "machine code that can be read but not written",
+    ),
     "numba.core.caching.FunctionCache": ("kernels/jit.py", "machine code kept by digest"),
     "numba.core.dispatcher.Dispatcher._cache": ("kernels/jit.py", "where a kernel has its cache"),
     "torch.utils.data.dataloader._MultiProcessingDataLoaderIter._shutdown_workers": (

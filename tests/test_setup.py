@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -46,14 +46,62 @@ def test_version_is_told_before_anything_heavy_is_loaded(program):
     assert not re.search(r"\| +(torch|numpy|cv2|av|numba|accelerate)$", done.stderr, re.MULTILINE)
 
 
-def test_the_container_has_what_it_copies_and_leaves_out_what_it_need_not():
-    copied = re.findall(r"^COPY (\S+) ", read("Dockerfile"), re.MULTILINE)
-    assert copied == ["requirements.txt", "."]
-    left_out = [line for line in read(".dockerignore").splitlines() if line[0] != "!"]
-    needed = {"kbe.py", "models", "kernels", "utils", "images", "requirements.txt"}
-    assert not needed & set(left_out) and {".git", "data", "tests"} <= set(left_out)
-    # The flags of the film that compiles the kernels are still flags.
-    (words,) = re.findall(r"^RUN python kbe\.py (.*?)(?: \\)?$", read("Dockerfile"), re.MULTILINE)
+def recipe():
+    """Instructions of the Dockerfile as (WORD, the rest on one line)."""
+    lines = re.sub(r"(?m)^#.*\n", "", read("Dockerfile")).replace("\\\n", " ")
+    return [tuple(line.split(maxsplit=1)) for line in lines.splitlines() if line.strip()]
+
+
+def left_out(name):
+    """Whether .dockerignore keeps a file of the checkout out of the container."""
+    out = False
+    for line in read(".dockerignore").splitlines():
+        pattern = line.removeprefix("!")
+        parts = ("/".join(name.split("/")[: k + 1]) for k in range(name.count("/") + 1))
+        if any(PurePath(part).match(pattern) for part in parts):
+            out = not line.startswith("!")
+    return out
+
+
+def test_the_container_is_made_of_the_same_things_as_any_other_set_up():
+    steps = recipe()
+    words = [word for word, _ in steps]
+    assert words[0] == "FROM" and words[-1] == "ENTRYPOINT" and set(words) <= {
+        "FROM", "WORKDIR", "COPY", "RUN", "ENV", "ENTRYPOINT",
+    }  # fmt: skip
+    version = tuple(map(int, re.search(r"python:(\d+)\.(\d+)", steps[0][1]).groups()))
+    lowest = tomllib.loads(read("pyproject.toml"))["project"]["requires-python"]
+    assert version >= tuple(map(int, lowest.removeprefix(">=").split(".")))
+    install, film = (rest for word, rest in steps if word == "RUN")
+    assert re.search(r"uv pip install .*--torch-backend=cpu -r requirements\.txt", install)
+    # What is installed is kept from build to build: it comes before the sources.
+    assert [rest for word, rest in steps if word == "COPY"] == ["requirements.txt .", ". ."]
+    assert words.index("RUN") < len(words) - 1 - words[::-1].index("COPY")
+    # Whoever runs it may read what root has built.
+    assert film.endswith("chmod -R a+rX /kbe")
+    assert steps[-1][1] == '["python", "/kbe/kbe.py"]'
+
+
+def test_the_container_has_what_the_program_needs_and_little_else():
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    if not listed:
+        pytest.skip("needs a checkout by git")
+    kept = {name for name in listed.split("\0") if name and not left_out(name)}
+    for folder in ("kernels", "models", "utils", "images"):
+        there = {name for name in listed.split("\0") if name.startswith(f"{folder}/")}
+        assert there and there <= kept
+    assert {"kbe.py", "train.py", "data_loader.py", "requirements.txt"} <= kept
+    for name in ("tests/conftest.py", "benchmarks/render.py", ".git/config", ".ci/run"):
+        assert left_out(name)
+    assert left_out("kernels/__pycache__/a.pyc") and left_out("models/trained/a.tar")
+
+
+def test_the_film_that_compiles_the_containers_kernels_can_be_made():
+    (film,) = (rest for word, rest in recipe() if word == "RUN" and "kbe.py" in rest)
+    words = film.partition("&&")[0].split()
+    assert words[:2] == ["python", "kbe.py"]
     from utils.cli.flags import parse_settings
 
-    assert parse_settings(words.split()).preview
+    settings = parse_settings(words[2:])
+    assert settings.preview and settings.matte and Path(ROOT / settings.inputs[0]).is_file()

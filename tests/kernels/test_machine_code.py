@@ -27,6 +27,17 @@ CALL = """
 from kernels.kernel import shown
 print(int(shown(3_000_000_000)), sum(shown.stats.cache_hits.values()))
 """
+# As another user than the one who has put the project there; superusers can write everywhere.
+READ_ONLY = """
+import os, pathlib, tempfile
+ours, place, can = str(pathlib.Path("kernels").resolve()), tempfile.TemporaryFile, os.access
+def refused(*given, dir=None, **options):
+    if str(dir).startswith(ours):
+        raise PermissionError(13, "no", dir)
+    return place(*given, dir=dir, **options)
+tempfile.TemporaryFile = refused
+os.access = lambda path, mode: mode != os.W_OK and can(path, mode)
+"""
 NUMBER = "constants.py", "TOLERANCE = np.float32(1)", "TOLERANCE = np.float32(1000)"
 HELPER = "hashing.py", "np.uint64(count)) >>", "np.uint64(count + 5000)) >>"
 
@@ -39,9 +50,9 @@ def copied(folder):
     return folder
 
 
-def start(project):
-    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
-    command = [sys.executable, "-c", CALL]
+def start(project, before="", **more):
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | more
+    command = [sys.executable, "-c", before + CALL]
     return subprocess.Popen(
         command, cwd=project, env=environment, stdout=subprocess.PIPE, text=True
     )
@@ -80,6 +91,22 @@ def test_change_of_a_number_or_helper_reaches_the_machine_code(tmp_path):
     assert after == {expected} == {found} and hits == 1  # kept, and found again
     assert expected > before[0] + 999 > 1000  # both changes are in it
     assert versions(project) == versions(fresh) and len(versions(project)) == 1
+
+
+def test_what_lies_beside_the_sources_is_read_where_it_cannot_be_written(tmp_path):
+    """As in a container: it was built by root, and another user runs it, who has no home."""
+    project, home = copied(tmp_path / "project"), {"XDG_CACHE_HOME": "/dev/null"}
+    assert result(start(project, READ_ONLY, **home))[1] == 0  # nowhere to keep it
+    assert not versions(project)
+    expected, _ = result(start(project))
+    there = {path: path.stat().st_mtime_ns for path in project.rglob("*.nb?")}
+    assert result(start(project, READ_ONLY, **home)) == (expected, 1)
+    change(project, *NUMBER)
+    assert result(start(project, READ_ONLY, **home)) == (
+        expected + 999,
+        0,
+    )  # and never an older one
+    assert {path: path.stat().st_mtime_ns for path in project.rglob("*.nb?")} == there
 
 
 def test_machine_code_of_the_kernels_is_kept():
