@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .constants import DEFINITIONS
+from .constants import DEFINITIONS, FULL
 from .cpu_fill import UNITS
 from .sources import digest
 
@@ -25,6 +25,8 @@ FOLDER = Path(__file__).parent
 # Without fused multiply-adds the device decides like the CPU twin.
 OPTIONS = ("--std=c++17", "--fmad=false", f"-I{FOLDER}", *DEFINITIONS)
 THREADS = 256
+# Sizes and devices of frames that needed four words a pixel: the next ones of a film will, too.
+_crowded: set[tuple[Any, ...]] = set()
 NOWHERE = float("-inf")  # disparity of the padding: never in front of anything
 
 
@@ -276,9 +278,15 @@ def render_frame(
     launch("frame.cu", "frame_zbuffer", count,
            points, spacing, np.int64(count), *camera, zbuffer)  # fmt: skip
     closed = _degrid(zbuffer, size, 1)
-    cloud, words = (points, colors, spacing), 2
+    cloud, film = (points, colors, spacing), (size, device)
+    words = 4 if film in _crowded else 2
     sums, layer, crowded = _sum_colors(cloud, rims, camera, closed, words)
-    if crowded.item():  # hundreds of points on one pixel: a large photo in a small frame
+    if words == 4:
+        crowded = sums[:, 3].max() >= int(FULL >> np.uint64(32))
+    if not crowded.item():
+        _crowded.discard(film)
+    elif words == 2:  # hundreds of points on one pixel: a large photo in a small frame
+        _crowded.add(film)
         words = 4
         sums, layer, _ = _sum_colors(cloud, rims, camera, closed, words)
     launch("frame.cu", "frame_normalise", known.numel(),

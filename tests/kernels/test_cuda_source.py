@@ -202,6 +202,26 @@ def test_crowds_have_the_bytes_of_the_cpu_twin(shimmed, count, width):
         assert all(map(np.array_equal, numbers, expected))
 
 
+def test_a_film_of_crowds_is_splatted_twice_in_its_first_frame_only(shimmed, monkeypatch):
+    launched, launch = [], cuda.launch
+    monkeypatch.setattr(cuda, "_crowded", set())
+    monkeypatch.setattr(
+        cuda,
+        "launch",
+        lambda source, name, *rest: launched.append(name) or launch(source, name, *rest),
+    )
+    camera = (0.01, 0.0, 0.0), (4, 5), FRAME_FOCAL, SCALE
+    for count, splats in ((700, 2), (700, 1), (700, 1), (20, 1), (20, 1), (700, 2)):
+        cloud = crowd(count)
+        launched.clear()
+        frame, holes = shimmed.render_frame(*map(torch.from_numpy, cloud[:2]), *camera,
+                                            torch.from_numpy(cloud[2]), True)  # fmt: skip
+        expected = cpu_frame.render_frame(*cloud[:2], *camera, cloud[2], True)
+        assert np.array_equal(frame.numpy(), expected[0])
+        assert np.array_equal(holes.numpy(), expected[1])
+        assert launched.count("frame_splat") == splats
+
+
 def test_yardstick_of_the_benchmark_renders_the_same_frame(shimmed):
     points, colors, _ = layers(3, (28, 36))
     size, shift = (24, 40), (2.0, -1.0, -12.0)
