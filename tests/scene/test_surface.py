@@ -46,6 +46,16 @@ def test_a_ramp_is_an_edge_and_a_slope_is_none(angle):
             assert mask[..., 10:30, 10:30].all() != found
 
 
+def test_the_ramps_of_a_map_that_was_enlarged_are_edges():
+    """A map of 384 px has ramps of two pixels of its own, which are 10 px in a photo of 1920."""
+    row = np.full(1920, 30, np.float32)
+    row[900:] = 90
+    row[900:910] += np.linspace(0, 60, 10, dtype=np.float32) - 60
+    edges = find_edges(np.tile(row, (6, 1)), np.float32(7.2))
+    assert {902, 905, 907} <= set(edges.pixels % 1920)
+    assert find_edges(np.tile(row[800:1000], (6, 1)), np.float32(7.2)) is None
+
+
 def test_a_step_on_a_slope_is_an_edge():
     """It rises by 4 a pixel all along, and by 20 at once in the middle."""
     row = 20 + 4 * np.arange(24, dtype=np.float32)

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from kernels.jit import jit
 from utils.depth.steps import DISTANT, EDGE_JUMP, TWICE_AS_FAR
 
-# A slope is longer than this, px, with at least this share of its steepness all along. What is
-# shorter is the ramp of an edge; once outlines are aligned, 99 of 100 ramps are 5 px or less.
+# A slope is longer than this, px, and than EDGE_REACH, with this share of its steepness or more all
+# along. What is shorter is the ramp of an edge: once outlines are aligned, 99 of 100 ramps are 5 px
+# or less, and those of a map of 384 px that another program has enlarged are two of its pixels.
 LONGEST_RAMP, SAME_SLOPE = np.float32(6), np.float32(1 / 3)
 SQRT2 = np.float32(2**0.5)  # px from a pixel to its diagonal neighbour
 # How far a lens or a scaled photo blurs an object over what lies behind it, as a share of the long
@@ -32,7 +33,8 @@ def on_slope(disparity: np.ndarray, pixels: np.ndarray, limit: np.float32) -> np
     """Say which pixels lie on a steep slope of one surface, not on the ramp of an edge.
 
     A ramp soon comes to the level of the other surface. A slope goes on: along the line on which
-    disparity changes most, it does so for more than LONGEST_RAMP, in no pair by a step.
+    disparity changes most, it does so for more than LONGEST_RAMP and EDGE_REACH, in no pair by a
+    step.
 
     Args:
         disparity: (H, W) float32.
@@ -42,12 +44,13 @@ def on_slope(disparity: np.ndarray, pixels: np.ndarray, limit: np.float32) -> np
         (K,) bool.
     """
     found = np.zeros(len(pixels), bool)
-    _follow_slopes(np.ascontiguousarray(disparity), pixels, np.float32(limit), found)
+    longest = np.float32(max(LONGEST_RAMP, EDGE_REACH * max(disparity.shape)))
+    _follow_slopes(np.ascontiguousarray(disparity), pixels, np.float32(limit), longest, found)
     return found
 
 
 @jit
-def _follow_slopes(disparity, pixels, limit, found):
+def _follow_slopes(disparity, pixels, limit, longest, found):
     """Follow the steepest of four lines through each pixel both ways; see `on_slope`."""
     height, width = disparity.shape
     lines = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -72,7 +75,7 @@ def _follow_slopes(disparity, pixels, limit, found):
         steps = 0
         for way in (-1, 1):
             row, column = y, x
-            while length * steps <= LONGEST_RAMP:
+            while length * steps <= longest:
                 below, beside = row + way * down, column + way * right
                 if not (0 <= below < height and 0 <= beside < width):
                     break
@@ -80,7 +83,7 @@ def _follow_slopes(disparity, pixels, limit, found):
                 if way * (there - here) < least or _parted(here, there, length * limit):
                     break
                 row, column, steps = below, beside, steps + 1
-        found[k] = length * steps > LONGEST_RAMP
+        found[k] = length * steps > longest
 
 
 @jit
