@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from utils.camera.path import CameraPath
     from utils.cli.plan import Plan
     from utils.cli.reporting import Stopwatch
+    from utils.cli.shared import Shared
     from utils.weights.chosen import Networks
 
 
@@ -62,8 +63,9 @@ def animate(photo: Any, out: str | Path | None = None, **settings: Any) -> Any:
         settings: fields of utils.cli.flags.Settings: flags with underscores for hyphens, `flat`
             for --2d, `focal_px` for --focal; True for switches, else numbers or text.
     Returns:
-        What --json prints; "photo" is None if it came from memory. With out=None an iterator of
-        frames, (H, W, 3) uint8 RGB, made as they are asked for; close or drop it to end early.
+        What --json prints, for several moves a list; "photo" is None if it came from memory. With
+        out=None an iterator of frames, (H, W, 3) uint8 RGB, made as they are asked for; close or
+        drop it to end early.
     Raises:
         TypeError: there is no such setting, or the photo is none of these.
         ValueError, OSError: something given cannot be used, or a file cannot be written.
@@ -78,6 +80,7 @@ def animate(photo: Any, out: str | Path | None = None, **settings: Any) -> Any:
 def run(settings: Settings) -> int:
     """Make a film of every photo; return 0, or 1 if one of several failed."""
     jobs, batch = cli.plan_run(settings, sys.stdin)
+    several = batch or len(jobs) > 1  # films of one photo
     if settings.ray:
         from kbe import film_maker  # by this name workers find it; here it is part of __main__
 
@@ -86,11 +89,11 @@ def run(settings: Settings) -> int:
     elif settings.slideshow:
         films = cli.film_slideshow(jobs, settings, weights.choose_networks(settings), prepare)
     else:
-        films = make_films(jobs, settings, weights.choose_networks(settings), batch)
+        films = make_films(jobs, settings, weights.choose_networks(settings), several)
     with closing(films) as results:
-        several = batch and not settings.slideshow
-        status = cli.report_all(results, len(jobs), settings.json, several)
-    if several and settings.out and not settings.dry_run:
+        shown = several and not settings.slideshow
+        status = cli.report_all(results, jobs, settings.json, shown)
+    if batch and settings.out and not settings.dry_run:
         export.write_index(settings.out, (path for job in jobs for path in job.exports(settings)))
     return status
 
@@ -98,21 +101,30 @@ def run(settings: Settings) -> int:
 def film_maker(settings: Settings) -> Callable[[Job], dict[str, Any]]:
     """Return what a worker of a cluster does with each of its jobs."""
     networks = weights.choose_networks(settings)
-    return lambda job: next(make_films([job], settings, networks, batch=True))
+    shared = cli.Shared()
+    return lambda job: next(make_films([job], settings, networks, True, shared))
 
 
 def make_films(
-    jobs: list[Job], settings: Settings, networks: "Networks", batch: bool = False
+    jobs: list[Job],
+    settings: Settings,
+    networks: "Networks",
+    several: bool = False,
+    shared: "Shared | None" = None,
 ) -> Generator[dict[str, Any]]:
     """Yield the result of each job, in order; while one is filmed, the next one is prepared.
 
-    In a batch, a photo that fails gives a result with "error"; otherwise it raises.
+    Of several, one that fails gives a result with "error"; otherwise it raises.
     """
+    shared = shared or cli.Shared()
 
     def finish(job, ready, stop):
-        return write(job, settings, ready, stop, hide_bar=batch or cli.hide_bar())
+        return write(job, settings, ready, stop, hide_bar=several or cli.hide_bar())
 
-    return cli.run_jobs(jobs, lambda job, on: prepare(job, settings, on), finish, networks, batch)
+    def begin(job, on):
+        return prepare(job, settings, on, shared)
+
+    return cli.run_jobs(jobs, begin, finish, networks, several)
 
 
 class Ready(NamedTuple):
@@ -126,14 +138,16 @@ class Ready(NamedTuple):
     clock: "Stopwatch"
 
 
-def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[str, Any]:
+def prepare(
+    job: Job, settings: Settings, networks: "Networks", shared: "Shared"
+) -> Ready | dict[str, Any]:
     """Take a photo through the chain up to rendering; or return the result, if that is not due."""
     # Read.
     clock, settings = cli.Stopwatch(settings), job.chosen(settings)
-    result = {"photo": str(job.photo), "video": str(job.video)}
+    result = job.about() | {"video": str(job.video)}
     if settings.skip_existing and not settings.dry_run and cli.is_there(job, settings, networks):
         return result | {"skipped": True}
-    plan = cli.plan_photo(job, settings)
+    plan = cli.plan_photo(job, settings, shared)
     chosen = networks.describe(settings)
     if settings.dry_run:
         told = {"dry_run": True, "files": job.written(settings)}
@@ -143,13 +157,28 @@ def prepare(job: Job, settings: Settings, networks: "Networks") -> Ready | dict[
     clock.lap("read")
 
     # Estimate and refine.
-    plan, disparity = depth.find_disparity(plan, settings, networks)
+    depth_of = plan.depth_of(settings, networks)
+
+    def find():
+        found, disparity = depth.find_disparity(plan, settings, networks)
+        return found.own, disparity
+
+    own, disparity = shared.once(job, "depth", depth_of, find)
+    plan = plan._replace(own=own)
     metadata = cli.describe_film(job, plan, settings, networks)
     clock.lap("depth")
 
     # Lift.
     peak = depth.saved_peak(plan.depth_file, settings.depth_kind)
-    cloud = scene.lift(plan, disparity, networks.devices.scene, peak, settings.save_disparity)
+    in_steps, device = settings.save_disparity, networks.devices.scene
+    lifted = shared.once(
+        job,
+        "scene",
+        (depth_of, plan.focal_px, in_steps),
+        lambda: scene.lift(plan, disparity, device, peak, in_steps),
+    )
+    cloud = lifted.copy()  # every film is what it would be by itself
+    del lifted  # its parts would stay in memory beside the cloud's
     if settings.save_disparity:
         saved = plan.to_photo(cloud.disparity)
         depth.write_disparity(job.folder, saved, job.prefix, cloud.baseline)

@@ -124,7 +124,7 @@ def render(photo, folder, frames):
 
     settings = settings_from({"inputs": [photo], "out": folder / "film", "device": "cpu"})
     (job,) = cli.plan_run(settings).jobs
-    ready = kbe.prepare(job, settings, weights.choose_networks(settings))
+    ready = kbe.prepare(job, settings, weights.choose_networks(settings), cli.Shared())
     count, _ = film.film_length(settings.duration, settings.fps, settings.loop)
     shown = film.film_frames(ready.view, ready.path, count, ready.plan.view_size)
     return [frame for frame, _ in itertools.islice(shown, frames)]

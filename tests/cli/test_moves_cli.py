@@ -1,15 +1,18 @@
 """--move, --strength and --focus from the command line to the film."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 import kbe
+from utils import depth, film, scene
 from utils.camera import MOVES
+from utils.cli import Job, Shared
 from utils.cli.flags import parse_settings
 from utils.film import read_image, write_image
-from utils.film.video import read_metadata
+from utils.film.video import VideoWriter, read_metadata
 
 SHORT = ("--duration", "0.24", "--fps", "25", "--codec", "h264")
 
@@ -98,6 +101,12 @@ def test_windows_mean_the_move_between_them(words, move):
         (["--focus", "3"], "must be U,V"),
         (["--focus", "3,nan"], "must be two finite numbers"),
         (["--move", "spin"], "invalid choice"),
+        (["--move", "left,spin"], "invalid choice: 'spin'"),
+        (["--move", "left,"], "invalid choice: ''"),
+        (["--move", "left,up,left"], "--move must name each once, got left,up,left"),
+        (["--2d", "--move", "left,orbit"], "--2d and --move orbit: it lives of depth"),
+        (["--move", "dolly,left", "--endW", "50"], "--endW and --move left"),
+        (["--dolly", "--move", "dolly,left"], "--dolly and --move left"),
     ],
 )
 def test_moves_that_contradict_are_refused(words, message, capsys):
@@ -136,3 +145,132 @@ def test_like_takes_move_strength_and_focus_over(photo, capsys):
     assert (other.move, other.strength) == ("windows", 1)
     assert settings_of("--like", str(film), "--focus", "3,4").shares == {}
     assert settings_of("--like", str(film), "--move", "orbit").strength == 0.5
+
+
+# -- several moves --------------------------------------------------------------------------------
+
+
+def contents(folder):
+    """{path: bytes} of all files, the results of a move under their names by itself."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_films_of_several_moves_are_those_of_each_by_itself_and_the_scene_is_made_once(
+    photo, monkeypatch, capsys
+):
+    more = ("--preview", "--matte", "--save-disparity", "--write-frames", "--write-depth")
+    more += ("--export", "scene.gs.ply")
+    moves = ("left", "auto", "dolly", "orbit")
+    alone = {}
+    for move in moves:
+        assert run(photo, "--move", move, *more, out=move) == 0
+        for name, data in contents(photo.parent / move).items():
+            named = f"{move}_{name}"
+            if name.endswith("mp4"):
+                named = name.replace("3d_kbe", f"3d_kbe_{move}")
+            alone[named] = data
+    calls = []
+
+    def counted(owner, name):
+        real = getattr(owner, name)
+
+        def call(*arguments):
+            calls.append(name)
+            return real(*arguments)
+
+        monkeypatch.setattr(owner, name, call)
+
+    counted(film, "read_image")
+    monkeypatch.setattr("utils.cli.plan.read_image", film.read_image)
+    counted(depth, "find_disparity")
+    counted(scene, "lift")
+    capsys.readouterr()
+    assert run(photo, "--move", ",".join(moves), *more, out="all") == 0
+    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [result["move"] for result in results] == [*moves]
+    assert calls == ["read_image", "find_disparity", "lift"]
+    assert contents(photo.parent / "all") == alone
+    assert {name for result in results for name in result["files"]} == {
+        str(path) for path in (photo.parent / "all").iterdir()
+    }
+    assert run(photo, "--move", ",".join(moves), *more, "--skip-existing", out="all") == 0
+    assert all(json.loads(line)["skipped"] for line in capsys.readouterr().out.splitlines())
+
+
+def test_photos_of_a_batch_have_a_film_of_each_move_and_one_that_fails_stops_none(photo, capsys):
+    album = photo.parent / "album"
+    album.mkdir()
+    for name in ("a", "b", "c"):
+        shutil.copy(photo, album / f"{name}.png")
+    (album / "b.png").write_bytes(b"no photo")
+    words = ("--2d", "--move", "left,windows")
+    assert run(album, *words, depth=False) == 1
+    out = capsys.readouterr()
+    told = [json.loads(line) for line in out.out.splitlines()]
+    assert [(t["photo"][-5:], t["move"], "error" in t) for t in told] == [
+        (f"{name}.png", move, name == "b") for name in "abc" for move in ("left", "windows")
+    ]
+    assert "2 of 6 films failed." in out.err
+    made = sorted(str(path.relative_to(photo.parent / "o")) for path in photo.parent.glob("o/*/*"))
+    assert made == [f"{name}/3d_kbe_{move}.mp4" for name in "ac" for move in ("left", "windows")]
+
+
+@pytest.mark.parametrize(
+    ("out", "more", "films"),
+    [
+        ("clip.mp4", (), ["clip_left.mp4", "clip_up.mp4"]),
+        ("o", ("--stereo", "sbs"), ["3d_kbe_left_sbs.mp4", "3d_kbe_up_sbs.mp4"]),
+        ("clip_sbs.mp4", ("--stereo", "sbs"), ["clip_left_sbs.mp4", "clip_up_sbs.mp4"]),
+    ],
+)
+def test_the_move_comes_where_players_still_know_the_film(photo, out, more, films, capsys):
+    assert run(photo, "--move", "left,up", "--dry-run", *more, out=out) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [t["video"].rpartition("/")[2] for t in told] == films
+
+
+def test_a_row_of_a_list_may_name_several_moves_and_a_slideshow_none(photo, capsys):
+    shots = photo.parent / "shots.csv"
+    shots.write_text('photo,move\nphoto.png,"left, orbit"\nphoto.png,\n')
+    assert run(shots, "--move", "up,down", "--dry-run", depth=False) == 0
+    told = [json.loads(line)["video"] for line in capsys.readouterr().out.splitlines()]
+    assert [name.partition("/o/")[2] for name in told] == [
+        f"photo-png{n}/3d_kbe_{move}.mp4"
+        for n, move in (("", "left"), ("", "orbit"), ("-2", "up"), ("-2", "down"))
+    ]
+    words = ["--in", str(shots), "--slideshow", str(photo.parent / "s.mp4")]
+    assert kbe.main(words) == 2
+    assert "--move left,orbit: a slideshow shows a photo once" in capsys.readouterr().err
+
+
+def test_animate_makes_several_films_and_frames_of_one(photo):
+    out = photo.parent / "o"
+    made = kbe.animate(photo, out, move="left,up", flat=True, duration=0.24)
+    assert [result["video"] for result in made] == [
+        str(out / f"3d_kbe_{move}.mp4") for move in ("left", "up")
+    ]
+    with pytest.raises(ValueError, match="makes 2 films, and frames are those of one"):
+        kbe.animate(photo, move="left,up", flat=True)
+
+
+def test_no_film_asks_for_several_others(photo, capsys):
+    said = {"settings": settings_of("--move", "left,up").looks(), "shares": {}}
+    with VideoWriter(photo.parent / "odd.mp4", (64, 64), 25, metadata=said) as video:
+        video.write(np.zeros((64, 64, 3), np.uint8))
+    assert run(photo, "--like", photo.parent / "odd.mp4") == 2
+    assert "--move left,up: a film has one move" in capsys.readouterr().err
+
+
+def test_what_films_share_is_kept_only_for_the_next_of_the_same():
+    shared, made = Shared(), []
+
+    def once(more, made_of):
+        job = Job("a.png", "o", "o/f.mp4", "", more=more)
+        return shared.once(job, "scene", made_of, lambda: made.append(made_of) or [made_of])
+
+    first = once(True, 1)
+    assert once(True, 1) is first
+    assert once(False, 1) is first
+    assert once(True, 1) is not first, "after the last film of a photo nothing is kept"
+    assert once(False, 2) == [2]
+    assert made == [1, 1, 2]

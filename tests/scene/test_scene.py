@@ -412,3 +412,14 @@ def test_inpainting_hides_nothing_that_the_photo_shows(lens):
     after, _ = scene.render((0, 0, 0), fill=False)
     changed = (np.abs(after.astype(int) - before).max(axis=2) > 40) & ~holes
     assert changed.mean() < 0.005
+
+
+def test_a_copy_grows_by_itself():
+    image, disparity = torch.rand(1, 3, 24, 32), torch.full((1, 1, 24, 32), 40.0)
+    disparity[..., 6:18, 10:20] = 120
+    scene = Scene(image, disparity, 16.0, 120.0)
+    twin, before = scene.copy(), scene.cloud()[0].copy()
+    assert twin.inpaint(None, (-2.0, 0, 0)) > 0
+    twin.close_surfaces([{"shift": (-2.0, 0, 0), "focal_px": 32.0, "size": (48, 64)}])
+    np.testing.assert_array_equal(scene.cloud(closed=True)[0], before)
+    assert scene.inpaint(None, (-2.0, 0, 0)) > 0, "what lies behind is not taken away either"

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "process": ["run_command"],
         "slideshow": ["film_slideshow"],
+        "shared": ["Shared"],
         "reporting": ["Stopwatch", "hide_bar", "report_all", "tell_invention"],
     },
 )

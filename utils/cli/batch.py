@@ -17,14 +17,14 @@ def run_jobs(
     """Yield the result of each job, in order.
 
     Args:
-        jobs: list of utils.cli.jobs.Job.
+        jobs: list of utils.cli.jobs.Job, or of what has its `photo` and `about`.
         begin: function of a job and the networks to use; returns a dict where that is the whole
             result, else what `finish` needs.
         finish: function of a job, that, and a threading.Event that tells it to give up; returns a
             dict. Where the GPU's memory does not suffice, it is called again with what `begin`
             then makes on the CPU.
         networks: utils.weights.Networks.
-        batch: a photo that fails gives {"photo": ..., "error": ...}; otherwise it raises.
+        batch: a photo that fails gives its `Job.about` and "error"; otherwise it raises.
     """
 
     def attempt(work, job):
@@ -33,7 +33,7 @@ def run_jobs(
         except Exception as error:
             if not batch:
                 raise
-            return {"photo": str(job.photo), "error": log_error(error, job.photo)}
+            return job.about() | {"error": log_error(error, job.photo)}
 
     def begin_one(job):
         return attempt(lambda on: begin(job, on), job)

@@ -27,6 +27,7 @@ from utils.cli.batch import run_jobs
 from utils.cli.flags import settings_from
 from utils.cli.jobs import plan_run
 from utils.cli.reporting import hide_bar
+from utils.cli.shared import Shared
 from utils.devices import use_full_precision
 from utils.processes import result_of
 
@@ -54,12 +55,13 @@ def film_one(
         photo, out, values: its arguments.
         prepare, write: of kbe.
     Returns:
-        dict, or where `out` is None a generator of frames.
+        dict, of several moves a list of them; or where `out` is None a generator of frames.
     """
-    with _one_job(photo, out, values) as (job, settings):
+    with _jobs_of(photo, out, values) as (jobs, settings):
+        shared = Shared()
 
         def begin(job: Job, networks: Any) -> Any:
-            return in_own_state(prepare, job, settings, networks)
+            return in_own_state(prepare, job, settings, networks, shared)
 
         def finish(job: Job, ready: Any, stop: threading.Event) -> Any:
             if out is None:
@@ -67,16 +69,17 @@ def film_one(
             return write(job, settings, ready, stop, hide_bar())
 
         networks = in_own_state(weights.keep_networks, settings)
-        with contextlib.closing(run_jobs([job], begin, finish, networks, False)) as films:
-            result: Any = next(films)
+        with contextlib.closing(run_jobs(jobs, begin, finish, networks, False)) as films:
+            results: list[Any] = list(films)
         if out is not None and not isinstance(photo, (str, Path)):
-            result["photo"] = None  # it has no name
-        return result
+            for result in results:
+                result["photo"] = None  # it has no name
+        return results if len(jobs) > 1 else results[0]
 
 
 @contextlib.contextmanager
-def _one_job(photo: Any, out: Any, values: dict[str, Any]) -> Iterator[tuple[Job, Settings]]:
-    """Yield the job and the settings of a call; what is laid down for it is removed in the end."""
+def _jobs_of(photo: Any, out: Any, values: dict[str, Any]) -> Iterator[tuple[list[Job], Settings]]:
+    """Yield the jobs and the settings of a call; what is laid down for it is removed in the end."""
     if out is None:
         for name in OF_FILES:
             if values.get(name):
@@ -85,8 +88,12 @@ def _one_job(photo: Any, out: Any, values: dict[str, Any]) -> Iterator[tuple[Job
         path = photo if isinstance(photo, (str, Path)) else _stored(photo, Path(folder))
         given = {"inputs": [path], "out": folder if out is None else out}
         settings = settings_from(given | values)
-        (job,) = plan_run(settings).jobs
-        yield job, settings
+        if out is None and len(settings.moves) > 1:
+            raise ValueError(
+                f"move {settings.move} makes {len(settings.moves)} films, and frames are those of "
+                "one.\n  Give one move, or an out=."
+            )
+        yield plan_run(settings).jobs, settings
 
 
 def _stored(photo: Any, folder: Path) -> Path:

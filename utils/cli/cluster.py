@@ -227,7 +227,7 @@ class _Batch:
             else:
                 said = f"{photo}: its worker died {ATTEMPTS} times."
                 log.error("%s", said)
-                self.done[index] = {"photo": photo, "error": said}
+                self.done[index] = self.jobs[index].about() | {"error": said}
         if len(self.running) < len(self.waiting):
             self.start_worker()
 

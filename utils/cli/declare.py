@@ -55,7 +55,8 @@ class Group:
             effect: LOOK, RESULT or None.
             aliases: other spellings that are taken, unlisted.
             options: more for argparse: metavar, choices (or a function that returns them), nargs,
-                const, type (text -> value).
+                const, type (text -> value). And `joined`: several choices may be given in one word,
+                joined by commas; the value is that word.
         """
         said = {
             "group": self,
@@ -100,7 +101,11 @@ class Flag:
             keywords["action"] = "store_false" if self.default else "store_true"
         else:
             keywords |= self.options | {"type": self.parse}
-            if self.choices:
+            if keywords.pop("joined", False):
+                del keywords["choices"]
+                keywords["type"] = self._parse_joined
+                keywords["metavar"] = f"{{{','.join(self.choices)}}}[,...]"
+            elif self.choices:
                 keywords["choices"] = self.choices
             if self.required:
                 keywords["required"] = True
@@ -124,16 +129,30 @@ class Flag:
     def _convert_one(self, value: Any) -> Any:
         try:
             result = self.parse(str(value))
+            if self.options.get("joined"):
+                return self._parse_joined(result)
+            if self.choices and result not in self.choices:
+                raise self._no_choice(value)
         except argparse.ArgumentTypeError as error:
-            raise ValueError(f"{self.name} {error}") from None
+            said = _bare_rule(f"argument {self.name}: {error}").removeprefix("argument ")
+            raise ValueError(said) from None
         except ValueError:
             raise ValueError(f"{self.name}: invalid value {value!r}.") from None
-        if self.choices and result not in self.choices:
-            raise ValueError(
-                f"{self.name}: invalid choice: {value!r} (choose from "
-                f"{', '.join(map(str, self.choices))})"
-            )
         return result
+
+    def _parse_joined(self, text: str) -> str:
+        """Check choices that are joined by commas; return them so, without blanks."""
+        words = [word.strip() for word in text.split(",")]
+        for word in words:
+            if word not in self.choices:
+                raise self._no_choice(word)
+            if words.count(word) > 1:
+                raise argparse.ArgumentTypeError(f"must name each once, got {text}.")
+        return ",".join(words)
+
+    def _no_choice(self, value: Any) -> argparse.ArgumentTypeError:
+        choices = ", ".join(map(str, self.choices))
+        return argparse.ArgumentTypeError(f"invalid choice: {value!r} (choose from {choices})")
 
 
 def flags_of(settings: type) -> dict[str, Flag]:
@@ -203,7 +222,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> typing.NoReturn:
         """Print one line and end with status 2."""
-        super().error(re.sub(r"^argument (--[\w-]+): (must|takes) ", r"\1 \2 ", message))
+        super().error(_bare_rule(message))
+
+
+def _bare_rule(message: str) -> str:
+    """Let a sentence about a flag begin with the flag."""
+    return re.sub(r"^argument (--[\w-]+): (must|takes) ", r"\1 \2 ", message)
 
 
 def add_flags(parser: argparse.ArgumentParser, settings: type) -> None:

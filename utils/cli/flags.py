@@ -47,6 +47,7 @@ examples:
 exit status: 0 all done, 1 a photo failed, 2 wrong usage, 130 Ctrl-C, 143 terminated
 """
 NO_DEPTH = "none"  # as --depth: not even the photo's own
+FRAMED = {name for name, move in MOVES.items() if move.framed}  # moves that take windows
 WINDOW_FLAGS = tuple(end + letter for end in ("start", "end") for letter in "UVWH")
 
 FILES = Group("input and output")
@@ -196,10 +197,12 @@ class Settings:
     move: str = CAMERA.flag(
         "auto finds the subject and plans the shot; windows goes between the windows, as any "
         "window flag does; orbit, "
-        "circle and swing repeat without a seam (default: %(default)s)",
+        "circle and swing repeat without a seam; several, as in left,orbit, make a film each, "
+        "3d_kbe_left.mp4 and so on, of a scene that is made once (default: %(default)s)",
         default="auto",
         effect=LOOK,
         choices=("auto", *MOVES),
+        joined=True,
     )
     strength: float = CAMERA.flag(
         "how far the camera goes, but for windows, 0.5..2 (default: %(default)s)",
@@ -398,6 +401,11 @@ class Settings:
         return self.move == "auto"
 
     @property
+    def moves(self) -> tuple[str, ...]:
+        """The moves of --move, each of which is a film; the settings of a film have one."""
+        return tuple(self.move.split(","))
+
+    @property
     def windows(self) -> dict[str, float]:
         """The window numbers that were given, {"startU": px of the photo, ...}."""
         return {
@@ -474,7 +482,7 @@ CONFLICTS = (
     *(
         ("autozoom", f"move={name}", "each chooses the windows")
         for name in ("auto", *MOVES)
-        if name not in ("windows", "dolly")
+        if name not in FRAMED
     ),
     ("autozoom", "move=dolly", "each chooses the end window"),
     *(
@@ -631,7 +639,7 @@ def _give_way(preset: dict[str, Any], shares: dict[str, float], given: dict[str,
         del kept["codec"]
     if _is_on(given, "autozoom"):
         shares = {name: share for name, share in shares.items() if not name.startswith("end")}
-    if given.get("move", "windows") not in ("windows", "dolly"):
+    if not FRAMED.intersection(given.get("move", "windows").split(",")):
         shares = {name: shares[name] for name in shares if not name.startswith(("start", "end"))}
     if "focal_px" in given:
         shares = {name: share for name, share in shares.items() if name != "focal"}
@@ -651,10 +659,10 @@ def _move(values: dict[str, Any], shares: dict[str, float]) -> str:
 
 
 def _is_on(values: dict[str, Any], name: str) -> bool:
-    """Whether a flag is given; of "name=value", whether it has that value."""
+    """Whether a flag is given; of "name=value", whether it has that value, or that among others."""
     name, _, value = name.partition("=")
     if value:
-        return values.get(name) == value
+        return value in (values.get(name) or "").split(",")
     given = values.get(name)
     return given is not None and given is not False and given != ()  # 0 is a number
 

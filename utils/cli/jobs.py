@@ -48,7 +48,9 @@ class Job(NamedTuple):
     folder: Path  # made when the first result is written
     video: Path
     prefix: str  # of the other results' names: "" or "<name>_" beside a video named by the user
-    choice: dict[str, Any] = {}  # settings of its own, from a list or a slideshow
+    choice: dict[str, Any] = {}  # settings of its own, from a list, a slideshow or several moves
+    move: str = ""  # by which results are named, where the photo has a film of each of several
+    more: bool = False  # the next film is of the same photo
 
     def chosen(self, settings: Settings) -> Settings:
         """Return the settings of a run as they are for this photo."""
@@ -68,7 +70,8 @@ class Job(NamedTuple):
 
     def exports(self, settings: Settings) -> list[Path]:
         """Return the files that --export asks for."""
-        return [self.folder / name for name in settings.export]
+        before = f"{self.move}_" if self.move else ""
+        return [self.folder / name.with_name(before + name.name) for name in settings.export]
 
     def folders(self, settings: Settings) -> list[Path]:
         """Return the folders that this job may replace."""
@@ -79,6 +82,22 @@ class Job(NamedTuple):
     def written(self, settings: Settings) -> list[str]:
         """Return files and folders as --json says them."""
         return [str(path) for path in self.files(settings) + self.folders(settings)]
+
+    def about(self) -> dict[str, Any]:
+        """Return how its result begins: which film it is of which photo."""
+        return {"photo": str(self.photo)} | ({"move": self.move} if self.move else {})
+
+    def of_move(self, move: str, ending: str) -> Job:
+        """Return the Job of one of several films, such as 3d_kbe_left.mp4 and left_preview.png.
+
+        Args:
+            move: its name.
+            ending: of the film's name, before the suffix, which is to stay there.
+        """
+        stem = self.video.stem.removesuffix(ending)
+        ending = self.video.stem.removeprefix(stem)
+        video = self.video.with_stem(f"{stem}_{move}{ending}")
+        return self._replace(video=video, prefix=f"{self.prefix}{move}_", move=move)
 
     def matte(self) -> Job:
         """Return the Job of the film's matte, such as 3d_kbe_matte.mp4 and matte_frames."""
@@ -107,34 +126,39 @@ def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
         UsageError: a flag that is for one photo, and there are several.
     """
     from utils.cli.guard import check_results
-    from utils.cli.lists import settle
     from utils.cli.plan import check_film
 
     check_film(settings, settings.size or ANY_SIZE)
     shots, batch = find_shots(settings.inputs, stdin, settings.recursive)
     photos = [photo for photo, _ in shots]
+    # Players tell by the end of its name what a film holds.
+    ending = LAYOUTS[settings.stereo].ending if settings.stereo else ""
     if settings.slideshow:
         film = settings.slideshow
         jobs = [Job(photo, film.parent, film, "") for photo in photos]
     else:
-        # Players tell by the end of its name what a film holds.
-        ending = LAYOUTS[settings.stereo].ending if settings.stereo else ""
         suffix = ending + CODECS[settings.codec].suffixes[0]
         assert settings.out is not None  # it has a default where there is no --slideshow
         jobs = plan_jobs(photos, batch, settings.out, suffix)
-    jobs = [
-        job._replace(choice=settle(choice, settings, job.photo))
+    films = [
+        film
         for job, (_, choice) in zip(jobs, shots, strict=True)
+        for film in _films(job, choice, settings, ending)
     ]
+    jobs = [
+        job._replace(more=after is not None and after.photo == job.photo)
+        for job, after in zip(films, [*films[1:], None], strict=True)
+    ]
+    photo_count = len({job.photo for job in jobs})
     if batch and settings.depth and settings.depth.is_file():
         raise UsageError(
-            f"--depth {settings.depth} is one map, and there are {len(jobs)} photos.\n"
+            f"--depth {settings.depth} is one map, and there are {photo_count} photos.\n"
             "  Give a folder of maps with the photos' stems."
         )
     for name in settings.export:
         if batch and name.is_absolute():
             raise UsageError(
-                f"--export {name} is one file, and there are {len(jobs)} photos.\n"
+                f"--export {name} is one file, and there are {photo_count} photos.\n"
                 f"  Give a name, such as scene{name.suffix}: each photo's folder gets one."
             )
     check_results(jobs, settings)
@@ -143,6 +167,27 @@ def plan_run(settings: Settings, stdin: TextIO | None = None) -> Run:
 
         jobs = plan_slideshow(jobs, settings)
     return Run(jobs, batch)
+
+
+def _films(job, choice, settings, ending):
+    """The Job of a photo of which `choice` is said; several where it says several moves."""
+    from utils.cli.lists import settle
+
+    whole = job._replace(choice=settle(choice, settings, job.photo))
+    moves = whole.chosen(settings).moves
+    if len(moves) == 1:
+        return [whole]
+    if settings.slideshow:
+        raise UsageError(
+            f"{job.photo}: --slideshow and --move {','.join(moves)}: a slideshow shows a photo "
+            "once.\n  Give one move, or leave it out and photos move in turn."
+        )
+    return [
+        job.of_move(move, ending)._replace(
+            choice=settle(choice | {"move": move}, settings, job.photo)
+        )
+        for move in moves
+    ]
 
 
 def find_shots(

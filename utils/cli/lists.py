@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from utils import UsageError
-from utils.cli.flags import FLAGS, WINDOW_FLAGS, Settings, check_together
+from utils.cli.flags import FLAGS, FRAMED, WINDOW_FLAGS, Settings, check_together
 from utils.files import as_spelt
 
 LIST_SUFFIXES = (".csv", ".tsv", ".jsonl")
@@ -76,7 +76,7 @@ def settle(choice: dict[str, Any], settings: Settings, photo: Path) -> dict[str,
     """
     windows = choice.keys() & set(WINDOW_FLAGS)
     move = choice.get("move")
-    if move is None and windows and settings.move not in ("windows", "dolly"):
+    if move is None and windows and not FRAMED.issuperset(settings.moves):
         move = "windows"
     if move is None:
         return choice
@@ -85,7 +85,7 @@ def settle(choice: dict[str, Any], settings: Settings, photo: Path) -> dict[str,
     except ValueError as error:
         raise UsageError(f"{photo}: {error}") from None
     settled: dict[str, Any] = {"move": move, "dolly": move == "dolly", "autozoom": False}
-    if move not in ("windows", "dolly"):  # those of the command line do not matter
+    if not FRAMED.intersection(move.split(",")):  # those of the command line do not matter
         settled |= dict.fromkeys(WINDOW_FLAGS)
         settled["shares"] = {
             name: share for name, share in settings.shares.items() if name[:3] not in ("sta", "end")

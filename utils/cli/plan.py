@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from utils.cli.flags import Settings
     from utils.cli.jobs import Job
+    from utils.cli.shared import Shared
     from utils.scene.cloud import Scene
     from utils.weights.chosen import Networks
 
@@ -90,6 +91,12 @@ class Plan(NamedTuple):
         height, width = in_fours(self.photo_size)
         return self.image.shape[3] / width, self.image.shape[2] / height
 
+    def depth_of(self, settings: Settings, networks: Networks) -> tuple[Any, ...]:
+        """Return what the photo's disparity depends on, for `Shared.once`."""
+        read = _read_of(self.photo, settings)
+        how = settings.depth_kind, settings.depth_layer
+        return (*read, self.depth_file, *how, networks)
+
     def facts(self, settings: Settings) -> dict[str, Any]:
         """Return what every result says of its film."""
         height, width = self.film_size
@@ -116,17 +123,18 @@ class Plan(NamedTuple):
         return np.pad(enlarged[0, 0].numpy(), dropped, mode="edge")
 
 
-def plan_photo(job: Job, settings: Settings) -> Plan:
-    """Read a photo and settle everything that depends on its size.
+class _Read(NamedTuple):
+    """A photo as it was read: the same for all of its films."""
 
-    Args:
-        job: utils.cli.jobs.Job.   settings: utils.cli.flags.Settings.
-    Raises:
-        ValueError: unreadable.
-        UsageError: a window does not fit the photo.
-    """
-    path = job.photo
-    depth_file = find_map(settings.depth, path)
+    image: torch.Tensor  # as of Plan
+    photo_size: tuple[int, int]
+    orientation: int
+    parts: Parts
+    own: Own | None
+
+
+def _read(path, settings):
+    """Read a photo, and what else of its file is used."""
     photo = read_image(path)
     for note in photo.notes:
         log.info("%s: %s", path, note)
@@ -134,6 +142,26 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
     size = working_size((height, width), settings.max_size)
     pixels = resize(photo.pixels[:height, :width], size)
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+    parts = Parts() if settings.flat else read_parts(path)
+    own = find_own(path, photo, parts) if settings.uses_own_depth else None
+    return _Read(image, photo.pixels.shape[:2], photo.orientation, parts, own)
+
+
+def plan_photo(job: Job, settings: Settings, shared: Shared) -> Plan:
+    """Read a photo and settle everything that depends on its size.
+
+    Args:
+        job: utils.cli.jobs.Job.   settings: utils.cli.flags.Settings.
+        shared: utils.cli.shared.Shared, where the photo may be read already.
+    Raises:
+        ValueError: unreadable.
+        UsageError: a window does not fit the photo.
+    """
+    path = job.photo
+    depth_file = find_map(settings.depth, path)
+    photo = shared.once(job, "photo", _read_of(path, settings), lambda: _read(path, settings))
+    height, width = in_fours(photo.photo_size)
+    size = working_size((height, width), settings.max_size)
 
     aspect = settings.size and settings.size[1] / settings.size[0]
     aspect = aspect or settings.shares.get("aspect")
@@ -155,30 +183,34 @@ def plan_photo(job: Job, settings: Settings) -> Plan:
         raise UsageError(f"{path}: {error}") from error
     for note in notes:
         log.info("%s: %s", path, note)
-    own = abs(aspect * height / width - 1) < 1e-6  # the photo's shape
-    box = size if own else aspect_box(size, aspect)
+    whole = abs(aspect * height / width - 1) < 1e-6  # the photo's shape
+    box = size if whole else aspect_box(size, aspect)
     view_height, view_width = (max(2, round(side / 2) * 2) for side in box)
     view_size = settings.size or (view_height, view_width)
-    parts = Parts() if settings.flat else read_parts(path)
-    own = find_own(path, photo, parts) if settings.uses_own_depth else None
     film_size = whole_frame(view_size, settings.stereo)
     _, frames = check_film(settings, film_size)
-    photo_size = photo.pixels.shape[:2]
     return Plan(
-        image,
-        photo_size,
+        photo.image,
+        photo.photo_size,
         start,
         end,
         view_size,
         film_size,
         frames,
-        _focal_px(settings, parts, (height, width), path) * size[1] / width,
+        _focal_px(settings, photo.parts, (height, width), path) * size[1] / width,
         depth_file,
         _focus(settings, (height, width), path),
         photo.orientation,
-        own,
+        photo.own,
         photo=path,
     )
+
+
+def _read_of(path, settings):
+    """What `_read` depends on."""
+    state = path.stat() if path.is_file() else None
+    written = state and (state.st_mtime_ns, state.st_size)
+    return path, written, settings.max_size, settings.flat, settings.uses_own_depth
 
 
 def _focal_px(settings, parts, size, photo):

@@ -113,6 +113,8 @@ def read_preset(path: str | Path) -> tuple[dict[str, Any], dict[str, float]]:
     try:
         preset = convert(Settings, said)
         check_together(preset)
+        if "," in preset["move"]:
+            raise ValueError(f"--move {preset['move']}: a film has one move.")
     except ValueError as error:
         raise ValueError(f"--like {path}: its settings cannot be used: {error}") from error
     return preset, shares

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from utils.cli.flags import Settings
+    from utils.cli.jobs import Job
 
 log = logging.getLogger("kbe")
 
@@ -85,8 +86,10 @@ def tell_invention(photo: Any, view: Any, path: Any, size: tuple[int, int]) -> f
     return share
 
 
-def report_all(results: Iterable[dict[str, Any]], total: int, as_json: bool, batch: bool) -> int:
-    """Print results as they come, beside a bar over the photos of a batch.
+def report_all(
+    results: Iterable[dict[str, Any]], jobs: "list[Job]", as_json: bool, several: bool
+) -> int:
+    """Print results as they come; with `several`, beside a bar over them.
 
     Returns:
         int: the exit status, 1 if a photo failed.
@@ -95,15 +98,16 @@ def report_all(results: Iterable[dict[str, Any]], total: int, as_json: bool, bat
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     failed, out = 0, sys.stdout
+    unit = "film" if any(job.move for job in jobs) else "photo"
     with logging_redirect_tqdm([log]):
         for result in tqdm(
-            results, total=total, unit="photo", disable=hide_bar() if batch else True
+            results, total=len(jobs), unit=unit, disable=hide_bar() if several else True
         ):
             failed += "error" in result
             with tqdm.external_write_mode(file=out):  # or the line would run into the bar
                 report(result, as_json, out)
     if failed:
-        log.error("%d of %d photos failed.", failed, total)
+        log.error("%d of %d %ss failed.", failed, len(jobs), unit)
     return 1 if failed else 0
 
 
@@ -118,7 +122,8 @@ def report(result: dict[str, Any], as_json: bool, out: TextIO) -> None:
 def _sentence(result: dict[str, Any]) -> str:
     """Say in one line what --json says in one object."""
     if "error" in result:
-        return f"{result['photo']}: failed: {result['error'].splitlines()[0]}"
+        which = f", {result['move']}" if "move" in result else ""
+        return f"{result['photo']}{which}: failed: {result['error'].splitlines()[0]}"
     if "dry_run" in result:
         return "\n".join(
             [f"{result.get('photo', result['video'])}:"]

@@ -21,6 +21,7 @@ from utils.cli.batch import run_jobs
 from utils.cli.jobs import Job, fingerprint, is_made, prepare_folder
 from utils.cli.plan import check_film, whole_frame, working_size
 from utils.cli.reporting import Stopwatch, hide_bar
+from utils.cli.shared import Shared
 from utils.depth import find_map
 from utils.files import file_digest
 from utils.film import CrossFader, VideoWriter, check_music, film_frames, read_size
@@ -45,6 +46,10 @@ class Shot(NamedTuple):
     def photo(self) -> Path:
         """Its photo's path."""
         return self.job.photo
+
+    def about(self) -> dict[str, Any]:
+        """Return how its result begins."""
+        return self.job.about()
 
 
 # -- planning -------------------------------------------------------------------------------------
@@ -163,8 +168,8 @@ def film_slideshow(
         jobs: of `plan_slideshow`.
         settings: of the run.
         networks: utils.weights.Networks.
-        prepare: function of a job, the settings of the run and the networks; returns a dict if the
-            photo is not to be filmed, else kbe.Ready.
+        prepare: function of a job, the settings of the run, the networks and a Shared; returns a
+            dict if the photo is not to be filmed, else kbe.Ready.
     Raises:
         OSError: the film cannot be written; nothing is left of it.
         ValueError: no photo could be filmed.
@@ -176,8 +181,10 @@ def film_slideshow(
     about = {"video": str(film), "width": width, "height": height, "fps": float(settings.fps)}
     about |= {"music": str(settings.music)} if settings.music else {}
 
+    shared = Shared()
+
     def begin(shot: Shot, on: Networks) -> Any:
-        return prepare(shot.job, settings, on)
+        return prepare(shot.job, settings, on, shared)
 
     if settings.dry_run:
         plans = run_jobs(shots, begin, _never, networks, True)

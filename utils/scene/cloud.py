@@ -6,6 +6,7 @@ how a view with holes is inpainted, in utils.scene.uncovered.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -374,6 +375,14 @@ class Scene:
         ):
             parts.append(torch.as_tensor(added, device=self.device))
         self._cloud = None
+
+    def copy(self) -> Scene:
+        """Return a scene that grows by itself; what is there already is in memory once."""
+        twin = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, list):
+                setattr(twin, name, value.copy())
+        return twin
 
     def matte(self) -> Matte:
         """Return what renders this scene in white, where it is invented, and black."""
