@@ -149,18 +149,24 @@ def prepare(
         return result | {"skipped": True}
     plan = cli.plan_photo(job, settings, shared)
     chosen = networks.describe(settings)
+    depth_of, kept = plan.depth_of(settings, networks), None
+    estimates = plan.depth_source in ("network", "stereo")
+    if settings.cache:
+        place = depth.KeptDepth(settings.cache, plan.image, networks)
+        kept = shared.once(job, "kept", depth_of, lambda: place)
+    if kept and estimates:
+        result["depth_cached"] = kept.there
+        estimates = not kept.there
     if settings.dry_run:
         told = {"dry_run": True, "files": job.written(settings)}
         return result | told | cli.describe_plan(plan, settings) | {"weights": chosen}
     cli.prepare_folder(job.folder)
-    networks.load_all(estimates=plan.depth_source in ("network", "stereo"))
-    clock.lap("read")
+    networks.load_all(estimates)
+    clock.lap("read", tell=estimates)
 
     # Estimate and refine.
-    depth_of = plan.depth_of(settings, networks)
-
     def find():
-        found, disparity = depth.find_disparity(plan, settings, networks)
+        found, disparity = depth.find_disparity(plan, settings, networks, kept)
         return found.own, disparity
 
     own, disparity = shared.once(job, "depth", depth_of, find)

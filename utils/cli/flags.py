@@ -305,6 +305,11 @@ class Settings:
     pretrained_refine: bool = DEPTH.flag(
         "refine with the paper's weights, models/trained/network-refinement.pytorch", default=False
     )
+    cache: Path | None = DEPTH.flag(
+        "keep estimated depth in this folder, made if missing, and take it from there in later "
+        "runs: the same film without the networks (default: nothing is kept)",
+        metavar="FOLDER",
+    )
     trust_checkpoint: bool = DEPTH.flag(
         "load checkpoints that need unpickling, which can run their code", default=False
     )
@@ -471,6 +476,8 @@ CONFLICTS = (
             "pretrained_refine",
         )
     ),
+    ("flat", "cache", "a flat move estimates no depth"),
+    ("depth", "cache", "a depth map is not estimated"),
     ("dolly", "autozoom", "each chooses the end window"),
     ("flat", "move=auto", "a shot is planned by depth"),
     *(("flat", f"move={name}", "it lives of depth") for name in MOVES if not MOVES[name].flat),

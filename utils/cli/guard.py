@@ -60,6 +60,8 @@ def check_results(jobs: list[Job], settings: Settings) -> None:
             name = "write_depth" if folder == job.result("depth") else "write_frames"
             _check_folder(folder, FLAGS[name].name, inputs)
     _check_nesting(taken)
+    if settings.cache and os.path.exists(settings.cache) and not os.path.isdir(settings.cache):
+        raise UsageError(f"--cache {settings.cache}: is no folder.\n  Name one, or a new one.")
 
 
 def _check_nesting(taken: dict[Path, Job]) -> None:

@@ -144,9 +144,9 @@ def _sentence(result: dict[str, Any]) -> str:
 
 
 @functools.cache  # once in a run
-def _tell_stage(ended: str, depth_is_given: bool) -> None:
+def _tell_stage(ended: str) -> None:
     """Say what comes after a stage, where it takes longer than a moment."""
-    if ended == "read" and not depth_is_given:
+    if ended == "read":
         log.info("estimating depth ...")
     if ended == "planning":
         log.info("inpainting what the camera uncovers ...")
@@ -168,12 +168,12 @@ class Stopwatch:
         """Leave out the time since the last stage."""
         self._last = time.perf_counter()
 
-    def lap(self, name: str) -> None:
-        """End the stage `name`."""
+    def lap(self, name: str, tell: bool = True) -> None:
+        """End the stage `name`; with `tell`, what comes next takes its time."""
         now = time.perf_counter()
         self._laps[name], self._last = now - self._last, now
-        if self._settings and not self._settings.flat:
-            _tell_stage(name, bool(self._settings.depth))
+        if tell and self._settings and not self._settings.flat:
+            _tell_stage(name)
 
     def seconds(self) -> dict[str, float]:
         """Return {stage: seconds}, and the total."""

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "estimators": ["estimate_disparity", "fit_disparity", "read_disparity", "refine_disparity"],
         "frames": ["write_depth"],
         "joining": ["align"],
+        "kept": ["KeptDepth"],
         "maps": ["cut_map", "find_disparity", "find_map", "fit_shape"],
         "map_files": [
             "MAP_SUFFIXES",

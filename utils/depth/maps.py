@@ -21,6 +21,8 @@ from utils.film.photos import in_fours, upright
 if TYPE_CHECKING:
     from typing import Any
 
+    from utils.depth.kept import KeptDepth
+
 log = logging.getLogger("kbe")
 
 # What tools put behind a photo's name for its map.
@@ -124,13 +126,16 @@ def _same_aspect(size, photo_size):
     return min(abs(rows - columns * height / width), abs(columns - rows * width / height)) <= 1
 
 
-def find_disparity(plan: Any, settings: Any, networks: Any) -> tuple[Any, torch.Tensor]:
+def find_disparity(
+    plan: Any, settings: Any, networks: Any, kept: KeptDepth | None = None
+) -> tuple[Any, torch.Tensor]:
     """Find the relative disparity of a photo.
 
     Args:
         plan: utils.cli.plan.Plan.
         settings: utils.cli.flags.Settings.
         networks: utils.weights.Networks.
+        kept: where what they say is kept, if it is.
     Returns:
         the Plan, with its `own` depth as it is used; (1, 1, H, W) float32, not negative.
     """
@@ -148,6 +153,8 @@ def find_disparity(plan: Any, settings: Any, networks: Any) -> tuple[Any, torch.
 
     @cache
     def estimate() -> torch.Tensor:
+        if kept:
+            return kept.disparity()
         return refine_disparity(networks.refiner, plan.image, networks.estimator(plan.image))
 
     own = plan.own and settle_order(plan.photo, plan.own, estimate)
