@@ -307,7 +307,7 @@ STAGES = {
     "utils.export.write_exports": 2,
     "utils.film.write_film": 2,
     "utils.film.frames.film_frames": 2,
-    "utils.film.video.VideoWriter.write": 6 + 3,
+    "utils.film.video.VideoWriter.write": 4 + 3,
     "utils.film.frames.write_image": 4 + 3,
 }
 ERRORS = [

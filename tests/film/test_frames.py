@@ -159,3 +159,12 @@ def test_error_while_rendering_reaches_the_caller():
 
     with pytest.raises(MemoryError, match="no room"):
         list(film_frames(Broken(), zoom_path(), 5, (8, 8)))
+
+
+def test_positions_that_are_kept_elsewhere_are_left_out_on_the_way_back(monkeypatch):
+    monkeypatch.setattr(film, "CACHE_BYTES", 0)
+    scene = CountingScene()
+    frames = list(film_frames(scene, zoom_path(), 8, (8, 8), workers=1, kept=range(4, 7)))
+    wanted = [round(74 * k / 7) for k in (*range(8), 3, 2, 1)]
+    assert [int(frame[0, 0, 0]) for frame, _ in frames] == wanted
+    assert len(scene.rendered) == len(wanted), "and nothing but these is rendered"

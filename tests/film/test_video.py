@@ -173,6 +173,35 @@ def test_the_same_frames_give_the_same_bytes(tmp_path, codec, count):
     assert probe(path).frames == count
 
 
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("room", [100, 3])
+def test_frames_shown_again_are_those_written_anew(tmp_path, codec, room, monkeypatch):
+    """With room for all or only for some; a GIF keeps none, whose colours follow the frames."""
+    frames, suffix = list(moving(8)), CODECS[codec].suffixes[0]
+    with VideoWriter(tmp_path / f"a{suffix}", (48, 64), 25, codec) as written:
+        for frame in frames + frames[-2:0:-1]:
+            written.write(frame)
+        monkeypatch.setattr(video, "KEPT_BYTES", room * written._encoder.frame_bytes())
+    with VideoWriter(tmp_path / f"b{suffix}", (48, 64), 25, codec) as again:
+        kept = again.keep(range(1, 7))
+        assert kept == (range(1, 7)[-min(6, room) :] if codec != "gif" else range(0))
+        for frame in frames:
+            again.write(frame)
+        for number in reversed(kept):
+            again.show_again(number)
+        for number in reversed(range(1, 7 - len(kept))):
+            again.write(frames[number])
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_a_frame_takes_as_much_memory_as_is_counted(tmp_path):
+    """4:2:0 of 8 bits, and 4:2:2 of 10 bits in two bytes."""
+    for suffix, codec, size in ((".mp4", "h264", 1.5), (".mov", "prores", 4)):
+        with VideoWriter(tmp_path / f"a{suffix}", (48, 64), 25, codec) as written:
+            assert written._encoder.frame_bytes() == 48 * 64 * size
+            written.write(next(moving(1)))
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_very_short_h265_films_have_times(tmp_path, count):
     """The encoder leaves them to chance, which shows after a few films only."""

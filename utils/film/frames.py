@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict, deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from utils.film.video import VideoWriter
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from fractions import Fraction
     from typing import Any
 
@@ -94,7 +95,8 @@ def film_frames(
     loop: str = "boomerang",
     easing: str = "linear",
     workers: int | None = None,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    kept: range = range(0),
+) -> Generator[tuple[np.ndarray, np.ndarray]]:
     """Yield the frames of a film in order while the next ones are being rendered.
 
     Args:
@@ -104,6 +106,8 @@ def film_frames(
         size: (height, width) of a frame (of one eye's picture), px.
         loop, easing: see `film_order` and `utils.camera.path_times`.
         workers: rendering threads; by default one per core, as far as memory goes.
+        kept: positions that the way back leaves out, as they are shown again from elsewhere; they
+            come first on it.
     Yields:
         frame (H, W, 3) uint8, holes (H, W) bool: where nothing was known before the last filling.
     """
@@ -115,6 +119,7 @@ def film_frames(
         return scene.render(**path.view(times[position], size))
 
     order = film_order(count, loop)
+    order = order[:count] + [position for position in order[count:] if position not in kept]
     # What was rendered last is what the way back needs first.
     cache: OrderedDict[int, Frame] = OrderedDict()
     with ThreadPoolExecutor(workers, thread_name_prefix="render") as pool:
@@ -127,7 +132,7 @@ def film_frames(
                 result = pending.popleft()
                 result = result if isinstance(result, tuple) else result.result()
                 yield result
-                if index < count and loop == "boomerang":
+                if index < count and loop == "boomerang" and position not in kept:
                     cache[position] = result
                     if len(cache) * sum(part.nbytes for part in result) > CACHE_BYTES:
                         cache.popitem(last=False)
@@ -165,17 +170,31 @@ def write_film(
     from tqdm import tqdm
 
     count, frames = film_length(settings.duration, settings.fps, settings.loop, path.closed)
-    rendered = film_frames(view, path, count, plan.view_size, settings.loop, settings.easing)
     with (
         VideoWriter(
             job.video, plan.film_size, settings.fps, settings.codec, settings.quality, metadata
         ) as video,
         folder_complete_or_absent(settings.write_frames and job.result("frames")) as folder,
     ):
-        bar = tqdm(rendered, total=frames, unit="frame", disable=hide_bar)
-        for index, (frame, _) in enumerate(bar):
-            if stop.is_set():
-                raise CancelledError
-            video.write(frame)
-            if folder and index < count:
-                write_image(folder / f"{index:05d}.png", frame)
+        # The way back is the way there: neither rendered nor converted twice.
+        kept = video.keep(range(1, count - 1)) if frames > count else range(0)
+        rendered = film_frames(
+            view, path, count, plan.view_size, settings.loop, settings.easing, kept=kept
+        )
+        with (
+            contextlib.closing(rendered),
+            tqdm(total=frames, unit="frame", disable=hide_bar) as bar,
+        ):
+            for index, (frame, _) in enumerate(rendered):
+                if stop.is_set():
+                    raise CancelledError
+                video.write(frame)
+                bar.update()
+                if folder and index < count:
+                    write_image(folder / f"{index:05d}.png", frame)
+                if index == count - 1:
+                    for number in reversed(kept):
+                        if stop.is_set():
+                            raise CancelledError
+                        video.show_again(number)
+                        bar.update()

@@ -21,6 +21,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from kernels.threads import memory_bytes
 from utils.files import complete_or_absent, naming_write_errors
 from utils.film.codecs import CODECS
 from utils.film.containers import open_container
@@ -31,6 +32,8 @@ from utils.processes import as_scheduled
 if TYPE_CHECKING:
     from typing import Any, Self
 
+# Of frames that are kept to be shown again: the way there of 80 at 3840x2160.
+KEPT_BYTES = 2**30
 QUEUE_FRAMES = 8  # evens out uneven rendering; 200 MB of frames at 3840x2160
 BT709, STUDIO_RANGE = 1, 1  # AVCOL_*_BT709; AVCOL_RANGE_MPEG (16..235)
 # Chroma as the mean of its four pixels, and everything rounded: 2.3 ms at 1024x768.
@@ -89,7 +92,7 @@ class VideoWriter:
         if self.music:
             check_music(self.music, self.path.suffix)
         self.chapters: list[tuple[int, str]] = []
-        self._queue: queue.Queue[np.ndarray | None] = queue.Queue(QUEUE_FRAMES)
+        self._queue: queue.Queue[np.ndarray | int | None] = queue.Queue(QUEUE_FRAMES)
         self._thread = threading.Thread(target=self._run, name="video encoder", daemon=True)
         self._done = threading.Event()  # Thread.join() forgets the thread if Ctrl-C interrupts it
         self._abandoned = False
@@ -124,11 +127,39 @@ class VideoWriter:
             raise ValueError(
                 f"a frame must be {(*self.size, 3)} uint8, got {frame.shape} {frame.dtype}."
             )
+        self._hand_over(np.array(frame))
+
+    def _hand_over(self, frame):
         if self._failure:
             with _naming(self.path):
                 raise self._failure
-        self._queue.put(np.array(frame))
+        self._queue.put(frame)
         self._written += 1
+
+    def keep(self, numbers: range) -> range:
+        """Keep some frames, as the encoder takes them, to be shown again; before the first one.
+
+        Args:
+            numbers: of the frames, counted from 0.
+        Returns:
+            range: the last of these, as many as memory is set aside for; none of a GIF, whose
+            colours depend on what came before.
+        """
+        fitting = min(KEPT_BYTES, memory_bytes() // 8) // self._encoder.frame_bytes()
+        if isinstance(self._encoder.convert, Palette):
+            fitting = 0
+        self._encoder.keep = numbers[max(0, len(numbers) - fitting) :]
+        return self._encoder.keep
+
+    def show_again(self, number: int) -> None:
+        """Write a frame that was kept once more, and keep it no longer.
+
+        Args:
+            number: of those that `keep` returned.
+        Raises:
+            OSError: an earlier frame could not be written.
+        """
+        self._hand_over(number)
 
     def _run(self):
         """The thread: encode what comes until None comes."""
@@ -170,6 +201,7 @@ class _Encoder:
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes to stderr whatever it likes: errors
         self.path, self.comment, self.fps = path, settings.comment, settings.fps
         self.frames, self.chapters, self.sound = 0, settings.chapters, None
+        self.keep, self.kept = range(0), {}  # numbers of frames, and those that are there
         self.suffix = path.suffix.lower()
         mp4 = self.suffix in (".mp4", ".mov")
         muxing = {"fflags": "+bitexact"}  # no dates and no random numbers
@@ -206,8 +238,17 @@ class _Encoder:
         music = settings.music and Music(settings.music)
         self.sound = music and SoundTrack(self.container, self.suffix, music)
 
+    def frame_bytes(self):
+        """How much memory a frame takes, as it is encoded."""
+        context = self.stream.codec_context
+        parts = av.VideoFormat(context.pix_fmt, context.width, context.height).components
+        return sum(part.width * part.height * -(-part.bits // 8) for part in parts)
+
     def encode(self, pixels):
-        frame = self.convert(pixels)
+        """Encode (H, W, 3) uint8 RGB, or the frame that was kept under a number."""
+        frame = self.kept.pop(pixels) if isinstance(pixels, int) else self.convert(pixels)
+        if self.frames in self.keep:
+            self.kept[self.frames] = frame
         frame.pts, frame.time_base = self.frames, 1 / self.fps
         self.frames += 1
         self.container.mux(self.stream.encode(frame))
