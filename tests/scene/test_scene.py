@@ -417,9 +417,10 @@ def test_inpainting_hides_nothing_that_the_photo_shows(lens):
 def test_a_copy_grows_by_itself():
     image, disparity = torch.rand(1, 3, 24, 32), torch.full((1, 1, 24, 32), 40.0)
     disparity[..., 6:18, 10:20] = 120
-    scene = Scene(image, disparity, 16.0, 120.0)
-    twin, before = scene.copy(), scene.cloud()[0].copy()
-    assert twin.inpaint(None, (-2.0, 0, 0)) > 0
-    twin.close_surfaces([{"shift": (-2.0, 0, 0), "focal_px": 32.0, "size": (48, 64)}])
-    np.testing.assert_array_equal(scene.cloud(closed=True)[0], before)
-    assert scene.inpaint(None, (-2.0, 0, 0)) > 0, "what lies behind is not taken away either"
+    scene, alone = (Scene(image, disparity, 16.0, 120.0) for _ in range(2))
+    twin, shift = scene.copy(), (-2.0, 0, 0)
+    added = twin.inpaint(None, shift)
+    twin.close_surfaces([{"shift": shift, "focal_px": 32.0, "size": (48, 64)}])
+    for part, own in zip(scene.cloud(closed=True), alone.cloud(closed=True), strict=True):
+        np.testing.assert_array_equal(part, own)
+    assert scene.inpaint(None, shift) == added > 0, "what lies behind is not taken away either"
