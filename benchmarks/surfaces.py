@@ -114,7 +114,7 @@ def measure(size, steepness, angles, move):
         path = path_of(scene, move)
         if name == "seen_through":
             start = time.process_time()
-            scene.close_surfaces(path.extreme_views(size))
+            scene.close_surfaces(path.views(size))
             figures["seconds"] = time.process_time() - start
         for pose in path.inpainting_poses():
             scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens, path.shows)

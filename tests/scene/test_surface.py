@@ -105,7 +105,7 @@ def walls():
     for closed in (False, True):
         made[closed] = scene, path, _ = steep_wall()
         if closed:
-            scene.close_surfaces(path.extreme_views(scene.size))
+            scene.close_surfaces(path.views(scene.size))
         for pose in path.inpainting_poses():
             scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
     return made
@@ -120,7 +120,7 @@ def test_a_wall_with_relief_hides_the_ground_from_near(walls):
 def test_a_steep_wall_is_no_row_of_edges(steepness, name):
     """Its slopes span a step within 3x3, up to one in each pair, and are long."""
     scene, path, box = steep_wall((240, 320), steepness, name)
-    scene.close_surfaces(path.extreme_views(scene.size))
+    scene.close_surfaces(path.views(scene.size))
     for pose in path.inpainting_poses():
         scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
     assert ground_shown(scene, path, box) < 0.0003
@@ -129,9 +129,33 @@ def test_a_steep_wall_is_no_row_of_edges(steepness, name):
 def test_closing_leaves_what_is_exported_alone():
     scene, path, _ = steep_wall()
     before = [part.copy() for part in scene.cloud()]
-    scene.close_surfaces(path.extreme_views(scene.size))
+    scene.close_surfaces(path.views(scene.size))
     assert scene.cloud(closed=True)[0].shape[1] > before[0].shape[1]
     assert all(map(np.array_equal, before, scene.cloud()))
+
+
+def test_what_no_frame_shows_is_left_open():
+    """Relief all over the picture, of which the camera leaves the outer half."""
+    wave = 60 + 22 * np.sin(np.arange(160) * 3 / 22, dtype=np.float32)
+    disparity = torch.from_numpy(np.tile(wave, (1, 1, 120, 1)))
+    disparity[0, 0, 0, 0] = BASELINE
+    scene = Scene(torch.rand(1, 3, 120, 160), disparity, 80.0, BASELINE)
+    path = path_of(scene, "zoom-in")
+    scene.close_surfaces(path.views(scene.size))
+    count = scene.cloud()[0].shape[1]
+    x, y, z = np.asarray(scene.cloud(closed=True)[0])[:, count:]
+    assert len(x) > 1000
+    shown = np.zeros(len(x), bool)
+    for t in np.linspace(0, 1, 33):
+        view = path.view(t, scene.size)
+        depth = z + view["shift"][2]
+        for_each = zip((x, y), view["shift"], view["lens"], scene.size[::-1], strict=False)
+        off = [np.abs(view["focal_px"] * ((at + s) / depth - slope)) - side / 2
+               for at, s, slope, side in for_each]  # fmt: skip
+        shown |= np.max(off, axis=0) < 0.12 * scene.size[1]
+    assert shown.all()
+    scene.close_surfaces([{**view, "size": None} for view in path.views(scene.size)])
+    assert scene.cloud(closed=True)[0].shape[1] - count > 1.3 * len(x)
 
 
 def test_points_between_lie_on_the_segment_of_their_neighbours():
@@ -142,7 +166,7 @@ def test_points_between_lie_on_the_segment_of_their_neighbours():
     image = torch.zeros(1, 3, *size)
     image[:, 0, :, 4:] = 1.0
     scene = Scene(image, disparity, 8.0, BASELINE, rims=False)
-    scene.close_surfaces([{"shift": (-40.0, 0.0, 0.0), "focal_px": 160.0, "size": (120, 160)}])
+    scene.close_surfaces([{"shift": (-40.0, 0.0, 0.0), "focal_px": 160.0}])
     count = scene.cloud()[0].shape[1]
     points, colors, _ = (np.asarray(part) for part in scene.cloud(closed=True))
     depth, red = points[2, count:], colors[count:, 0]
@@ -178,7 +202,7 @@ def test_what_closes_the_photo_is_no_invention(walls):
 def test_both_eyes_see_closed_surfaces():
     scene, path, _ = steep_wall()
     eyes = StereoScene(scene, path, "sbs")
-    views = path.extreme_views(scene.size)
+    views = path.views(scene.size)
     scene.close_surfaces(views)
     one = scene.between_photo
     eyes.close_surfaces(views)
@@ -202,7 +226,7 @@ def test_the_same_film_is_closed_once(monkeypatch):
     find = cloud.find_between
     monkeypatch.setattr(cloud, "find_between", lambda *given: found.append(1) or find(*given))
     for _ in range(2):
-        scene.close_surfaces(path.extreme_views(scene.size))
+        scene.close_surfaces(path.views(scene.size))
     assert found == [1]
-    scene.close_surfaces(path.scaled(0.5).extreme_views(scene.size))
+    scene.close_surfaces(path.scaled(0.5).views(scene.size))
     assert found == [1, 1]

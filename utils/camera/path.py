@@ -19,6 +19,7 @@ NO_LENS = (0.0, 0.0)
 # At how many times, evenly spaced, `CameraPath.shows` looks, and how far beyond the frame, as a
 # share of its width: what only a time between two of those shows lies nearer to the frame.
 LOOKS, MARGIN = 17, 0.004
+VIEWS = 9  # for which surfaces are closed
 
 
 class CameraPose(NamedTuple):
@@ -99,9 +100,10 @@ class CameraPath:
         focal_px = self.view_focal_px(pose, size)
         return {"shift": pose.shift, "focal_px": focal_px, "size": size, "lens": pose.lens}
 
-    def extreme_views(self, size: tuple[int, int]) -> list[dict[str, Any]]:
-        """Return the views of (height, width) px in which surfaces open widest."""
-        return [self.view(t, size) for t in sorted({0.0, *self.inpaint_at, 1.0})]
+    def views(self, size: tuple[int, int]) -> list[dict[str, Any]]:
+        """Return views of (height, width) px all along the path, for which surfaces are closed."""
+        evenly = (look / (VIEWS - 1) for look in range(VIEWS))
+        return [self.view(t, size) for t in sorted({*evenly, *self.inpaint_at})]
 
     def shows(self, points: Any) -> Any:
         """Say which points stand in some frame of the film, or just beside it.

@@ -33,7 +33,7 @@ def invented_shares(
         times: from 0 to 1; by default those at which most is uncovered.
     """
 
-    scene.close_surfaces(path.extreme_views(size))
+    scene.close_surfaces(path.views(size))
 
     def share(t):
         return float(scene.render(**path.view(t, size), fill=False)[1].mean())

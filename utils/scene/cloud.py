@@ -525,7 +525,7 @@ def grow(view: Any, path: CameraPath, networks: Any, size: tuple[int, int]) -> N
         networks: utils.weights.chosen.Networks.
         size: (height, width) of the film (of one eye's picture), px.
     """
-    view.close_surfaces(path.extreme_views(size))
+    view.close_surfaces(path.views(size))
     for pose in path.inpainting_poses():
         view.inpaint(
             networks.inpainter,

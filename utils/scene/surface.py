@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # the z-buffer, which closes a whole one (docs/method.md, Rendering).
 SLACK = 0.4
 MOST_PARTS = 32  # of a pair's gap
+# What lies beyond a frame by more than this share of its width is not closed for it. Between two of
+# the views of a path (`CameraPath.views`) hardly anything enters or leaves by more.
+BEYOND = 0.1
 
 
 def connected(
@@ -120,7 +123,7 @@ def find_between(
         disparity: (1, 1, H, W) px of the photo's camera.
         pairs: which neighbours hang together, of `connected`.
         lens: of the camera that saw the map.
-        views: shift and focal_px of each, as `Scene.render` takes them.
+        views: each as `Scene.render` takes it; one without a size shows all.
     Returns:
         Between on the device of the map.
     """
@@ -128,8 +131,7 @@ def find_between(
     right, down = pairs
     parts = np.ones((2, *values.shape), np.uint8)
     camera = np.array([*lens.shift, *lens.slope, lens.focal_px, lens.scale], np.float64)
-    poses = np.array([[*view["shift"], view["focal_px"]] for view in views], np.float64)
-    _count_parts(values, right, down, camera, poses.reshape(-1, 4), parts)
+    _count_parts(values, right, down, camera, _numbers(views), parts)
     most = MOST_PARTS
     while (total := _write_between(right, down, parts, *_room(0))) > values.size:
         most -= max(1, most // 4)
@@ -137,6 +139,16 @@ def find_between(
     room = _room(total)
     _write_between(right, down, parts, *room)
     return Between(*(torch.from_numpy(part).to(disparity.device) for part in room))
+
+
+def _numbers(views):
+    """Views as (V, 8): shift, focal_px, lens, how far the frame reaches to each side (x, y), px."""
+    rows = np.empty((len(views), 8), np.float64)
+    for row, view in zip(rows, views, strict=True):
+        height, width = view.get("size") or (np.inf, np.inf)
+        sides = (0.5 * side + BEYOND * width for side in (width, height))
+        row[:] = *view["shift"], view["focal_px"], *view.get("lens", (0, 0)), *sides
+    return rows
 
 
 def _room(count):
@@ -161,37 +173,38 @@ def _count_parts(disparity, right, down, camera, views, parts):
         least = min(least, SLACK / max(gain, 1e-12))
     for y in range(height):
         for x in range(width):
-            d = disparity[y, x]
+            d, place = disparity[y, x], (x - (width - 1) * 0.5, y - (height - 1) * 0.5)
             if x + 1 < width and right[y, x] and abs(disparity[y, x + 1] - d) > least:
-                parts[0, y, x] = _parts(
-                    x - (width - 1) * 0.5, d, disparity[y, x + 1], 0, camera, views
-                )
+                parts[0, y, x] = _parts(place, 0, d, disparity[y, x + 1], camera, views)
             if y + 1 < height and down[y, x] and abs(disparity[y + 1, x] - d) > least:
-                parts[1, y, x] = _parts(
-                    y - (height - 1) * 0.5, d, disparity[y + 1, x], 1, camera, views
-                )
+                parts[1, y, x] = _parts(place, 1, d, disparity[y + 1, x], camera, views)
 
 
 @jit
-def _parts(place, first, second, axis, camera, views):
-    """Parts of one pair: its widest gap in any view, in splats."""
+def _parts(place, axis, first, second, camera, views):
+    """Parts of one pair: its widest gap in any view that shows it, in splats."""
     most = 1.0
     scale = camera[6]
+    near, far = scale / first + camera[2], scale / second + camera[2]
     for k in range(views.shape[0]):
-        near = scale / first + camera[2]
-        far = scale / second + camera[2]
-        slope = camera[3 + axis]
-        aside = views[k, axis] - camera[axis]
         z1, z2 = scale / first + views[k, 2], scale / second + views[k, 2]
         if z1 < 1e-3 or z2 < 1e-3:
             continue
-        focal = views[k, 3]
-        begin = focal * ((place / camera[5] + slope) * near + aside) / z1
-        end = focal * (((place + 1) / camera[5] + slope) * far + aside) / z2
+        focal, slope = views[k, 3], camera[3 + axis]
+        aside = views[k, axis] - camera[axis]
+        begin = focal * ((place[axis] / camera[5] + slope) * near + aside) / z1
+        end = focal * (((place[axis] + 1) / camera[5] + slope) * far + aside) / z2
         size = min(focal * near / (camera[5] * z1), focal * far / (camera[5] * z2))
-        if size <= GROW_FROM:
-            size = 1.0
-        most = max(most, (end - begin - SLACK) / size)
+        gap = (end - begin - SLACK) / max(size, GROW_FROM)
+        if gap <= most:
+            continue
+        shown = True
+        for side in range(2):
+            along = (place[side] / camera[5] + camera[3 + side]) * near
+            along = (along + views[k, side] - camera[side]) / z1 - views[k, 4 + side]
+            shown = shown and abs(focal * along) <= views[k, 6 + side]
+        if shown:
+            most = gap
     return np.uint8(min(np.ceil(most), MOST_PARTS))
 
 

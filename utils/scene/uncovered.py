@@ -69,7 +69,8 @@ class HoledView:
         values = self.disparity[0, 0].cpu().numpy()
         photo = Lens(self.photo_focal_px, self.photo_focal_px * self.baseline)
         pairs = connected(values, kept.view(values.shape).numpy())
-        here = {"shift": self.shift, "focal_px": self.focal_px}
+        here = {"shift": self.shift, "focal_px": self.focal_px, "lens": self.camera.slope,
+                "size": values.shape}  # fmt: skip
         self.between = find_between(self.disparity, pairs, photo, [here])
         more = self._moved(lift_between(self.between, self.disparity, photo)[0])
         self.points = torch.cat([self.points, more], dim=2)
