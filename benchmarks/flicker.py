@@ -61,9 +61,10 @@ def film(scene: Scene, reach: float, count: int) -> list[tuple]:
     points = np.ascontiguousarray(scene.cloud()[0])
     white = np.zeros((points.shape[1], 3), np.uint8)
     white[scene.photo_points :] = 255
-    black = np.zeros_like(scene.rims()[1]) if scene.rims() is not None else None
-    if black is not None:
-        black[:, 3] = scene.rims()[1][:, 3]
+    rims, black = scene.rims(closed=True), None
+    if rims is not None:
+        black = np.zeros_like(rims[1])
+        black[:, 3] = rims[1][:, 3]
     steps = []
     for x in np.linspace(-reach, reach, count).tolist():
         shift = (x, 0.0, 0.0)

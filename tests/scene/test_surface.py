@@ -1,5 +1,7 @@
 """Which neighbours are one surface, and that it stays closed when the camera comes near."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import torch
@@ -230,3 +232,33 @@ def test_the_same_film_is_closed_once(monkeypatch):
     assert found == [1]
     scene.close_surfaces(path.scaled(0.5).views(scene.size))
     assert found == [1, 1]
+
+
+# -- rims --
+
+
+def half_covered():
+    """A red front with steep relief along its upright outline, which cuts column 40 in half."""
+    size = (120, 80)
+    y, x = np.mgrid[: size[0], : size[1]]
+    disparity = np.where(x <= 40, 60 + 22 * np.sin(y * 5 / 22), 20).astype(np.float32)
+    disparity[0, 0] = BASELINE
+    red = np.where(x == 40, 0.5, x < 40).astype(np.float32)
+    image = torch.from_numpy(np.stack([red, 1 - red, 0 * red]))[None]
+    return Scene(image, torch.from_numpy(disparity)[None, None], 40.0, BASELINE)
+
+
+def test_a_rim_stays_at_its_front():
+    """A camera that only rises leaves an upright outline where it is, however deep it goes."""
+    scene = half_covered()
+    view = {"shift": (0.0, -30.0, 0.0), "focal_px": 40.0, "size": (120, 80)}
+    before = [part.copy() for part in scene.rims()]
+    widths = []
+    for views in ([], [view]):
+        scene.close_surfaces([view])
+        rims = scene.rims(closed=bool(views))
+        with patch.object(scene, "rims", lambda closed, rims=rims: rims):
+            frame, _ = scene.render(**view)
+        widths.append(frame[20:70, :, 0].sum(axis=1) / 255)
+    assert all(map(np.array_equal, before, scene.rims()))
+    assert np.abs(widths[1] - 40.5).max() < 0.6 and widths[0].min() < 39.5

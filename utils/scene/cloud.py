@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 import kernels
-from kernels.constants import RIM_FULL
+from kernels.constants import RIM_FULL, RIM_SHARED
 from utils.camera import BASELINE, NO_LENS, unproject
 from utils.depth.map_files import FULL_SCALE
 from utils.depth.steps import EDGE_JUMP
@@ -23,7 +23,7 @@ from utils.scene.grids import Grid
 from utils.scene.matte import Matte
 from utils.scene.rims import Rims, find_rims
 from utils.scene.second_eye import add_second_eye
-from utils.scene.surface import Lens, connected, find_between, lift_between
+from utils.scene.surface import TENT, Lens, connected, find_between, lift_between
 from utils.scene.uncovered import HoledView
 from utils.scene.view_depth import ViewDepth
 
@@ -142,7 +142,7 @@ class Scene:
         self._views: list[dict[str, Any]] = []  # for which surfaces are closed
         # Points between others: (points, colours, spacing) of each map, the photo's first.
         self._between: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        self._rims: tuple[Any, Any, Any] | None = None
+        self._rims: dict[bool, tuple[Any, Any, Any]] = {}  # without and with points between
         # What was inpainted: image, disparity, which pixels were taken, and the camera.
         self._filled: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, Lens]] = []
         self._layers = find_rims(self.disparity, self.image) if rims else None
@@ -234,13 +234,28 @@ class Scene:
         if views == self._views:
             return  # the planner has asked for the same film
         self._views, self._cloud = views, None
+        self._rims.pop(True, None)
         self._between = [self._between_photo(), *map(self._between_filled, self._filled)]
 
-    def rims(self) -> tuple[Any, Any, Any] | None:
-        """Return the rim points as `kernels.render_frame` takes them, None if there are none."""
-        if self._rims is None and self._layers is not None:
-            self._rims = self._lift_rims()
-        return self._rims
+    def rims(self, closed: bool = False) -> tuple[Any, Any, Any] | None:
+        """Return the rim points as `kernels.render_frame` takes them, None if there are none.
+
+        With `closed`, those follow that keep a rim with its front, see `close_surfaces`.
+        """
+        if self._layers is None:
+            return None
+        if closed not in self._rims:
+            rims = self._lift_rims()
+            if closed and self._views:
+                more = self._between_rims()
+                rims = tuple(
+                    torch.cat(parts, dim=dim).contiguous()
+                    for dim, *parts in zip((1, 0, 0), rims, more, strict=True)
+                )
+            if self.device.type != "cuda":
+                rims = tuple(part.numpy() for part in rims)
+            self._rims[closed] = rims
+        return self._rims[closed]
 
     def inpainted(self) -> tuple[Any, Any, Any]:
         """Return what was inpainted, and what a second eye saw, as `cloud` has it.
@@ -272,7 +287,7 @@ class Scene:
             fill: fill the holes that are left from the farther side.
             colors: of the points instead of their own, as `cloud(closed=True)` has them.
             lens: how the lens is shifted, see `utils.camera.CameraPose`.
-            rim_colors: of the rim points instead of their own, as `rims` has them.
+            rim_colors: of the rim points instead of their own, as `rims(closed=True)` has them.
             numbers: these colours are numbers, see `kernels.render_frame`.
         Returns:
             frame (H, W, 3) uint8; holes (H, W) bool, where no point landed before filling.
@@ -281,7 +296,7 @@ class Scene:
         focal_px = focal_px or self.focal_px * size[1] / self.size[1]
         points, own, spacing = self.cloud(closed=True)
         colors = own if colors is None else colors
-        rims = self.rims()
+        rims = self.rims(closed=True)
         if rims is not None and rim_colors is not None:
             rims = rims[0], rim_colors, rims[2]
         frame, holes = kernels.render_frame(
@@ -409,8 +424,7 @@ class Scene:
         z = self.focal_px * self.baseline / layers.rim_disparity
         x = (layers.pixel % width - (width - 1) / 2) * z / self.focal_px
         y = (layers.pixel // width - (height - 1) / 2) * z / self.focal_px
-        rims = torch.stack([x, y, z]).float(), layers.colors, z / self.focal_px
-        return rims if self.device.type == "cuda" else tuple(part.numpy() for part in rims)
+        return torch.stack([x, y, z]).float(), layers.colors, z / self.focal_px
 
     # -- more points --
 
@@ -468,6 +482,28 @@ class Scene:
         limit = EDGE_JUMP * float(self.disparity.amax())
         values, kept = (part[0, 0].cpu().numpy() for part in (disparity, keep))
         return self._close(image, disparity, connected(values, kept, limit), lens)
+
+    def _between_rims(self):
+        """Points (3, K), colours (K, 4) and spacing (K,) that close the rims of each front."""
+        layers, (height, width) = self._layers, self.size
+        # As maps: disparity; colours times alpha, alpha, and whether the cloud has the point, too.
+        disparity, maps = self.disparity.clone(), self.image.new_zeros(5, height * width)
+        disparity.view(-1)[layers.pixel] = layers.rim_disparity
+        alpha = layers.colors[:, 3:].clamp(max=RIM_FULL.item()).float()
+        shared = layers.colors[:, 3:] == RIM_SHARED.item()
+        maps[:, layers.pixel] = torch.cat([layers.colors[:, :3] * alpha, alpha, shared], 1).T
+        rim = np.zeros((height, width), bool)
+        rim.flat[layers.pixel.cpu().numpy()] = True
+        limit = EDGE_JUMP * float(self.disparity.amax())
+        pairs = connected(disparity[0, 0].cpu().numpy(), rim, limit)
+        lens = Lens(self.focal_px, self.focal_px * self.baseline)
+        between = find_between(disparity, pairs, lens, self._views, TENT)
+        points, spacing = lift_between(between, disparity, lens)
+        maps = between.sample(maps.view(1, 5, height, width))[0]
+        alpha = maps[3:4]
+        colors = torch.cat([maps[:3] / alpha.clamp(min=1), alpha]).T.round().byte()
+        colors[maps[4] > 0.999, 3] = RIM_SHARED.item()
+        return points[0], colors, spacing
 
     def _close(self, image, disparity, pairs, lens):
         between = find_between(disparity, pairs, lens, self._views)

@@ -30,7 +30,7 @@ class Matte:
     def __init__(self, scene: Scene) -> None:
         """Colour the points: what was seen white, inpainted ones black; turned round at the end."""
         self.scene, self.device = scene, scene.device
-        points, rims = scene.cloud(closed=True)[0], scene.rims()
+        points, rims = scene.cloud(closed=True)[0], scene.rims(closed=True)
         colors = torch.zeros((points.shape[1], 3), dtype=torch.uint8, device=scene.device)
         colors[: scene.seen_points] = 255
         between = scene.cloud()[0].shape[1]

@@ -47,7 +47,7 @@ class RgbdScene:
         frame, holes = self.left.render(shift, focal_px, size, fill=fill, lens=lens)
         if self.left is not self.scene:
             return np.hstack((frame, frame)), np.hstack((holes, holes))
-        points, rims = self.scene.cloud(closed=True)[0], self.scene.rims()
+        points, rims = self.scene.cloud(closed=True)[0], self.scene.rims(closed=True)
         rim_greys = None
         if rims is not None:
             rim_greys = self._ready(

@@ -15,9 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-# px by which a gap may be wider than a splat: the rest is closed as the cracks of a grid are, in
-# the z-buffer, which closes a whole one (docs/method.md, Rendering).
-SLACK = 0.4
+
+class Splat(NamedTuple):
+    """How wide a gap the points of a renderer cover."""
+
+    least_px: float  # of a splat that is drawn as wide as its surface's pixels are there
+    slack_px: float  # by which a gap may be wider than that...
+    slack: float  # ...and by how many splats
+
+
+# What is left of a gap is closed as the cracks of a grid are, in the z-buffer, which closes a whole
+# px (docs/method.md, Rendering). Tents of rims meet until they are two apart, and are not to
+# overlap more than those of the photo, or a rim that is half there would be more than half.
+OPAQUE, TENT = Splat(float(GROW_FROM), 0.4, 0.0), Splat(1.0, 0.0, 1.0)
 MOST_PARTS = 32  # of a pair's gap
 # What lies beyond a frame by more than this share of its width is not closed for it. Between two of
 # the views of a path (`CameraPath.views`) hardly anything enters or leaves by more.
@@ -112,6 +122,7 @@ def find_between(
     pairs: tuple[np.ndarray, np.ndarray],
     lens: Lens,
     views: Sequence[dict[str, Any]],
+    splat: Splat = OPAQUE,
 ) -> Between:
     """Find where a surface must have points between its pixels, or it opens in one of the views.
 
@@ -124,6 +135,7 @@ def find_between(
         pairs: which neighbours hang together, of `connected`.
         lens: of the camera that saw the map.
         views: each as `Scene.render` takes it; one without a size shows all.
+        splat: of the points that are drawn.
     Returns:
         Between on the device of the map.
     """
@@ -131,7 +143,7 @@ def find_between(
     right, down = pairs
     parts = np.ones((2, *values.shape), np.uint8)
     camera = np.array([*lens.shift, *lens.slope, lens.focal_px, lens.scale], np.float64)
-    _count_parts(values, right, down, camera, _numbers(views), parts)
+    _count_parts(values, right, down, camera, _numbers(views), splat, parts)
     most = MOST_PARTS
     while (total := _write_between(right, down, parts, *_room(0))) > values.size:
         most -= max(1, most // 4)
@@ -157,7 +169,7 @@ def _room(count):
 
 
 @jit
-def _count_parts(disparity, right, down, camera, views, parts):
+def _count_parts(disparity, right, down, camera, views, splat, parts):
     """Into how many parts each pair is cut: parts (2, H, W), those to the right and below."""
     height, width = disparity.shape
     # No gap opens where disparity changes less than this.
@@ -170,18 +182,18 @@ def _count_parts(disparity, right, down, camera, views, parts):
         reach += max(abs(views[k, 0] - camera[0]), abs(views[k, 1] - camera[1]))
         nearest = max(camera[6] + min(views[k, 2], 0.0) * largest, 1e-3 * camera[6])
         gain = views[k, 3] * camera[6] * reach / (nearest * nearest)
-        least = min(least, SLACK / max(gain, 1e-12))
+        least = min(least, (splat[1] + splat[2] * splat[0]) / max(gain, 1e-12))
     for y in range(height):
         for x in range(width):
             d, place = disparity[y, x], (x - (width - 1) * 0.5, y - (height - 1) * 0.5)
             if x + 1 < width and right[y, x] and abs(disparity[y, x + 1] - d) > least:
-                parts[0, y, x] = _parts(place, 0, d, disparity[y, x + 1], camera, views)
+                parts[0, y, x] = _parts(place, 0, d, disparity[y, x + 1], camera, views, splat)
             if y + 1 < height and down[y, x] and abs(disparity[y + 1, x] - d) > least:
-                parts[1, y, x] = _parts(place, 1, d, disparity[y + 1, x], camera, views)
+                parts[1, y, x] = _parts(place, 1, d, disparity[y + 1, x], camera, views, splat)
 
 
 @jit
-def _parts(place, axis, first, second, camera, views):
+def _parts(place, axis, first, second, camera, views, splat):
     """Parts of one pair: its widest gap in any view that shows it, in splats."""
     most = 1.0
     scale = camera[6]
@@ -195,7 +207,7 @@ def _parts(place, axis, first, second, camera, views):
         begin = focal * ((place[axis] / camera[5] + slope) * near + aside) / z1
         end = focal * (((place[axis] + 1) / camera[5] + slope) * far + aside) / z2
         size = min(focal * near / (camera[5] * z1), focal * far / (camera[5] * z2))
-        gap = (end - begin - SLACK) / max(size, GROW_FROM)
+        gap = (end - begin - splat[1]) / max(size, splat[0]) - splat[2]
         if gap <= most:
             continue
         shown = True

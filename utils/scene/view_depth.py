@@ -52,7 +52,7 @@ class ViewDepth:
             depth (H, W) float32 along the camera's axis, 1 = as far as the photo's nearest point
             is from the photo's camera, inf where nothing is; holes (H, W) bool, before filling.
         """
-        points, rims = self.scene.cloud(closed=True)[0], self.scene.rims()
+        points, rims = self.scene.cloud(closed=True)[0], self.scene.rims(closed=True)
         numbers, rim_numbers = self._numbers(points, shift[2]), None
         if rims is not None:
             alpha = torch.as_tensor(rims[1])[:, 3:]
