@@ -8,10 +8,11 @@ import torch
 
 from benchmarks.surfaces import DIRECTIONS, drawn, path_of, seen_through
 from utils.camera import BASELINE
-from utils.camera.shortening import invented_shares
+from utils.camera.shortening import TIMES, invented_shares, kept_part
 from utils.scene import Scene, StereoScene, cloud, connected
 from utils.scene.edge_sides import find_edges
 from utils.scene.edges import surface_mask
+from utils.scene.rgbd import RgbdScene
 
 
 def test_neighbours_hang_together_up_to_a_step():
@@ -199,6 +200,29 @@ def test_what_closes_the_photo_is_no_invention(walls):
         middle = matte[height // 3 : -height // 3, width // 3 : -width // 3]
         invented.append((middle > 128).mean())
     assert invented[0] > 0.01 and invented[1] < 0.001
+
+
+def test_a_frame_s_depth_is_that_of_closed_surfaces():
+    """In --write-depth, and beside the picture in rgbd: before anything is inpainted."""
+    missed = []
+    for closed in (False, True):
+        scene, path, _ = steep_wall()
+        view = path.view(1, scene.size)
+        scene.close_surfaces(path.views(scene.size) if closed else [])
+        for renderer in (scene.view_depth(), RgbdScene(scene)):
+            holes = renderer.render(**view)[1][:, -scene.size[1] :]
+            missed.append(holes[80:-80, 110:-110].mean())
+    assert min(missed[:2]) > 0.005 and max(missed[2:]) < 0.001
+
+
+def test_a_camera_goes_as_far_as_closed_surfaces_allow(monkeypatch):
+    """--max-holes, and moves that choose their windows."""
+    scene, path, _ = steep_wall()
+    most = 1.01 * max(invented_shares(scene, path, scene.size, TIMES))
+    assert kept_part(scene, path, scene.size, most) == 1
+    scene.close_surfaces([])
+    monkeypatch.setattr(Scene, "close_surfaces", lambda scene, views: None)
+    assert max(invented_shares(scene, path, scene.size, TIMES)) > most
 
 
 def test_both_eyes_see_closed_surfaces():
