@@ -286,3 +286,12 @@ def test_a_rim_stays_at_its_front():
         widths.append(frame[20:70, :, 0].sum(axis=1) / 255)
     assert all(map(np.array_equal, before, scene.rims()))
     assert np.abs(widths[1] - 40.5).max() < 0.6 and widths[0].min() < 39.5
+
+
+def test_a_copy_closes_its_rims_by_itself():
+    """Of several films of one scene, the next is prepared while one is rendered."""
+    scene = half_covered()
+    scene.close_surfaces([{"shift": (0.0, -30.0, 0.0), "focal_px": 40.0}])
+    twin, count = scene.copy(), len(scene.rims(closed=True)[1])
+    twin.close_surfaces([{"shift": (0.0, -60.0, 0.0), "focal_px": 40.0}])
+    assert len(twin.rims(closed=True)[1]) > count == len(scene.rims(closed=True)[1])

@@ -395,7 +395,7 @@ class Scene:
         """Return a scene that grows by itself; what is there already is in memory once."""
         twin = copy.copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, list):
+            if isinstance(value, (list, dict)):
                 setattr(twin, name, value.copy())
         return twin
 
