@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from utils.export.merging import DISPARITY_OFF, merged_triangles
 from utils.export.mesh import grid_mesh
 from utils.scene.surface import connected
 
@@ -54,3 +55,51 @@ def test_rims_end_where_their_pixels_end():
     kept[2:4, 2:4] = True
     mesh = grid_mesh(disparity, kept, *connected(disparity, kept), under=False)
     assert (mesh.pixels.min(), mesh.pixels.max()) == (1.5, 3.5)
+
+
+def bumpy(height=45, width=70):
+    """An even slope, with a rough piece and a step."""
+    rng = np.random.default_rng(5)
+    disparity = 40 + np.mgrid[:height, :width][0] * 0.2
+    disparity[8:14, 10:20] += rng.normal(0, 0.4, (6, 10))
+    disparity[25:40, 30:50] = 100
+    return disparity
+
+
+def test_what_is_even_becomes_large_triangles_that_nothing_gapes_between():
+    disparity = bumpy()
+    whole = np.random.default_rng(1).random((44, 69)) > 0.01
+    triangles = merged_triangles(disparity, whole)
+    row, column = np.divmod(triangles, 70)
+    across, down = np.diff(column, axis=1), np.diff(row, axis=1)
+    area = (across[:, 1] * down[:, 0] - across[:, 0] * down[:, 1]) / 2
+    assert (area > 0).all() and area.sum() == whole.sum(), "each cell that is whole, once"
+    assert len(triangles) < 0.6 * 2 * whole.sum()
+    lines = np.sort(np.concatenate([triangles[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1)
+    lines, times = np.unique(lines, axis=0, return_counts=True)
+    ends = np.stack(np.divmod(lines[times == 1], 70), 2)
+    length = np.abs(np.diff(ends, axis=1)).sum(axis=(1, 2))
+    border = (ends == 0) | (ends == (44, 69))
+    at_border = border.all(axis=1).any(axis=1)
+    assert times.max() == 2 and (length[~at_border] == 1).all(), "only beside cells that are cut"
+
+
+def test_an_even_plane_takes_few_triangles():
+    plane = 50 + np.mgrid[:257, :257][1] * 0.01
+    assert len(merged_triangles(plane, np.ones((256, 256), bool))) < 0.02 * 2 * 256**2
+
+
+def test_merging_shifts_neither_depth_nor_colours():
+    row = np.mgrid[:21, :33][0]
+    slope = 40 + row * 0.2 + 0.002 * row**2
+    disparity, kept = slope.copy(), np.ones(slope.shape, bool)
+    disparity[8:14, 10:20] = 100
+    mesh = grid_mesh(disparity, kept, *connected(disparity, kept))
+    assert len(mesh.triangles) < 0.5 * 2 * disparity.size
+    vertices = np.column_stack([mesh.pixels, mesh.disparity, mesh.texture])
+    assert len(np.unique(vertices, axis=0)) == len(vertices)
+    x, y, nearest, column = drawn(mesh, disparity.shape)
+    inner = (x > 0) & (x < 32) & (y > 0) & (y < 20) & ((np.abs(y - 10.5) > 4) | (x > 21))
+    off = nearest - (40 + y * 0.2 + 0.002 * y**2)
+    assert np.abs(off[inner]).max() < 2 * DISPARITY_OFF * 100
+    assert np.abs(column - x)[inner].max() < 1e-6

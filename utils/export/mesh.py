@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from utils.export.merging import merged_triangles
+
 # Corners of a cell of four pixels, in the order of the labels: row, column.
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 # For each corner its neighbour across and its neighbour below or above, as numbers of corners.
@@ -40,11 +42,8 @@ def grid_mesh(
     height, width = disparity.shape
     labels = _labels(kept, right, down)
     whole = (labels == labels[:1]).all(axis=0) & (labels[0] >= 0)
-    rows, columns = np.nonzero(whole)
-    corner = rows * width + columns
-    a, b, c, d = corner, corner + 1, corner + width, corner + width + 1
     vertices = [_pixel_vertices(disparity)]
-    triangles = [np.stack([a, c, b], 1), np.stack([b, c, d], 1)]
+    triangles = [merged_triangles(disparity, whole)]
     count = height * width
     cut = np.nonzero(~whole & (labels >= 0).any(axis=0))
     for part in _cut_cells(disparity, labels[:, cut[0], cut[1]], cut, under):
@@ -56,7 +55,15 @@ def grid_mesh(
         ]
         count += len(part)
     used, numbers = np.unique(np.concatenate(triangles), return_inverse=True)
-    every = np.concatenate(vertices)[used].astype(np.float32)
+    every = np.ascontiguousarray(np.concatenate(vertices)[used].astype(np.float32))
+    # Squares of neighbouring cells share corners; equal bytes are the same vertex.
+    _, kept, same = np.unique(
+        every.view(f"V{every.strides[0]}")[:, 0], return_index=True, return_inverse=True
+    )
+    order = np.argsort(kept)  # as they came: neighbours stay beside each other
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    every, numbers = every[kept[order]], place[same][numbers]
     return Mesh(every[:, :2], every[:, 2], every[:, 3:], numbers.reshape(-1, 3).astype(np.uint32))
 
 
