@@ -29,7 +29,7 @@ log = logging.getLogger("kbe")
 
 # A map that is enlarged by no more has its edges at the photo's by that already; moving them as a
 # coarse estimate's costs thin stalks and leaves (docs/photo_depth.md).
-FINE = 3.0
+FINE = 2.5
 FARTHEST = 0.1  # percentile of a map that is its farthest point: less is a mistake
 # Of the network's vote about two eyes' order (docs/photo_depth.md): what settles it where what only
 # one eye sees does not, and what is too much to be overruled by that.
