@@ -51,7 +51,7 @@ def prepare(folder, **settings):
     values |= {"depth": folder / "marks.npy", "depth_kind": "disparity", "duration": 0.4}
     chosen = settings_from(values | settings)
     (job,) = cli.plan_run(chosen).jobs
-    ready = kbe.prepare(job, chosen, weights.choose_networks(chosen))
+    ready = kbe.prepare(job, chosen, weights.choose_networks(chosen), cli.Shared())
     return Made(getattr(ready.view, "scene", ready.view), ready.path, ready.plan, chosen)
 
 

@@ -71,7 +71,7 @@ def take(photo, out, **settings):
         {"inputs": [str(photo)], "out": out, "export": [Path("scene.html")], **settings}
     )
     (job,) = cli.plan_run(chosen).jobs
-    ready = kbe.prepare(job, chosen, weights.choose_networks(chosen))
+    ready = kbe.prepare(job, chosen, weights.choose_networks(chosen), cli.Shared())
     return ready, chosen, job.exports(chosen)[0]
 
 
@@ -337,7 +337,7 @@ def test_moves_of_the_page_are_those_of_the_command_that_it_names(browser, made,
         assert words[words.index("--move") + 1] == name
         chosen = cli_settings(words[2:], tmp_path)
         (job,) = cli.plan_run(chosen).jobs
-        path = kbe.prepare(job, chosen, weights.choose_networks(chosen)).path
+        path = kbe.prepare(job, chosen, weights.choose_networks(chosen), cli.Shared()).path
         shift, focal_px, lens = path.pose(0.4)
         got = browser.evaluate("kenBurns.then(k => k.camera.path().pose(0.4))")
         scene = made[0].view

@@ -14,6 +14,7 @@ from models.pointcloud_inpainting import Inpaint
 from utils.cli.flags import parse_settings
 from utils.cli.jobs import Job
 from utils.cli.plan import plan_photo
+from utils.cli.shared import Shared
 from utils.depth import find_disparity
 from utils.depth.own import find_own, settle_order
 from utils.depth.two_eyes import match_eyes, match_upright, upright_step
@@ -197,7 +198,7 @@ def lifted(path, content):
     """(plan, scene) of a photo, with the true scene as what a network would estimate."""
     path.write_bytes(content)
     settings = parse_settings(["--in", str(path), "--out", str(path.parent)])
-    plan = plan_photo(Job(path, path.parent, path.with_suffix(".mp4"), ""), settings)
+    plan = plan_photo(Job(path, path.parent, path.with_suffix(".mp4"), ""), settings, Shared())
     estimate = torch.from_numpy(upright(truth(), plan.orientation))[None, None]
     networks = SimpleNamespace(refiner=None, estimator=lambda image: estimate)
     plan, disparity = find_disparity(plan, settings, networks)
