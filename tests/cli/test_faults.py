@@ -477,9 +477,9 @@ def test_weights_cut_anywhere_are_refused(photo, tmp_path, capsys, flag, form):
     assert not files(tmp_path / "o")
 
 
-@pytest.mark.parametrize("home", ["writable", "unwritable", "full"])
+@pytest.mark.parametrize("home", ["unwritable", "full"])
 def test_a_read_only_install_works(photo, tmp_path, home):
-    """Where compiled kernels go: into the user's cache folder, or nowhere if there is no room.
+    """Where there is no room for compiled kernels in the user's cache folder, it does without.
 
     That a file is where a folder should be stops every user from making it, root as well.
     """
@@ -500,7 +500,7 @@ def test_a_read_only_install_works(photo, tmp_path, home):
         for name, value in os.environ.items()
         if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
     }
-    environment["NUMBA_OPT"] = "0"  # compiling takes a minute otherwise, and that thrice
+    environment["NUMBA_OPT"] = "0"  # compiling takes a minute otherwise, and that twice
     arguments = command(photo, "--out", tmp_path / "o", "--duration", "0.24")
     done = subprocess.run(
         [sys.executable, str(install / "kbe.py"), *arguments],
@@ -512,5 +512,3 @@ def test_a_read_only_install_works(photo, tmp_path, home):
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert probe(tmp_path / "o" / "3d_kbe.mp4").frames == 6
-    if home == "writable":
-        assert list(place.rglob("*.nbc")), "nothing is kept for the next run"

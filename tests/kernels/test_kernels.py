@@ -531,23 +531,26 @@ def test_import_needs_neither_cuda_nor_compiler():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_kernels_work_where_nothing_can_be_written(tmp_path):
+@pytest.mark.parametrize("writable", [False, True])
+def test_kernels_work_where_their_folder_cannot_be_written(tmp_path, writable):
+    """What is compiled goes into the user's cache folder, or nowhere."""
     package = Path(kernels.__file__).parent
     (tmp_path / "kernels").mkdir()
     for source in package.glob("*.py"):
         (tmp_path / "kernels" / source.name).write_text(source.read_text())
-    blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
     (tmp_path / "kernels" / "__pycache__").write_text("not a folder")
+    home = tmp_path / "home"
+    home.mkdir() if writable else home.write_text("not a folder")
     done = run_python(
         "import torch, kernels\n"
         "print(round(kernels.zbuffer(torch.ones(1, 3, 1), (3, 3), 1., 4.).max().item(), 3))",
         cwd=tmp_path,
-        HOME=str(blocked),
-        XDG_CACHE_HOME=str(blocked),
+        HOME=str(home),
+        XDG_CACHE_HOME=str(home),
         NUMBA_CACHE_DIR="",
     )
     assert done.stdout.strip() == "4.0", done.stderr
+    assert any(home.rglob("*.nbc")) == writable
 
 
 def test_rendering_threads_share_a_quarter_of_the_memory(monkeypatch, tmp_path):

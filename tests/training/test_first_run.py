@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from counting import count_to
 from waiting import PATIENCE, alive, unix, wait_until
 
 import train
@@ -134,15 +135,6 @@ def test_lines_off_a_terminal_come_now_and_then(caplog, monkeypatch):
             progress.advance()
     assert caplog.messages == ["scene 35 of 100, 65 s left", "scene 50 of 100, 50 s left"]
     assert [duration(s) for s in (0.2, 80, 200, 7200)] == ["1 s", "80 s", "3 minutes", "2.0 hours"]
-
-
-def count_to(number):
-    """Work for `spread`: yields, fails, or dies."""
-    if number == 13:
-        raise ValueError("thirteen")
-    if number == 14:
-        os._exit(7)
-    yield from range(number)
 
 
 def test_work_is_spread_and_errors_come_back():
