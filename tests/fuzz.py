@@ -34,19 +34,20 @@ EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFF
 # -- valid files ----------------------------------------------------------------------------------
 
 
-def seeds():
-    """Return {reader: {name: content}} of small valid files of every kind."""
+def seeds(reader):
+    """Return {name: content} of small valid files of one kind."""
+    makers = {
+        "image": images,
+        "depth": depths,
+        "weights": weights,
+        "video": videos,
+        "data set": data_sets,
+        "scenes": scenes,
+        "list": lists,
+        "phone": phones,
+    }
     with tempfile.TemporaryDirectory() as folder:
-        return {
-            "image": images(),
-            "depth": depths(Path(folder)),
-            "weights": weights(Path(folder)),
-            "video": videos(Path(folder)),
-            "data set": data_sets(),
-            "scenes": scenes(Path(folder)),
-            "list": lists(),
-            "phone": phones(),
-        }
+        return makers[reader](Path(folder))
 
 
 def picture(height=20, width=24):
@@ -54,7 +55,7 @@ def picture(height=20, width=24):
     return np.dstack([rows * 9 % 256, columns * 7 % 256, rows * columns % 256]).astype(np.uint8)
 
 
-def images():
+def images(_folder):
     import pillow_heif
     from PIL import Image
 
@@ -103,7 +104,7 @@ def images():
     }
 
 
-def phones():
+def phones(_folder):
     """Photographs with depth, a second eye and a lens in their files."""
     from tests.phone_files import (
         apple_jpeg,
@@ -188,7 +189,7 @@ def scenes(folder):
     return {path.name: path.read_bytes()}
 
 
-def lists():
+def lists(_folder):
     """Lists of photos as spreadsheets and programs write them."""
     table = (
         "photo;move;seconds;focus;windows\na.jpg;orbit;4;10,20;\nb é.png;;2.5;;startW=80 endU=3\n"
@@ -257,7 +258,7 @@ def videos(folder):
     }
 
 
-def data_sets():
+def data_sets(_folder):
     from train import DATASETS
 
     entry = {"name": "mine", "path": "photos", "param": {"baseline": 74, "focal": 512}}
@@ -424,7 +425,7 @@ def work(reader, seed, first, count, folder):
 
     for module in (depth_files, opening, photos):
         module.MAX_PIXELS = MAX_PIXELS
-    files, path = seeds()[reader], folder / "input"
+    files, path = seeds(reader), folder / "input"
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in range(first, first + count):
@@ -502,7 +503,7 @@ def fuzz(reader, seed, first, count, kept):
                 failures.append((done, "", f"ended by {number}\n{process.stderr[-2000:]}"))
                 done += 1
         for number, _, outcome in failures:
-            files = files or seeds()[reader]
+            files = files or seeds(reader)
             name, content = make_input(files, seed, number)
             kept.mkdir(parents=True, exist_ok=True)
             (kept / f"{reader}-{seed}-{number}-{name}").write_bytes(content)
