@@ -1,5 +1,6 @@
 """Fixtures and options that every test module shares."""
 
+import logging
 import signal
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def pytest_collection_modifyitems(config, items):
 def heed_ctrl_c():
     """Shells start background jobs with Ctrl-C ignored; the tests are about when it is not."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def own_log():
+    """What a command line sets of the program's log (--quiet, --verbose) ends with its test."""
+    log = logging.getLogger("kbe")
+    kept = log.handlers[:], log.propagate, log.level
+    yield
+    log.handlers[:], log.propagate = kept[:2]
+    log.setLevel(kept[2])
 
 
 @pytest.fixture(scope="session")

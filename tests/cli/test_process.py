@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ import pytest
 from kbe_runs import ROOT, SHORT, run, spawn
 from waiting import PATIENCE
 
-from utils.cli.flags import build_parser
+from utils.cli.flags import Settings, build_parser
+from utils.cli.process import run_command
+from utils.cli.reporting import log
 
 
 def test_version(capsys):
@@ -153,3 +156,16 @@ def test_a_program_that_has_loaded_torch_keeps_its_garbage_collected():
         """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.stdout.split() == ["0"], run.stderr
+
+
+def test_the_end_that_is_asked_for_while_a_line_is_logged_is_the_end(monkeypatch):
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    def command(settings):
+        with logging_redirect_tqdm([log]):
+            monkeypatch.setattr(tqdm, "write", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+            log.error("anything")
+        return 0
+
+    assert run_command(command, Settings(inputs=["photo.jpg"])) == 143

@@ -16,8 +16,12 @@ from utils.cli.flags import Settings
 from utils.cli.reporting import log, log_error, set_up_log
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived; it unwinds like Ctrl-C, so that no half file stays."""
+class Terminated(SystemExit):
+    """SIGTERM arrived; it unwinds like Ctrl-C, so that no half file stays.
+
+    A request to exit to libraries, too: what is neither that nor Ctrl-C is an error to some, as to
+    tqdm, which prints it and goes on.
+    """
 
 
 def run_command(command: Callable[[Settings], int], settings: Settings) -> int:
