@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kernels.jit import jit
+
 # Neighbours farther apart than this share of the largest disparity are two surfaces.
 EDGE_JUMP = 0.06
 # Where the back is at least twice as far as the front, this share of such a step is enough: against
@@ -17,3 +19,10 @@ def least_step(near: np.ndarray, far: np.ndarray, limit: np.float32) -> np.ndarr
         limit: EDGE_JUMP of the largest disparity.
     """
     return np.where(far <= TWICE_AS_FAR * near, DISTANT * limit, limit)
+
+
+@jit
+def is_step(first: np.float32, second: np.float32, limit: np.float32) -> np.bool:
+    """Whether a pair of disparities differs by `least_step`, in either order; for kernels."""
+    near, far = max(first, second), min(first, second)
+    return near - far >= (DISTANT * limit if far <= TWICE_AS_FAR * near else limit)

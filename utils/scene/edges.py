@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from kernels.jit import jit
-from utils.depth.steps import DISTANT, EDGE_JUMP, TWICE_AS_FAR
+from utils.depth.steps import EDGE_JUMP, is_step
 
 # A slope is longer than this, px, and than EDGE_REACH, with this share of its steepness or more all
 # along. What is shorter is the ramp of an edge: once outlines are aligned, 99 of 100 ramps are 5 px
@@ -61,8 +61,8 @@ def _follow_slopes(disparity, pixels, limit, longest, found):
             length = SQRT2 if dy != 0 and dx != 0 else np.float32(1)
             before = disparity[max(y - dy, 0), min(max(x - dx, 0), width - 1)]
             after = disparity[min(y + dy, height - 1), min(max(x + dx, 0), width - 1)]
-            cut = cut or _parted(before, disparity[y, x], length * limit)
-            cut = cut or _parted(after, disparity[y, x], length * limit)
+            cut = cut or is_step(before, disparity[y, x], length * limit)
+            cut = cut or is_step(after, disparity[y, x], length * limit)
             rise = (after - before) / (2 * length)
             if abs(rise) > abs(steepest):
                 steepest, down, right = rise, dy, dx
@@ -80,17 +80,10 @@ def _follow_slopes(disparity, pixels, limit, longest, found):
                 if not (0 <= below < height and 0 <= beside < width):
                     break
                 here, there = disparity[row, column], disparity[below, beside]
-                if way * (there - here) < least or _parted(here, there, length * limit):
+                if way * (there - here) < least or is_step(here, there, length * limit):
                     break
                 row, column, steps = below, beside, steps + 1
         found[k] = length * steps > longest
-
-
-@jit
-def _parted(first, second, limit):
-    """Whether a pair differs by a step, see `utils.depth.steps.least_step`."""
-    near, far = max(first, second), min(first, second)
-    return near - far >= (DISTANT * limit if far <= TWICE_AS_FAR * near else limit)
 
 
 def surface_mask(

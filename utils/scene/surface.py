@@ -182,7 +182,7 @@ def _count_parts(disparity, right, down, camera, views, splat, parts):
         reach += max(abs(views[k, 0] - camera[0]), abs(views[k, 1] - camera[1]))
         nearest = max(camera[6] + min(views[k, 2], 0.0) * largest, 1e-3 * camera[6])
         gain = views[k, 3] * camera[6] * reach / (nearest * nearest)
-        least = min(least, (splat[1] + splat[2] * splat[0]) / max(gain, 1e-12))
+        least = min(least, (splat.slack_px + splat.slack * splat.least_px) / max(gain, 1e-12))
     for y in range(height):
         for x in range(width):
             d, place = disparity[y, x], (x - (width - 1) * 0.5, y - (height - 1) * 0.5)
@@ -207,7 +207,7 @@ def _parts(place, axis, first, second, camera, views, splat):
         begin = focal * ((place[axis] / camera[5] + slope) * near + aside) / z1
         end = focal * (((place[axis] + 1) / camera[5] + slope) * far + aside) / z2
         size = min(focal * near / (camera[5] * z1), focal * far / (camera[5] * z2))
-        gap = (end - begin - splat[1]) / max(size, splat[0]) - splat[2]
+        gap = (end - begin - splat.slack_px) / max(size, splat.least_px) - splat.slack
         if gap <= most:
             continue
         shown = True
