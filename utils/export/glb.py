@@ -127,10 +127,8 @@ class _File:
         primitive = gltf.Primitive(
             attributes=gltf.Attributes(
                 POSITION=self._add_numbers(layer.positions, gltf.VEC3, gltf.ARRAY_BUFFER),
-                # 16 bits: to a tenth of a pixel in a photo of 12,000 px.
-                TEXCOORD_0=self._add_numbers(
-                    np.rint(layer.texture * 65535).astype(np.uint16), gltf.VEC2, gltf.ARRAY_BUFFER
-                ),
+                # Not in 16 bits as shares of 65535: glTF has them, and trimesh does not heed it.
+                TEXCOORD_0=self._add_numbers(layer.texture, gltf.VEC2, gltf.ARRAY_BUFFER),
             ),
             indices=self._add_numbers(
                 _as_small(layer.triangles.reshape(-1)), gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER
@@ -178,13 +176,12 @@ class _File:
         return len(self.document.bufferViews) - 1
 
     def _add_numbers(self, values, kind, target=None):
-        """Return the number of a new accessor; two numbers of uint16 are shares of 65535."""
+        """Return the number of a new accessor of float32, uint16 or uint32."""
         gltf, rows = self.gltf, values.reshape(len(values), -1)
         kinds = {"f": gltf.FLOAT, "H": gltf.UNSIGNED_SHORT, "I": gltf.UNSIGNED_INT}
         accessor = gltf.Accessor(
             bufferView=self._add_bytes(np.ascontiguousarray(values).tobytes(), target),
             componentType=kinds[values.dtype.char],
-            normalized=values.dtype == np.uint16 and kind == gltf.VEC2,
             count=len(values),
             type=kind,
             min=rows.min(axis=0).tolist(),
