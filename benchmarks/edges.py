@@ -34,7 +34,7 @@ from tqdm import tqdm
 from benchmarks.depth import image_tensor, report
 from benchmarks.folders import run_telling
 from benchmarks.inpainting import stereo_pairs
-from utils.scene import Scene
+from utils.scene import FarSide, Scene
 from utils.scene.hair import find_hair
 from utils.training import metrics
 
@@ -312,7 +312,7 @@ def drawn_rows():
                 rest, _ = scene.render((0, 0, 0))
                 at_rest = torch.from_numpy(edge_band(disparity))[None, None].float()
                 move = (*shift, 0.0)
-                scene.inpaint(None, [1.1 * value for value in move])
+                scene.inpaint(FarSide(), [1.1 * value for value in move])
                 view, _ = scene.render(move)
                 rows[name].append(
                     {"drawing": drawing.name, **judged(view, truth, band, seen),
@@ -366,7 +366,7 @@ def fringe_view(image, disparity, shift, hair, **view):
     """A second view of an image, (H, W, 3) uint8, with hair taken off the wall or left there."""
     with patch("utils.scene.rims.find_hair", find_hair if hair else lambda *_: None):
         scene = Scene(image, torch.from_numpy(disparity)[None, None], SIZE[1] / 2, BASELINE)
-    scene.inpaint(None, [1.1 * value for value in (*shift, 0.0)])
+    scene.inpaint(FarSide(), [1.1 * value for value in (*shift, 0.0)])
     return scene.render((*shift, 0.0), **view)[0]
 
 
@@ -385,7 +385,7 @@ def stereo_rows(folder, limit):
             move = (-largest, 0.0, 0.0)
             rest, _ = scene.render((0, 0, 0))
             at_rest = torch.from_numpy(edge_band(left))[None, None].float()
-            scene.inpaint(None, [1.1 * value for value in move])
+            scene.inpaint(FarSide(), [1.1 * value for value in move])
             view, _ = scene.render(move)
             rows[name].append(
                 {"drawing": pair.name, **judged(view, pair.truth, band & (second > 0), seen),
@@ -448,7 +448,7 @@ def excess_length(drawing, kind):
     image = image_tensor((picture * 255 + 0.5).astype(np.uint8))
     scene = Scene(image, torch.from_numpy(disparity)[None, None], SIZE[1] / 2, BASELINE, **kind)
     shift = (3.4, 1.7)
-    scene.inpaint(None, [1.1 * shift[0], 1.1 * shift[1], 0.0])
+    scene.inpaint(FarSide(), [1.1 * shift[0], 1.1 * shift[1], 0.0])
     view, _ = scene.render((*shift, 0.0), ZOOM * SIZE[1] / 2)
     truth, _ = look(drawing, shift, ZOOM, rays=2)
     return outline_length(view[..., 0] / 255) / outline_length(truth[..., 0]) - 1

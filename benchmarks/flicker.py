@@ -23,7 +23,7 @@ import kernels
 from benchmarks.depth import image_tensor, read_photo, read_pixels, report
 from benchmarks.folders import run_telling
 from utils.camera import BASELINE
-from utils.scene import Scene, scale_disparity
+from utils.scene import FarSide, Scene, scale_disparity
 
 COLUMNS = ("photo", "photo_pop", "photo_rough", "fill", "fill_pop", "fill_rough")
 ROUGH = 24  # of 255
@@ -57,7 +57,7 @@ def film(scene: Scene, reach: float, count: int) -> list[tuple]:
         count: of frames.
     """
     for side in (-1, 1):
-        scene.inpaint(None, (1.1 * side * reach, 0.0, 0.0))
+        scene.inpaint(FarSide(), (1.1 * side * reach, 0.0, 0.0))
     points = np.ascontiguousarray(scene.cloud()[0])
     white = np.zeros((points.shape[1], 3), np.uint8)
     white[scene.photo_points :] = 255

@@ -9,7 +9,7 @@ Protocol:
   a depth edge, make no point, as in a film), rendered where the second camera stood, and the holes
   are filled: by rule (from the farther side of the shortest line; "far": from the farthest side;
   "patches": that with the texture of patches, as films do),
-  by OpenCV's Telea and Navier-Stokes (radius 3 px, 8 bit), and by each network given. "no
+  by OpenCV's Telea and Navier-Stokes (radius 3 px, 8 bit), and by each network or rule given. "no
   parallax" is the photo itself, "unfilled" leaves black.
 * With --estimator the lifted disparity is that network's, fitted to the truth by a scale and an
   offset per image; the pixels judged stay those that the *true* disparity uncovers.
@@ -45,13 +45,14 @@ from kornia.metrics import ssim
 import kernels
 from benchmarks.depth import image_tensor, network_estimator, read_photo, read_pixels, report
 from benchmarks.folders import files_like, run_telling
-from utils.camera import unproject
 from utils.depth.steps import EDGE_JUMP
-from utils.filters import binary_median
 from utils.scene.edges import surface_mask
-from utils.scene.filling import far_guesses, fill_from_far
-from utils.scene.patches import add_texture
+from utils.scene.filling import fill_from_far
+from utils.scene.rules import FarSide
+from utils.scene.surface import Lens, Sheet
+from utils.scene.uncovered import HoledView
 from utils.training import metrics
+from utils.weights import load_inpainter
 
 RADIUS_PX = 3  # of OpenCV's methods
 BAND_PX = 3  # to each side of a depth edge
@@ -81,6 +82,7 @@ class Holed(NamedTuple):
     disparity: torch.Tensor  # (1, 1, H, W), 0 in holes
     known: torch.Tensor  # (1, 1, H, W) of 0 and 1
     pair: Pair
+    view: HoledView  # all this, as films have it
 
 
 # --- pairs ---------------------------------------------------------------------------------------
@@ -142,32 +144,17 @@ def _disparity(path):
 
 
 # --- rendering the second view -------------------------------------------------------------------
-def second_view(pair, features=None, tidy=True):
-    """Render the photo where the second camera stood.
+def second_view(pair):
+    """Render the photo where the second camera stood, as in a film.
 
-    Args:
-        pair: Pair.
-        features: (1, C, H, W) rendered instead of colour and disparity.
-        tidy: as in a film: no points just behind depth edges, no single splats inside holes.
-    Returns:
-        view (1, C, H, W), 0 in holes; known (1, 1, H, W) of 0 and 1.
+    That is, without points just behind depth edges, and without single splats inside holes.
     """
-    if features is None:
-        features = torch.cat([pair.image, pair.disparity], dim=1)
-    keep = pair.disparity > 0
-    if tidy:
-        keep = keep & surface_mask(pair.disparity)
-    keep = keep.flatten().nonzero().flatten()
-    depth = pair.focal_px * pair.baseline / pair.disparity.clamp(min=1e-6)
-    points = unproject(depth, pair.focal_px)[:, :, keep] + torch.tensor(pair.shift).view(1, 3, 1)
-    view, coverage = kernels.render_pointcloud(
-        points.contiguous(), features.flatten(2)[:, :, keep].contiguous(),
-        tuple(pair.image.shape[2:]), pair.focal_px, pair.baseline,
-    )  # fmt: skip
-    known = (coverage > 0).float()
-    if tidy:
-        known = known * binary_median(known, 5)
-    return view * known, known
+    keep = (pair.disparity > 0) & surface_mask(pair.disparity)
+    photo = Lens(pair.focal_px, pair.focal_px * pair.baseline)
+    sheet = Sheet(pair.image, pair.disparity, keep, photo)
+    view = HoledView(sheet, photo._replace(shift=pair.shift), pair.baseline)
+    seen, known = view.render(view.photo)
+    return Holed(seen[:, :3], seen[:, 3:], known, pair, view)
 
 
 def with_estimate(pair, estimate):
@@ -204,12 +191,6 @@ def by_far_rule(holed):
     return filled[:, :3], filled[:, 3:]
 
 
-def by_patches(holed):
-    """Continue the farthest side, with the texture of patches, as films do without a network."""
-    filled = add_texture(torch.cat(by_far_rule(holed), dim=1), holed.known)
-    return filled[:, :3], filled[:, 3:]
-
-
 def by_opencv(method):
     """Fill by cv2.inpaint with the given flag."""
 
@@ -222,19 +203,13 @@ def by_opencv(method):
     return fill
 
 
-def by_network(path, device="cpu"):
-    """Fill by an inpainting network, the context of the photo rendered along as in a film."""
-    from utils.weights.loading import load_network
-
-    network = load_network(path, "inpainting", device)
+def by_inpainter(inpainter):
+    """Fill as films do, by a rule or a network; see `utils.weights.load_inpainter`."""
 
     @torch.inference_mode()
     def fill(holed):
-        pair = holed.pair
-        features, statistics = network.to_render(pair.image.to(device), pair.disparity.to(device))
-        view, known = (x.to(device) for x in second_view(pair, features.cpu()))
-        filled = network(*network.arguments(view, known, statistics, far_guesses))
-        return filled.image.float().cpu(), filled.disparity.float().cpu()
+        filled = inpainter.inpaint(holed.view)
+        return filled.image.float(), filled.disparity.float()
 
     return fill
 
@@ -244,7 +219,7 @@ FILLINGS = {
     "unfilled": unfilled,
     "rule": by_rule,
     "far rule": by_far_rule,
-    "patches": by_patches,
+    "patches": by_inpainter(FarSide()),
     "telea": by_opencv(cv2.INPAINT_TELEA),
     "navier-stokes": by_opencv(cv2.INPAINT_NS),
 }
@@ -356,16 +331,14 @@ def evaluate(pairs, fillings, estimate=None):
     rows = {name: [] for name in fillings}
     for pair in pairs:
         print(f"{pair.name} ...", end=" ", file=sys.stderr, flush=True)
-        _, truly_known = second_view(pair)
-        moved = pair if estimate is None else with_estimate(pair, estimate)
-        view, known = second_view(moved)
-        holed = Holed(view[:, :3], view[:, 3:], known, moved)
+        truly_known = second_view(pair).known
+        holed = second_view(pair if estimate is None else with_estimate(pair, estimate))
         for name, fill in fillings.items():
             start = time.perf_counter()
             image, disparity = fill(holed)
             seconds = time.perf_counter() - start
             if fill is not no_parallax:
-                image = torch.where(known > 0, holed.image, image)
+                image = torch.where(holed.known > 0, holed.image, image)
             found = figures(image, disparity, pair, 1 - truly_known)
             rows[name].append({"pair": pair.name} | found | {"seconds": seconds})
             print(name, end=", ", file=sys.stderr, flush=True)
@@ -376,7 +349,10 @@ def evaluate(pairs, fillings, estimate=None):
 def main():
     """Evaluate, print, write JSON."""
     options = parse()
-    fillings = FILLINGS | {Path(p).name: by_network(p, options.device) for p in options.weights}
+    fillings = FILLINGS | {
+        Path(given).name: by_inpainter(load_inpainter(given, options.device))
+        for given in options.weights
+    }
     estimate = None
     if options.estimator:
         estimate = network_estimator(options.estimator, options.device, options.refine)
@@ -399,7 +375,7 @@ def parse():
     )
     parser.add_argument("--stereo", help="folder of scenes with both photos and both disparities")
     parser.add_argument("--scenes", nargs="*", default=[], help="HDF5 shards of synthetic scenes")
-    parser.add_argument("--weights", nargs="*", default=[], help="inpainting networks to compare")
+    parser.add_argument("--weights", nargs="*", default=[], help="networks, or rules, to compare")
     parser.add_argument("--estimator", help="estimate disparity with these weights instead")
     parser.add_argument("--refine", help="refine that estimate with these weights, or by 'rule'")
     parser.add_argument("--device", default="cpu", help="where networks run (cpu)")

@@ -103,7 +103,7 @@ def time_overlap(photo, folder):
     from utils.film.frames import film_frames
     from utils.film.photos import read_image
     from utils.film.video import VideoWriter
-    from utils.scene.cloud import Scene, scale_disparity
+    from utils.scene import FarSide, Scene, scale_disparity
 
     image = torch.from_numpy(read_image(photo).pixels).permute(2, 0, 1)[None] / 255
     size = tuple(image.shape[2:])
@@ -113,7 +113,7 @@ def time_overlap(photo, folder):
     start, end, *_ = complete_windows(size)
     path = published_path(start, end, size, nearest_depth(scene.depth), scene.focal_px)
     for t in (0, 1):
-        scene.inpaint(None, path.pose(t).shift)
+        scene.inpaint(FarSide(), path.pose(t).shift)
     list(film_frames(scene, path, 2, size))  # compiled and warm
 
     def timed(work):

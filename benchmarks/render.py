@@ -32,7 +32,7 @@ import kernels
 from benchmarks.folders import run_telling
 from kernels.cpu_fill import UNITS
 from utils.camera import complete_windows, default_focal_px, path_times, published_path
-from utils.scene import Scene
+from utils.scene import FarSide, Scene
 
 BASELINE = 120
 HOLE_SHARE = 0.06
@@ -260,7 +260,7 @@ def time_rims(args):
     ]
     poses = camera_poses(size, args.frames)
     for scene in scenes:
-        scene.inpaint(None, tuple(1.1 * value for value in poses[-1][0]))
+        scene.inpaint(FarSide(), tuple(1.1 * value for value in poses[-1][0]))
         scene.render(*poses[0], size)
     with ThreadPoolExecutor(args.threads) as pool:
         rounds = [

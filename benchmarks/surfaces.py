@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from benchmarks.depth import report
 from utils.camera import BASELINE, MOVES, CropWindow, Stage, depth_range, find_focus, nearest_depth
-from utils.scene import Scene
+from utils.scene import FarSide, Scene
 
 WALL, GROUND = 70.0, 18.0  # disparity
 STEEPNESS = (1.5, 3.0, 5.0, 6.8)  # largest change of disparity from pixel to pixel
@@ -117,7 +117,7 @@ def measure(size, steepness, angles, move):
             scene.close_surfaces(path.views(size))
             figures["seconds"] = time.process_time() - start
         for pose in path.inpainting_poses():
-            scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens, path.shows)
+            scene.inpaint(FarSide(), pose.shift, pose.focal_px, None, pose.lens, path.shows)
         views = (path.view(t, size) for t in (0, 0.25, 0.5, 1))
         shares = np.max([seen_through(scene, view, box) for view in views], axis=0)
         figures[name], figures["missed"] = map(float, shares)

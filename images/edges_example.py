@@ -15,7 +15,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from benchmarks import edges  # noqa: E402
 from benchmarks.depth import image_tensor  # noqa: E402
-from utils.scene import Scene  # noqa: E402
+from utils.scene import FarSide, Scene  # noqa: E402
 
 SHIFT = (9.3, 2.6)
 ZOOM = 3
@@ -44,7 +44,7 @@ def moved(drawing, kind):
     image = image_tensor((picture * 255 + 0.5).astype(np.uint8))
     focal_px = edges.SIZE[1] / 2
     scene = Scene(image, torch.from_numpy(disparity)[None, None], focal_px, edges.BASELINE, **kind)
-    scene.inpaint(None, (1.1 * SHIFT[0], 1.1 * SHIFT[1], 0.0))
+    scene.inpaint(FarSide(), (1.1 * SHIFT[0], 1.1 * SHIFT[1], 0.0))
     size = tuple(ZOOM * side for side in edges.SIZE)
     return scene.render((*SHIFT, 0.0), ZOOM * focal_px, size)[0]
 

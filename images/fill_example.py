@@ -17,7 +17,7 @@ from PIL import Image
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from utils.scene import Scene  # noqa: E402
+from utils.scene import FarSide, Scene  # noqa: E402
 
 HEIGHT, WIDTH, CUT = 320, 480, (40, 200, 130, 370)  # px; rows and columns that are shown
 SHIFT = (36.0, 0.0, 0.0)
@@ -72,13 +72,13 @@ def holes(scene):
 
 def plain(scene):
     """Return the view with holes filled by the rule alone."""
-    with patch("utils.scene.uncovered.add_texture", lambda filled, *_: filled):
+    with patch("utils.scene.rules.add_texture", lambda filled, *_: filled):
         return textured(scene)
 
 
 def textured(scene):
     """Return the view as films show it."""
-    scene.inpaint(None, [1.1 * value for value in SHIFT])
+    scene.inpaint(FarSide(), [1.1 * value for value in SHIFT])
     return scene.render(SHIFT)[0]
 
 

@@ -8,8 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from models.blocks import Down, Residual, Up, conv3, crop_like, measure_statistics, unet_widths
-from models.pointcloud_inpainting import Inpainting
-from models.roles import Inpainter
+from models.roles import Inpainter, Inpainting
 
 GUESSES = 3  # fillings by rule that it is shown, see utils.scene.filling.far_guesses
 LAST_GUESS_FIRST = 2.0  # what the last guess counts before training, as the others' 0: 79 %
@@ -22,7 +21,7 @@ class CompactInpaint(Inpainter, nn.Module):
     For each pixel it decides how to mix the guesses, and what to add to the mixture. It starts with
     little but the last guess, the best in figures, so it never has to learn what a rule knows.
 
-    forward(guesses, mask) -> models.pointcloud_inpainting.Inpainting
+    forward(guesses, mask) -> models.roles.Inpainting
         guesses: (B, GUESSES, 4, H, W) RGB in [0, 1] and disparity px, all alike where known.
         mask: (B, 1, H, W), 1 = known, 0 = was a hole; what is known stays as it is.
 

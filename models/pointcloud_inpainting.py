@@ -1,7 +1,7 @@
 """Inpainting: colour and disparity for what a moved camera uncovers, by one network at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from torch import nn
@@ -15,15 +15,7 @@ from models.blocks import (
     normalise,
     size_in,
 )
-from models.roles import Inpainter
-
-
-class Inpainting(NamedTuple):
-    """What an inpainting network returns."""
-
-    image: torch.Tensor  # (B, 3, H, W); clamped to [0, 1] in eval mode only
-    disparity: torch.Tensor  # (B, 1, H, W), never negative
-    mask: torch.Tensor  # (B, 1, H, W), the mask that was given: 1 = known, 0 = was a hole
+from models.roles import Inpainter, Inpainting
 
 
 class Inpaint(Inpainter, GridNetwork):

@@ -1,4 +1,4 @@
-"""Which networks there are: a table of what they are for, and one line per network.
+"""Which networks and rules there are: a table of what they are for, and one line per network.
 
 Everything else about a network stands in its class (models/roles.py says what that is). A class is
 loaded when it is asked for, so importing this costs nothing: command lines list what there is
@@ -92,6 +92,12 @@ NETWORKS = (
     Entry("features", "models.features:VGG16Partial"),
     Entry("discriminator", "models.discriminator:MPDDiscriminator"),
 )
+
+
+# What fills holes without weights, by the name that --inpaint-path takes: a class with `inpaint`,
+# as of models.roles.Inpainter. The first is taken where there is no network.
+RULES = {"rule": Entry("inpainting", "utils.scene.rules:FarSide")}
+BY_RULE = next(iter(RULES))
 
 
 def sizes(role: str | None = None) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ class Network:
     label: str
     widths: tuple[int, ...]
     __call__: Callable[..., Any]  # of nn.Module
+    parameters: Callable[..., Any]  # likewise
     published_widths: tuple[int, ...] | None = None
     colour_axes: tuple[tuple[str, int], ...] = ()
     foreign = Convention()
@@ -177,8 +178,18 @@ class Refiner(Network):
         return self(image, disparity).float()
 
 
+class Inpainting(NamedTuple):
+    """A view whose holes are filled."""
+
+    image: torch.Tensor  # (B, 3, H, W); clamped to [0, 1] in eval mode only
+    disparity: torch.Tensor  # (B, 1, H, W), never negative
+    mask: torch.Tensor  # (B, 1, H, W), 1 = known, 0 = was a hole and is to be taken from here
+
+
 class Inpainter(Network):
-    """Fills the holes of a view: forward(*arguments) -> models.pointcloud_inpainting.Inpainting.
+    """Fills the holes of a view: forward(*arguments) -> Inpainting.
+
+    What needs no weights fills them by `inpaint` alone (models/registry.py, RULES).
 
     Attributes:
         keeps_known: whether what is known comes out as it went in.
@@ -215,3 +226,18 @@ class Inpainter(Network):
                 the best last; for networks that start from there.
         """
         return view[:, :3], view[:, 3:4], mask
+
+    def inpaint(self, view: Any) -> Inpainting:
+        """Fill the holes of a view of a scene, around what was seen besides the photo.
+
+        Args:
+            view: utils.scene.uncovered.HoledView.
+        Returns:
+            Inpainting of one view, on its device.
+        """
+        device = next(self.parameters()).device
+        features, statistics = self.to_render(view.image.to(device), view.disparity.to(device))
+        seen, known = (part.to(device) for part in view.render(features.to(view.device)))
+        filled = self(*self.arguments(seen, known, statistics, view.guess))
+        image, disparity, mask = (part.to(view.device) for part in filled)
+        return Inpainting(image, disparity, view.with_seen(mask))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks import inpainting as bench
+from utils.weights import load_inpainter
 
 
 def _pair(height=48, width=64):
@@ -31,8 +32,7 @@ def _exact(holed):
 
 
 def test_the_uncovered_pixels_are_those_beside_the_card():
-    _, known = bench.second_view(_pair(), tidy=False)
-    holes = known[0, 0] == 0
+    holes = bench.second_view(_pair()).known[0, 0] == 0
     # The card covered 30..41 (28..39 of the wall as now seen) and now stands at 22..33.
     assert holes[17:31, 34:39].all()
     assert not holes[:15, :62].any() and holes[:, 62:].all()  # the frame's own border
@@ -69,7 +69,7 @@ def test_no_filling_may_change_known_pixels():
         return torch.rand_like(holed.image), None
 
     pair = _pair()
-    _, known = bench.second_view(pair)
+    known = bench.second_view(pair).known
     rows = bench.evaluate([pair], {"vandal": vandal, "exact": _exact})
     error = {name: 10 ** (-found[0]["psnr_all"] / 10) for name, found in rows.items()}
     holes = float((1 - known).mean())
@@ -98,7 +98,7 @@ def test_unknown_disparity_of_every_kind_makes_no_point():
     disparity[..., 0, 0], disparity[..., 0, 1], disparity[..., 0, 2] = math.nan, math.inf, -1
     pair = bench.stereo_pair("x", torch.ones(1, 3, 8, 8), torch.ones(1, 3, 8, 8), disparity)
     assert pair.disparity[0, 0, 0, :3].tolist() == [0, 0, 0]
-    assert torch.isfinite(bench.second_view(pair)[0]).all()
+    assert torch.isfinite(bench.second_view(pair).image).all()
 
 
 def test_stereo_folder_is_read(tmp_path):
@@ -128,8 +128,9 @@ def test_scene_shards_give_disparity_in_the_scale_of_the_photo(tmp_path):
     # Both disparities say 80 / 40, since the second is carried in the first camera's scale.
     assert pair.disparity.unique().tolist() == [2] and pair.true_disparity.unique().tolist() == [2]
     assert pair.shift == (-2, 0, -3)
-    view, known = bench.second_view(pair)
-    torch.testing.assert_close(view[:, 3:][known > 0], torch.full((int(known.sum()),), 2.0))
+    seen = bench.second_view(pair)
+    found = seen.disparity[seen.known > 0]
+    torch.testing.assert_close(found, torch.full_like(found, 2.0))
 
 
 def test_a_network_fills_what_the_film_would_let_it_fill(tmp_path):
@@ -138,7 +139,7 @@ def test_a_network_fills_what_the_film_would_let_it_fill(tmp_path):
 
     torch.manual_seed(0)
     save_state_dict(tmp_path / "net.safetensors", Inpaint(widths=(8, 8, 8, 8)).state_dict())
-    fill = bench.by_network(tmp_path / "net.safetensors")
+    fill = bench.by_inpainter(load_inpainter(tmp_path / "net.safetensors"))
     found = bench.evaluate([_pair()], {"net": fill})["net"][0]
     assert math.isfinite(found["psnr_hole"]) and math.isfinite(found["disparity"])
 

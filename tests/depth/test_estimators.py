@@ -19,6 +19,7 @@ from waiting import PATIENCE
 from models.compact_estimation import CompactDisparity
 from models.compact_refinement import CompactRefine
 from models.disparity_refinement import RefinePretrained
+from models.registry import RULES
 from models.roles import Estimator, Refiner
 from utils.depth.estimators import (
     HuggingFaceEstimator,
@@ -158,7 +159,7 @@ def test_a_bare_name_is_what_train_py_saved(tmp_path):
     assert find_weights("estimation", "refine-mine.tar", tmp_path) == trained / "refine-mine.tar"
     with pytest.raises(ValueError, match="--estim-path her: .*\n  There is: mine, mine-best.$"):
         find_weights("estimation", "her", tmp_path)
-    with pytest.raises(ValueError, match="--inpaint-path mine: .*\n  There is: nothing.$"):
+    with pytest.raises(ValueError, match="--inpaint-path mine: .*\n  There is: rule.$"):
         find_weights("inpainting", "mine", tmp_path)
 
 
@@ -179,7 +180,8 @@ def test_networks_load_once_and_only_when_needed(tmp_path, compact):
     save_state_dict(path, compact.state_dict())
     networks = Networks(estimation=path, refinement=tmp_path / "missing.tar")
     assert networks.estimator is networks.estimator
-    assert networks.inpainter is None
+    assert networks.inpainter is networks.inpainter and networks.depth_inpainter is None
+    assert type(networks.inpainter) is RULES["rule"].load()
     assert list(networks.digests) == ["estimation", "refinement"]
     with pytest.raises(ValueError, match="missing.tar"):
         _ = networks.refiner

@@ -6,6 +6,7 @@ import torch
 
 from utils.export import ply, write_exports
 from utils.scene.cloud import Scene
+from utils.scene.rules import FarSide
 
 plyfile = pytest.importorskip("plyfile", reason="pip install plyfile")
 
@@ -18,7 +19,7 @@ def make_scene():
     image[0, :, 15:25, 25:35] = torch.tensor([0, 0, 1.0]).view(3, 1, 1)
     disparity[..., 15:25, 25:35] = 120
     scene = Scene(image, disparity, 30.0, 120.0)
-    return scene, scene.inpaint(None, (6.0, 0.0, -5.0))
+    return scene, scene.inpaint(FarSide(), (6.0, 0.0, -5.0))
 
 
 def write_ply(path, scene):

@@ -10,6 +10,7 @@ from utils.camera import Stand, complete_windows, nearest_depth, published_path
 from utils.film.preview import CELL_WIDTH, END_COLOR, GAP, START_COLOR, Preview, colorize, mark
 from utils.film.top_view import FOCUS_COLOR, draw_way
 from utils.scene.cloud import Scene
+from utils.scene.rules import FarSide
 
 
 def make(size):
@@ -38,7 +39,7 @@ def test_preview_draws_the_windows_and_shows_what_the_photo_lacks():
     preview = Preview(scene, path, (48, 64))
     assert max(mask.mean() for mask in preview.invented) > 0.005
     invented = preview.invented[0].copy()
-    scene.inpaint(None, path.pose(0).shift)
+    scene.inpaint(FarSide(), path.pose(0).shift)
     picture = preview.draw()
     assert (picture == START_COLOR).all(axis=2).sum() > 500
     assert (invented == preview.invented[0]).all(), "it must tell what was missing at first"

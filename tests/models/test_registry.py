@@ -9,11 +9,13 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+import kbe
 import train
 from models import registry
-from models.registry import NETWORKS, ROLES, Entry, find_network, recognise, sizes
+from models.registry import NETWORKS, ROLES, RULES, Entry, find_network, recognise, sizes
 from models.roles import Convention, Estimator
 from utils.depth.estimators import estimate_disparity
+from utils.film import read_image
 from utils.synthetic import write_shards
 from utils.training import estimation
 from utils.training.terms import Loss, choose_weights, weigh
@@ -164,6 +166,45 @@ def test_a_new_network_trains_and_estimates(toy, flags, tmp_path, capsys):
         load_network(path, "inpainting")
     assert train.main([*flags, "--network", "toy", "--training-mode", "refinement"]) == 2
     assert "--network toy: there is no such network for refinement" in capsys.readouterr().err
+
+
+# -- a new rule --
+
+
+RULE = '''
+import torch
+
+from models.roles import Inpainting
+
+
+class Plain:
+    """Holes take one colour, at the distance of the farthest that is seen."""
+
+    def inpaint(self, view):
+        seen, known = view.render(view.photo, view.added)
+        image = torch.where(known > 0, seen[:, :3], torch.tensor([1.0, 0, 1]).view(1, 3, 1, 1))
+        disparity = torch.where(known > 0, seen[:, 3:], view.disparity.amin())
+        return Inpainting(image, disparity, known)
+'''
+
+
+def test_a_new_rule_fills_what_a_film_uncovers(tmp_path, monkeypatch, capsys):
+    """By the description in the contributors' guide: a class and a line."""
+    (tmp_path / "toy_rule.py").write_text(RULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(RULES, "plain", Entry("inpainting", "toy_rule:Plain"))
+    film = ["--in", str(ROOT / "images" / "example.jpg"), "--max-size", "192", "--move", "left",
+            "--depth", str(ROOT / "images" / "example_disparity.png"), "--duration", "0.2",
+            "--write-frames", "--strength", "2", "--json", "--quiet"]  # fmt: skip
+    magenta = {}
+    for name in ("plain", "rule"):
+        out = tmp_path / name
+        assert kbe.main([*film, "--out", str(out), "--inpaint-path", name]) == 0
+        assert json.loads(capsys.readouterr().out)["weights"]["inpainting"] == f"by {name}"
+        frames = [read_image(path).pixels.astype(int) for path in (out / "frames").iterdir()]
+        magenta[name] = sum((abs(frame - (255, 0, 255)) < 40).all(axis=2).sum() for frame in frames)
+    assert magenta["plain"] > 20 and magenta["rule"] == 0
+    sys.modules.pop("toy_rule")
 
 
 # -- a new loss --

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from utils.scene import FarSide
 from utils.scene import rims as rims_module
 from utils.scene.cloud import Scene
 from utils.scene.rims import find_rims
@@ -77,7 +78,7 @@ def test_strands_move_with_the_front_and_leave_nothing_behind(hair, monkeypatch)
         monkeypatch.setattr("utils.scene.patches.replace_weak", lambda *given: given[3])
     image, disparity = photo(strands(), grain=0)
     scene = Scene(image, disparity, 160.0, 120.0)
-    scene.inpaint(None, (-22.0, 0, 0))
+    scene.inpaint(FarSide(), (-22.0, 0, 0))
     frame, _ = scene.render((-20.0, 0, 0))  # the front by 16 px to the left, the wall by 4
     shown = front_share(frame.astype(float))[INSIDE]
     with_front, left_behind = shown[:, EDGE - 16 : EDGE - 11], shown[:, EDGE - 4 : EDGE + 1]

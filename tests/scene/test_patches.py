@@ -15,7 +15,7 @@ from utils.camera import (
     find_focus,
     nearest_depth,
 )
-from utils.scene import quilting
+from utils.scene import FarSide, quilting
 from utils.scene.cloud import Scene, grow
 from utils.scene.filling import fill_from_far
 from utils.scene.patches import add_texture
@@ -187,11 +187,11 @@ def _scene():
 def test_a_second_pose_agrees_with_the_first():
     scene = _scene()
     shift = (12.0, 0.0, 0.0)
-    first = scene.inpaint(None, shift)
+    first = scene.inpaint(FarSide(), shift)
     frame, _ = scene.render(shift)
     assert first > 500
     # The same pose again adds but the rim of what stays empty, and shows the same.
-    again = scene.inpaint(None, shift)
+    again = scene.inpaint(FarSide(), shift)
     assert again < 0.1 * first
     difference = np.abs(scene.render(shift)[0].astype(int) - frame)
     assert (difference.max(axis=2) > 8).mean() < 0.003
@@ -209,8 +209,8 @@ def test_texture_is_spared_only_where_no_frame_shows_it(move, monkeypatch):
     path = MOVES[move].plan(stage)
     grow(limited, path, Networks(), limited.size)
     for pose in path.inpainting_poses():
-        whole.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
-    monkeypatch.setattr("utils.scene.uncovered.add_texture", lambda filled, *_: filled)
+        whole.inpaint(FarSide(), pose.shift, pose.focal_px, None, pose.lens)
+    monkeypatch.setattr("utils.scene.rules.add_texture", lambda filled, *_: filled)
     grow(plain, path, Networks(), plain.size)
     assert (limited.cloud()[1] != whole.cloud()[1]).any(), "nothing was spared"
     off = [0, 0]
@@ -224,9 +224,9 @@ def test_texture_is_spared_only_where_no_frame_shows_it(move, monkeypatch):
 def test_nothing_pops_when_both_ends_have_uncovered_the_same():
     # The farther pose sees all that the nearer one did.
     alone, both = _scene(), _scene()
-    alone.inpaint(None, (8.0, 0.0, 0.0))
-    both.inpaint(None, (8.0, 0.0, 0.0))
-    both.inpaint(None, (14.0, 0.0, 0.0))
+    alone.inpaint(FarSide(), (8.0, 0.0, 0.0))
+    both.inpaint(FarSide(), (8.0, 0.0, 0.0))
+    both.inpaint(FarSide(), (14.0, 0.0, 0.0))
     shift = (8.0, 0.0, 0.0)
     difference = np.abs(alone.render(shift)[0].astype(int) - both.render(shift)[0])
     assert (difference.max(axis=2) > 8).mean() < 0.002

@@ -12,6 +12,7 @@ from kornia.filters import gaussian_blur2d
 from benchmarks import edges
 from utils.scene.cloud import Scene
 from utils.scene.rims import find_rims
+from utils.scene.rules import FarSide
 
 SIZE = (48, 64)
 FRONT, BACK = np.array([220.0, 60, 30]), np.array([30.0, 90, 200])
@@ -257,7 +258,7 @@ def test_thin_line_stays_whole(width):
         np.minimum(x + 0.5, middle + width / 2) - np.maximum(x - 0.5, middle - width / 2)
     ).clip(0)
     scene = make_scene(share, share > 0.25)
-    scene.inpaint(None, (4.0, 0, 0))
+    scene.inpaint(FarSide(), (4.0, 0, 0))
     frame, _ = scene.render((3.3, 0, 0))
     shown = (frame - BACK) @ (FRONT - BACK) / ((FRONT - BACK) ** 2).sum()
     widths = shown[4:-4, 8:].clip(0, 1).sum(1)
@@ -305,7 +306,7 @@ def test_leaf_before_leaf_shows_no_wall_between():
 def test_matte_is_grey_where_a_rim_lies_over_what_is_invented():
     scene = make_scene(half_plane(30.5))
     move = (-9.6, 0, 0)  # the front to the left by 7.68 px, uncovering what is right of it
-    scene.inpaint(None, move)
+    scene.inpaint(FarSide(), move)
     matte, _ = scene.matte().render(move, None, None)
     row = matte[24, :, 0].astype(int)
     edge = 30.5 - 9.6 * NEAR / 120

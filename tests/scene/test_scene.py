@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kornia.filters import gaussian_blur2d
 
-from models.pointcloud_inpainting import Inpaint, Inpainting
+from models.pointcloud_inpainting import Inpaint
+from models.roles import Inpainting
 from utils.camera import CropWindow, complete_windows, nearest_depth, published_path
 from utils.scene.cloud import (
     DISPARITY_FLOOR,
@@ -17,8 +18,8 @@ from utils.scene.cloud import (
 )
 from utils.scene.edges import surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
+from utils.scene.rules import FarSide
 from utils.scene.small import find_scene_zoom
-from utils.scene.uncovered import HoledView
 
 RED, GREEN, BLUE = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
 
@@ -153,7 +154,7 @@ def test_same_scene_same_bytes_in_any_number_of_threads():
     from concurrent.futures import ThreadPoolExecutor
 
     scene = pillar_scene()
-    scene.inpaint(None, (4.0, 0, 0))
+    scene.inpaint(FarSide(), (4.0, 0, 0))
     alone = scene.render((3.0, 1.0, -2.0))[0].tobytes()
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda _: scene.render((3.0, 1.0, -2.0))[0].tobytes(), range(8)))
@@ -165,7 +166,7 @@ def test_same_scene_same_bytes_in_any_number_of_threads():
 
 def test_rule_continues_the_wall_behind_the_pillar():
     scene = pillar_scene()
-    assert scene.inpaint(None, (6.0, 0, 0)) > 0
+    assert scene.inpaint(FarSide(), (6.0, 0, 0)) > 0
     frame, holes = scene.render((5.0, 0, 0), fill=False)
     assert not holes[8:40, 8:56].any()
     red = (frame[24, :, 0] > 100).sum()
@@ -176,28 +177,28 @@ def test_inpainted_points_lie_on_the_wall():
     """They move with it afterwards: a depth that is off would open the seam again."""
     scene = pillar_scene()
     before = scene.cloud()[0].shape[1]
-    scene.inpaint(None, (6.0, 0, -3.0))
+    scene.inpaint(FarSide(), (6.0, 0, -3.0))
     added = scene.cloud()[0][:, before:]
     wall = 32.0 * 120 / 20
     np.testing.assert_allclose(added[2], wall, rtol=1e-4)
 
 
-def test_nothing_is_invented_behind_the_moved_camera(monkeypatch):
+def test_nothing_is_invented_behind_the_moved_camera():
     """A hole that a network puts nearer than the camera went would be seen mirrored."""
 
-    def too_near(view, _):
-        picture, known = view.render(torch.cat([view.image, view.disparity], dim=1))
-        return Inpainting(picture[:, :3], torch.full_like(known, 400.0), known)
+    class TooNear:
+        def inpaint(self, view):
+            picture, known = view.render(view.photo)
+            return Inpainting(picture[:, :3], torch.full_like(known, 400.0), known)
 
-    monkeypatch.setattr(HoledView, "fill_by_rule", too_near)
     scene = pillar_scene(rims=False)
-    assert scene.inpaint(None, (-60.0, 0, -20.0)) == 0
+    assert scene.inpaint(TooNear(), (-60.0, 0, -20.0)) == 0
 
 
 def test_inpainting_follows_the_dolly_focal():
     scene = pillar_scene(rims=False)
     before = scene.cloud()[0].shape[1]
-    scene.inpaint(None, (0, 0, -20.0), focal_px=20.0)
+    scene.inpaint(FarSide(), (0, 0, -20.0), focal_px=20.0)
     added = scene.cloud()[0][:, before:]
     u = added[0] * 20.0 / (added[2] - 20.0)
     assert added.shape[1] > 0 and np.abs(u - np.round(u * 2) / 2).max() < 1e-3  # pixel centres
@@ -222,7 +223,7 @@ def test_network_fills_colour_and_second_network_gives_the_disparity():
     for second, z in ((None, 32.0 * 120 / 20), (depth, 32.0 * 120 / 40)):
         scene = pillar_scene(rims=False)
         before = scene.cloud()[0].shape[1]
-        scene.inpaint(colour.eval(), (6.0, 0, 0), disparity_network=second and second.eval())
+        scene.inpaint(colour.eval(), (6.0, 0, 0), disparity_inpainter=second and second.eval())
         points, colors, _ = scene.cloud()
         assert (colors[before:] == (0, 0, 255)).all()
         np.testing.assert_allclose(points[2, before:], z, rtol=1e-4)
@@ -231,7 +232,7 @@ def test_network_fills_colour_and_second_network_gives_the_disparity():
 def test_large_photo_is_inpainted_at_bounded_size(monkeypatch):
     monkeypatch.setattr("utils.scene.cloud.INPAINT_PIXELS", 48 * 64 // 4)
     scene = pillar_scene()
-    assert scene.inpaint(None, (6.0, 0, 0)) > 0
+    assert scene.inpaint(FarSide(), (6.0, 0, 0)) > 0
     frame, holes = scene.render((5.0, 0, 0), fill=False)
     # Coarser points cover the hole but for a column beside the pillar, one of 48.
     assert holes[8:40, 8:56].mean() < 0.025
@@ -360,7 +361,7 @@ def test_matte_is_white_just_where_the_photo_shows_nothing():
     scene = pillar_scene()
     shift = (12.0, 0.0, -8.0)
     photo_alone, holes = scene.render(shift, fill=False)
-    scene.inpaint(None, shift)
+    scene.inpaint(FarSide(), shift)
     frame, left = scene.render(shift)
     matte, _ = scene.matte().render(shift, None, None)
     assert left.sum() < holes.sum(), "the inpainting filled nothing"
@@ -390,7 +391,7 @@ def test_scene_is_inpainted_where_a_shifted_lens_sees_it_uncovered():
     scene, shift = pillar_scene(), (10.5, 1.0, -8.0)
     view = {"shift": shift, "size": (24, 32), "focal_px": 32.0, "lens": LENS}
     before = scene.render(**view)[1].sum()
-    assert scene.inpaint(None, shift, lens=LENS) > 0
+    assert scene.inpaint(FarSide(), shift, lens=LENS) > 0
     assert scene.render(**view)[1].sum() < 0.2 * before
 
 
@@ -408,7 +409,7 @@ def test_inpainting_hides_nothing_that_the_photo_shows(lens):
     scene = Scene(image, torch.where(disc, 120.0, 30.0), 64.0, 120.0)
     before, holes = scene.render((0, 0, 0), fill=False)
     # The end of a dolly zoom: nearer, with a wider lens, so that much outside the photo is seen.
-    assert scene.inpaint(None, (0, 0, -40.0), 24.0, lens=lens) > 1000
+    assert scene.inpaint(FarSide(), (0, 0, -40.0), 24.0, lens=lens) > 1000
     after, _ = scene.render((0, 0, 0), fill=False)
     changed = (np.abs(after.astype(int) - before).max(axis=2) > 40) & ~holes
     assert changed.mean() < 0.005
@@ -419,8 +420,8 @@ def test_a_copy_grows_by_itself():
     disparity[..., 6:18, 10:20] = 120
     scene, alone = (Scene(image, disparity, 16.0, 120.0) for _ in range(2))
     twin, shift = scene.copy(), (-2.0, 0, 0)
-    added = twin.inpaint(None, shift)
+    added = twin.inpaint(FarSide(), shift)
     twin.close_surfaces([{"shift": shift, "focal_px": 32.0, "size": (48, 64)}])
     for part, own in zip(scene.cloud(closed=True), alone.cloud(closed=True), strict=True):
         np.testing.assert_array_equal(part, own)
-    assert scene.inpaint(None, shift) == added > 0, "what lies behind is not taken away either"
+    assert scene.inpaint(FarSide(), shift) == added > 0, "what lies behind is not taken away either"

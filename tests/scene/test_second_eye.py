@@ -21,7 +21,7 @@ from utils.depth.two_eyes import match_eyes, match_upright, upright_step
 from utils.export.layers import scene_layers
 from utils.film import read_image, read_parts
 from utils.film.photos import read_stored, upright
-from utils.scene import Scene, lift
+from utils.scene import FarSide, Scene, lift
 
 HEIGHT, WIDTH = 144, 192
 FRONT, BACK = 18, 6  # disparity, px
@@ -357,6 +357,6 @@ def test_seen_points_come_before_invented_ones(device):
     np.testing.assert_array_equal(
         np.asarray(torch.as_tensor(scene.cloud()[1]).cpu())[-1], [1, 2, 3]
     )
-    scene.inpaint(None, (30.0, 0, 0))
+    scene.inpaint(FarSide(), (30.0, 0, 0))
     with pytest.raises(ValueError, match="before anything"):
         scene.add_seen(point, torch.tensor([[1, 2, 3]], dtype=torch.uint8), torch.ones(1))

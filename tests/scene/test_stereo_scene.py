@@ -6,6 +6,7 @@ import torch
 
 from utils.camera import complete_windows, nearest_depth, published_path
 from utils.scene.cloud import Scene
+from utils.scene.rules import FarSide
 from utils.scene.stereo import IN_FRONT, PARALLAX_SHARE, StereoScene, anaglyph
 
 SIZE = (60, 400)
@@ -78,7 +79,7 @@ def test_what_either_eye_uncovers_is_inpainted(t):
     pose = path.pose(t)
     view = (pose.shift, path.view_focal_px(pose, SIZE), SIZE)
     before = stereo.render(*view)[1].mean()
-    assert stereo.inpaint(None, pose.shift, pose.focal_px) > 0
+    assert stereo.inpaint(FarSide(), pose.shift, pose.focal_px) > 0
     assert stereo.render(*view)[1].mean() < 0.1 * before
 
 

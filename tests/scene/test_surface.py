@@ -9,7 +9,7 @@ import torch
 from benchmarks.surfaces import DIRECTIONS, drawn, path_of, seen_through
 from utils.camera import BASELINE
 from utils.camera.shortening import TIMES, invented_shares, kept_part
-from utils.scene import Scene, StereoScene, cloud, connected
+from utils.scene import FarSide, Scene, StereoScene, cloud, connected
 from utils.scene.edge_sides import find_edges
 from utils.scene.edges import surface_mask
 from utils.scene.rgbd import RgbdScene
@@ -82,7 +82,7 @@ def test_a_scene_hangs_together_but_for_its_edges(rims):
         both = kept[:, :-1] & kept[:, 1:] & (level[:, :-1] == level[:, 1:])
         assert right[both].all()
         assert both.mean() > 0.8
-        scene.inpaint(None, (-20, 0, 0))
+        scene.inpaint(FarSide(), (-20, 0, 0))
     assert scene.kept().all() == rims, "what lies behind rims came with the inpainting"
 
 
@@ -110,7 +110,7 @@ def walls():
         if closed:
             scene.close_surfaces(path.views(scene.size))
         for pose in path.inpainting_poses():
-            scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
+            scene.inpaint(FarSide(), pose.shift, pose.focal_px, None, pose.lens)
     return made
 
 
@@ -125,7 +125,7 @@ def test_a_steep_wall_is_no_row_of_edges(steepness, name):
     scene, path, box = steep_wall((240, 320), steepness, name)
     scene.close_surfaces(path.views(scene.size))
     for pose in path.inpainting_poses():
-        scene.inpaint(None, pose.shift, pose.focal_px, None, pose.lens)
+        scene.inpaint(FarSide(), pose.shift, pose.focal_px, None, pose.lens)
     assert ground_shown(scene, path, box) < 0.0003
 
 

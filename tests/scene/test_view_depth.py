@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.scene import Scene
+from utils.scene import FarSide, Scene
 
 SIZE, FOCAL, BASELINE = (72, 96), 48.0, 120.0
 MOVES = [(0.0, 0.0, 0.0), (9.0, -4.0, 0.0), (-6.0, 3.0, -14.0), (5.0, 0.0, 20.0)]
@@ -50,7 +50,7 @@ def test_each_of_two_planes_keeps_its_depth_and_nothing_lies_between(shift):
     image = share[..., None] * [0.2, 0.5, 0.3] + (1 - share[..., None]) * [0.8, 0.3, 0.2]
     scene = scene_of(np.where(share < 0.5, 50.0, 200.0), image)
     assert scene.rims() is not None
-    scene.inpaint(None, shift)
+    scene.inpaint(FarSide(), shift)
     seen, holes = scene.view_depth().render(shift, FOCAL, SIZE)
     near, far = (50 + shift[2]) / 50, (200 + shift[2]) / 50
     off = np.minimum(np.abs(seen / near - 1), np.abs(seen / far - 1))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models import TRAINED
+from models.registry import BY_RULE, RULES
 from utils import __version__
 from utils.camera.moves import MOVES
 from utils.cli.declare import (
@@ -294,7 +295,9 @@ class Settings:
         "weights for depth refinement (default: likewise)", metavar="FILE"
     )
     inpaint_path: str | None = DEPTH.flag(
-        "weights for inpainting (default: likewise, else by rule)", metavar="FILE"
+        f"weights for inpainting, or by name what needs none: {', '.join(RULES)} (default: "
+        f"likewise, else {BY_RULE})",
+        metavar="FILE",
     )
     inpaint_depth: str | None = DEPTH.flag(
         "second inpainting network, for the disparity only", metavar="FILE"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from kernels.constants import RIM_SHARED
-from utils.scene import small_scene
+from utils.scene import FarSide, small_scene
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def _seen_aside(scene, photo, poses):
     begin = len(copy.cloud()[1])
     scale = copy.size[1] / scene.size[1]
     for pose in poses:
-        copy.inpaint(None, pose.shift, pose.focal_px * scale, lens=pose.lens)
+        copy.inpaint(FarSide(), pose.shift, pose.focal_px * scale, lens=pose.lens)
     points, colors, spacing = copy.cloud()
     yield points[:, begin:], colors[begin:], spacing[begin:]
 

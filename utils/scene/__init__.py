@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "filling": ["far_guesses", "fill_from_far"],
         "matte": ["Matte"],
         "patches": ["add_texture"],
+        "rules": ["FarSide"],
         "small": ["find_scene_zoom", "small_scene"],
         "stereo": ["StereoScene", "lay_out"],
         "surface": ["connected"],

@@ -23,8 +23,8 @@ from utils.scene.grids import Grid
 from utils.scene.matte import Matte
 from utils.scene.rims import Rims, find_rims
 from utils.scene.second_eye import add_second_eye
-from utils.scene.surface import TENT, Lens, connected, find_between, lift_between
-from utils.scene.uncovered import HoledView
+from utils.scene.surface import TENT, Lens, Sheet, connected, find_between, lift_between
+from utils.scene.uncovered import Added, HoledView
 from utils.scene.view_depth import ViewDepth
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from utils.camera.path import CameraPath
+    from utils.scene.uncovered import Inpaints
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
 # nothing moves by a pixel, and single precision would place points badly (docs/method.md, What we
@@ -143,8 +144,7 @@ class Scene:
         # Points between others: (points, colours, spacing) of each map, the photo's first.
         self._between: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self._rims: dict[bool, tuple[Any, Any, Any]] = {}  # without and with points between
-        # What was inpainted: image, disparity, which pixels were taken, and the camera.
-        self._filled: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, Lens]] = []
+        self._filled: list[Sheet] = []  # what was inpainted
         self._layers = find_rims(self.disparity, self.image) if rims else None
         # (1, 1, H, W) bool: which pixels of the photo show one surface.
         self.surface = surface_mask(self.disparity, None if self._layers else self.image)
@@ -344,42 +344,39 @@ class Scene:
     @torch.inference_mode()
     def inpaint(
         self,
-        network: Any,
+        inpainter: Inpaints,
         shift: Any,
         focal_px: float | None = None,
-        disparity_network: Any = None,
+        disparity_inpainter: Inpaints | None = None,
         lens: tuple[float, float] = NO_LENS,
         shown: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> int:
         """Add what the camera at `shift` uncovers to the cloud.
 
         Args:
-            network: an inpainting network in eval mode; None fills by rule, from the
-                farther side, with the texture of what is there. That also sees what was added
-                before, so that two poses agree where they overlap.
+            inpainter: a network in eval mode, or a rule as `utils.scene.FarSide`.
             shift: (3,) added to every point.
             focal_px: focal length of that view, px of the photo; the photo's by default.
-            disparity_network: takes the disparity from a second network.
+            disparity_inpainter: takes the disparity from a second one.
             lens: how the lens is shifted, see `utils.camera.CameraPose`.
-            shown: says of points (1, 3, N) which the film shows, (N,) bool; by default all. Others
-                get no texture by the rule, which is most of its work.
+            shown: says of points (1, 3, N) which the film shows, (N,) bool; by default all.
         Returns:
             int: how many points were added.
         """
-        focal_px = focal_px or self.focal_px
         image, disparity, keep = self._working_copy()
         scale = image.shape[3] / self.size[1]
         # Disparity stays that of the whole photo, and so must depth, as focal lengths shrink.
-        focals = self.focal_px * scale, focal_px * scale
-        baseline = self.baseline / scale
-        view = HoledView(image, disparity, keep, shift, lens, *focals, baseline, self._added())
+        photo_focal_px, baseline = self.focal_px * scale, self.baseline / scale
+        x, y, z = (float(value) for value in shift)
+        photo = Lens(photo_focal_px, photo_focal_px * baseline)
+        camera = Lens((focal_px or self.focal_px) * scale, photo.scale, (x, y, z), lens)
+        sheet = Sheet(image, disparity, keep, photo)
+        view = HoledView(sheet, camera, baseline, self._added(), shown)
         if self._views:
             view.close_surfaces()
-        filled = view.fill_by_rule(shown) if network is None else view.inpaint(network)
-        if network is not None and self.seen_points > self.photo_points:
-            filled = filled._replace(mask=torch.maximum(filled.mask, view.covered(self._seen())))
-        if disparity_network is not None:
-            filled = filled._replace(disparity=view.inpaint(disparity_network).disparity)
+        filled = inpainter.inpaint(view)
+        if disparity_inpainter is not None:
+            filled = filled._replace(disparity=disparity_inpainter.inpaint(view).disparity)
         return self._append_behind() + self._append_filled(view, filled)
 
     def take_over(self, other: Scene) -> None:
@@ -462,11 +459,11 @@ class Scene:
         keep &= ~self._hides_photo(points[0]).view(keep.shape)
         begin = sum(part.shape[1] for part in self._points)
         self.inpainted_grids.append(view.grid(keep, begin))
-        sheet = filled.image, disparity, keep, view.camera
+        sheet = Sheet(filled.image, disparity, keep, view.camera)
         self._filled.append(sheet)
         if self._views:
             self._between.append(self._between_filled(sheet))
-        return self._append(points, filled.image, depth / view.focal_px, keep)
+        return self._append(points, filled.image, depth / view.camera.focal_px, keep)
 
     # -- between points --
 
@@ -541,15 +538,12 @@ class Scene:
             return image, disparity, torch.ones_like(self.surface)
         return image, disparity, surface_mask(disparity, image)
 
-    def _seen(self):
-        """Return what a second eye saw: points (1, 3, N)."""
-        return torch.cat(self._points, dim=1)[None, :, self.photo_points : self.seen_points]
-
     def _added(self):
-        """Return points beyond the photo's (1, 3, N) and their RGB and disparity (1, 4, N)."""
+        """Return the points beyond the photo's."""
         points = torch.cat(self._points, dim=1)[None, :, self.photo_points :]
         colors = torch.cat(self._colors)[self.photo_points :].T[None] / 255
-        return points, torch.cat([colors, self.focal_px * self.baseline / points[:, 2:]], dim=1)
+        values = torch.cat([colors, self.focal_px * self.baseline / points[:, 2:]], dim=1)
+        return Added(points, values, self.seen_points - self.photo_points)
 
 
 def grow(view: Any, path: CameraPath, networks: Any, size: tuple[int, int]) -> None:
@@ -558,7 +552,7 @@ def grow(view: Any, path: CameraPath, networks: Any, size: tuple[int, int]) -> N
     Args:
         view: Scene or StereoScene.
         path: CameraPath in it.
-        networks: utils.weights.chosen.Networks.
+        networks: utils.weights.chosen.Networks: what fills holes.
         size: (height, width) of the film (of one eye's picture), px.
     """
     view.close_surfaces(path.views(size))

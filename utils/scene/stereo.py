@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from utils.camera.path import CameraPath
     from utils.scene.cloud import Scene
+    from utils.scene.uncovered import Inpaints
 
 # Parallax between the nearest and the farthest surface, as a share of the picture's width, where
 # the camera is nearest. 2 to 3 % is comfortable on a desk, in a living room and in a headset, and
@@ -121,10 +122,10 @@ class StereoScene:
 
     def inpaint(
         self,
-        network: Any,
+        inpainter: Inpaints,
         shift: Any,
         focal_px: float,
-        disparity_network: Any = None,
+        disparity_inpainter: Inpaints | None = None,
         lens: tuple[float, float] = NO_LENS,
         shown: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> int:
@@ -133,7 +134,7 @@ class StereoScene:
         `shown` speaks of one camera between the eyes, which see more: it is not asked.
         """
         return sum(
-            self.scene.inpaint(network, moved, focal_px, disparity_network, look)
+            self.scene.inpaint(inpainter, moved, focal_px, disparity_inpainter, look)
             for moved, look in self._eyes(shift, lens, self.crop_width / focal_px)
         )
 

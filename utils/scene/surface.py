@@ -95,6 +95,15 @@ class Lens(NamedTuple):
     slope: tuple[float, float] = (0.0, 0.0)  # how the lens is shifted
 
 
+class Sheet(NamedTuple):
+    """A picture with depth, of which some pixels are points."""
+
+    image: torch.Tensor  # (1, 3, H, W) RGB in [0, 1]
+    disparity: torch.Tensor  # (1, 1, H, W) px, of the photo's camera
+    keep: torch.Tensor  # (1, 1, H, W) bool
+    lens: Lens  # of the camera that saw it
+
+
 def lift_between(
     between: Between, disparity: torch.Tensor, lens: Lens
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from models.discriminator import MPDDiscriminator, add_spectral_norm
-from models.pointcloud_inpainting import Inpainting
+from models.roles import Inpainting
 from utils.scene.filling import far_guesses
 from utils.training import losses
 from utils.training.inpainting import (

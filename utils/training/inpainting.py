@@ -11,8 +11,8 @@ import kernels
 from models import BUNDLED
 from models.blocks import Statistics
 from models.features import EncoderFeatures
-from models.pointcloud_inpainting import Inpainting
 from models.registry import ROLES, find_network
+from models.roles import Inpainting
 from utils.camera import CropWindow, nearest_depth, published_path, unproject
 from utils.filters import binary_median
 from utils.scene.cloud import DISPARITY_FLOOR

@@ -6,7 +6,13 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "chosen": ["Networks", "choose_networks", "keep_networks", "find_weights"],
+        "chosen": [
+            "Networks",
+            "choose_networks",
+            "keep_networks",
+            "find_weights",
+            "load_inpainter",
+        ],
         "files": ["read_checkpoint", "read_state_dict", "save_state_dict"],
         "loading": ["load_estimator", "load_network"],
     },

@@ -13,7 +13,7 @@ import torch
 
 from kernels.threads import thread_count
 from models import FOLDER
-from models.registry import ROLES
+from models.registry import BY_RULE, ROLES, RULES
 from utils.depth.estimators import HuggingFaceEstimator, estimate_disparity, is_hugging_face
 from utils.devices import ON_CPU, Devices, choose_devices, tell, use_full_precision
 from utils.files import file_digest
@@ -25,15 +25,18 @@ KEPT = 2  # sets of networks that calls from Python may find loaded
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def find_weights(role: str, given: str | Path | None = None, models: Path = FOLDER) -> Path | None:
+def find_weights(
+    role: str, given: str | Path | None = None, models: Path = FOLDER
+) -> Path | str | None:
     """Choose the weights file of a role.
 
     Args:
         role: a key of `models.registry.ROLES`.
-        given: what the user asked for: a path, or what train.py was told as --save-name.
+        given: what the user asked for: a path, or what train.py was told as --save-name, or a key
+            of `models.registry.RULES`.
         models: the folder with trained/ and bundled/.
     Returns:
-        Path, or None where nothing is given, downloaded, trained or bundled.
+        Path, or that key, or None where nothing is given, downloaded, trained or bundled.
     Raises:
         ValueError: there is no such file; says what there is.
     """
@@ -48,7 +51,7 @@ def find_weights(role: str, given: str | Path | None = None, models: Path = FOLD
 
 
 def _find_given(role, given, trained):
-    """Return the Path of what was given for a role: a file's, or a name's in models/trained."""
+    """Return what was given for a role: a file's Path, or a name's in models/trained, or a rule."""
     path = Path(given).expanduser()
     if path.exists():
         return path
@@ -60,12 +63,30 @@ def _find_given(role, given, trained):
     for path in (trained / f"{role.kind}-{given}.tar", trained / given):
         if path.exists():
             return path
+    rules = [name for name in RULES if RULES[name].role == role.name]
+    if given in rules:
+        return given
     there = [path.stem.removeprefix(f"{role.kind}-") for path in trained.glob(f"{role.kind}-*.tar")]
-    there += [name for name in role.trained if (trained / name).exists()]
+    there += [name for name in role.trained if (trained / name).exists()] + rules
     raise ValueError(
         f"{role.flag} {given}: there is no such file, and none of that name in {trained}.\n"
         f"  There is: {', '.join(sorted(set(there))) or 'nothing'}."
     )
+
+
+def load_inpainter(
+    given: str | Path, device: torch.device | str = "cpu", trust: bool = False
+) -> Any:
+    """Return what fills holes: a rule, or a network in eval mode.
+
+    Args:
+        given: a key of `models.registry.RULES`, or a weights file.
+        device: where a network runs.
+        trust: as of `utils.weights.loading.load_network`, which says what is raised, too.
+    """
+    if given in RULES:
+        return RULES[str(given)].load()()
+    return load_network(given, "inpainting", device, trust)
 
 
 def is_gpu_full(error: BaseException) -> bool:
@@ -77,7 +98,8 @@ class Networks:
     """The networks that a run may need, each loaded when it is first asked for.
 
     Args:
-        estimation, refinement, inpainting, inpaint_depth: weights files, None = none.
+        estimation, refinement: weights files, None = none.
+        inpainting, inpaint_depth: likewise, or a key of `models.registry.RULES`.
         devices: where they run, and where the scene lives that they complete.
         trust: allow checkpoints that need unpickling.
     """
@@ -86,7 +108,7 @@ class Networks:
         self,
         estimation: str | Path | None = None,
         refinement: str | Path | None = None,
-        inpainting: str | Path | None = None,
+        inpainting: str | Path | None = BY_RULE,
         inpaint_depth: str | Path | None = None,
         devices: Devices = ON_CPU,
         trust: bool = False,
@@ -117,17 +139,18 @@ class Networks:
     @cached_property
     def refiner(self) -> torch.nn.Module | None:
         """Network from photo and coarse disparity to fine disparity, or None."""
-        return self._load("refinement", "refinement")
+        path = self.paths["refinement"]
+        return load_network(path, "refinement", self.device, self.trust) if path else None
 
     @cached_property
-    def inpainter(self) -> torch.nn.Module | None:
-        """Network that fills colour and disparity, or None: fill by rule."""
-        return self._load("inpainting", "inpainting")
+    def inpainter(self) -> Any:
+        """What fills colour and disparity of holes: a network, or a rule."""
+        return self._load_inpainter("inpainting")
 
     @cached_property
-    def depth_inpainter(self) -> torch.nn.Module | None:
-        """Second inpainting network, taken for the disparity only, or None."""
-        return self._load("inpaint_depth", "inpainting")
+    def depth_inpainter(self) -> Any:
+        """A second one, taken for the disparity only, or None."""
+        return self._load_inpainter("inpaint_depth")
 
     def load_all(self, estimates: bool) -> None:
         """Load what a photo needs, so that weights that do not fit are told before any work.
@@ -146,11 +169,14 @@ class Networks:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of every weights file, by role: what `--skip-existing` compares."""
+        """SHA-256 of every weights file, by role: what `--skip-existing` compares.
+
+        The usual rule counts as nothing, as in films that were made before rules had names.
+        """
         return {
             role: file_digest(path) if Path(path).is_file() else str(path)
             for role, path in self.paths.items()
-            if path is not None
+            if path is not None and (role, path) != ("inpainting", BY_RULE)
         }
 
     def describe(self, settings: Any) -> dict[str, str]:
@@ -166,14 +192,14 @@ class Networks:
                 "refinement": str(paths["refinement"] or "by rule"),
             }
         )
-        chosen["inpainting"] = str(paths["inpainting"] or "by rule")
-        if paths["inpaint_depth"]:
-            chosen["inpaint_depth"] = str(paths["inpaint_depth"])
+        for role in ("inpainting", "inpaint_depth"):
+            if given := paths[role]:
+                chosen[role] = f"by {given}" if given in RULES else str(given)
         return chosen
 
-    def _load(self, key: str, role: str) -> Any:
-        path = self.paths[key]
-        return path and load_network(path, role, self.device, self.trust)
+    def _load_inpainter(self, key: str) -> Any:
+        given = self.paths[key]
+        return load_inpainter(given, self.device, self.trust) if given else None
 
 
 def choose_networks(settings: Any, device: str | None = None) -> Networks:
@@ -189,7 +215,7 @@ def choose_networks(settings: Any, device: str | None = None) -> Networks:
     """
     estimation = refinement = inpainting = inpaint_depth = None
     if not settings.flat:
-        inpainting = find_weights("inpainting", settings.inpaint_path)
+        inpainting = find_weights("inpainting", settings.inpaint_path) or BY_RULE
         inpaint_depth = settings.inpaint_depth and find_weights(
             "inpainting", settings.inpaint_depth
         )
