@@ -7,8 +7,10 @@ Protocol:
 * `refined` is what the refinement network makes of an estimate, enlarged; `aligned` what films get.
 * val/ and strong/: wrongly ordered pairs and boundary errors as in benchmarks/depth.py, and how
   things keep their shape along their outlines: `bend`, `torn` and `dragged` of
-  `utils.training.metrics.outline_error`, after a scale and an offset. --sharp is the same for the
-  sharpest labels of a second such folder, with every clip on request (--every-clip).
+  `utils.training.metrics.outline_error`, after a scale and an offset. `flat` is the bend of a world
+  of cardboard: every outline to the pixel, and the disparity deeper inside carried up to it as it
+  is. --sharp is the same for the sharpest labels of a second such folder, with every clip on
+  request (--every-clip).
 * photos/ with `salient/`, soft masks of what stands out (a tenth of them, where a mask is sure):
   of the pixels within 1.2 % of the long side of a mask's outline that are also near a step of
   `refined`, the share that is not on the mask's side of that step. Masks know no depth, so where a
@@ -50,7 +52,8 @@ STEEP = 0.25  # of a step lies within 3 px, where it is an edge
 LEAST_PIXELS = 200
 WAYS = ("refined", "aligned")
 SHARP_STEMS = "ffs|sav|las|defom|maskd"  # of strong2/: true stereo, and refined outlines
-COLUMNS = ("wrong_side", "ordinal", "dbe_accuracy", "dbe_completeness", "bend", "torn", "dragged")
+SHAPE = ("bend", "torn", "dragged", "flat")
+COLUMNS = ("wrong_side", "ordinal", "dbe_accuracy", "dbe_completeness", *SHAPE)
 
 
 def estimators(weights, refine):
@@ -129,12 +132,15 @@ def judge(estimate, samples, title):
 
 
 def shape_figures(disparity, sample):
-    """Bend, torn and dragged of disparity (1, 1, h, w); NaN where truth is right in order only."""
+    """SHAPE of disparity (1, 1, h, w); NaN where truth is right in order only."""
     if sample.ordered:
-        return dict.fromkeys(("bend", "torn", "dragged"), np.nan)
+        return dict.fromkeys(SHAPE, np.nan)
     truth, mask = sample.inverse, sample.inverse > 0
     disparity = F.interpolate(disparity, truth.shape[-2:], mode="bilinear")
-    return metrics.outline_error(metrics.align(disparity, truth, mask), truth, mask)
+    found = metrics.outline_error(metrics.align(disparity, truth, mask), truth, mask)
+    flat = metrics.flattened(truth[0, 0].numpy(), mask[0, 0].numpy())
+    flat = torch.from_numpy(flat)[None, None]
+    return found | {"flat": metrics.outline_error(flat, truth, mask)["bend"]}
 
 
 def sharp_samples(folder, every_clip=False):

@@ -248,6 +248,19 @@ def test_a_ramp_inside_bends_by_its_share_of_the_step():
     assert (figures["torn"], figures["dragged"]) == (0, 0)
 
 
+def test_a_world_of_cardboard_bends_by_what_its_surfaces_slope():
+    """The wall is level; the post leans by 0.04 a px, against steps of 4 and 8."""
+    truth = _post()
+    truth[:, 150:250] += 0.04 * (np.arange(100, dtype=np.float32) - 49.5)
+    flat = metrics.flattened(truth, truth > 0)
+    assert np.array_equal(flat[:, 170:230], truth[:, 170:230])  # far from both outlines
+    assert np.ptp(flat[100, 152:158]) == 0  # near one: as deeper inside
+    # 8 to 15 px off at 0.04: 0.1 and 0.05 of the steps, at the half of what is judged that leans.
+    assert _outline_error(flat, truth)["bend"] == pytest.approx(0.04, abs=0.02)
+    level = metrics.flattened(_post(), _post() > 0)
+    assert _outline_error(level, _post())["bend"] == 0
+
+
 def test_an_outline_is_compared_with_its_own_surface_not_with_what_is_nearest():
     """The wall between two posts is too narrow to say anything of itself."""
     truth = _post()

@@ -217,21 +217,11 @@ def outline_error(
     """
     real, guess = _image_array(truth), _image_array(prediction)
     known = np.isfinite(real) & (real > 0) if mask is None else _image_array(mask) > 0
-    nothing = dict.fromkeys(("bend", "torn", "dragged"), math.nan)
-    span = float(np.ptp(real[known])) if known.any() else 0
-    edges = depth_edges((real - real[known].min()) / span, known) if span > 0 else known & False
-    if not edges.any():
-        return nothing
-    distance, edge = nearest_pixels(edges)
-    reach = OUTLINE_REACH * max(real.shape)
-    inside = known & (distance >= INSIDE * reach)
-    anchor = _nearest_along(inside, known & ~edges, round(INSIDE_AT_MOST * reach))
-    judged = (distance >= OUTLINE_GAP_PX) & (distance <= reach) & (anchor >= 0)
+    judged, anchor, edge = beside_outlines(real, known)
     if not judged.any():
-        return nothing
-    window = np.ones((2 * STEP_WINDOW_PX + 1,) * 2, np.uint8)
+        return dict.fromkeys(("bend", "torn", "dragged"), math.nan)
     filled = fill_nearest(real, known)
-    near, far = (f(filled, window).flat[edge[judged]] for f in (cv2.dilate, cv2.erode))
+    near, far = (values.flat[edge[judged]] for values in ends_of_steps(filled))
     error = guess - filled
     share = np.abs(error[judged] - error.flat[anchor[judged]]) / (near - far)
     # A comparison turns NaN into False; the detour keeps a broken prediction visible.
@@ -239,6 +229,43 @@ def outline_error(
     front = real[judged] > (near + far) / 2
     figures = {"bend": share.clip(max=1), "torn": wrong[front], "dragged": wrong[~front]}
     return {name: float(of.mean()) if of.size else math.nan for name, of in figures.items()}
+
+
+def beside_outlines(
+    truth: np.ndarray, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which pixels `outline_error` judges, and by what.
+
+    Args:
+        truth: (H, W) disparity; known: (H, W) bool.
+    Returns:
+        judged (H, W) bool; anchor (H, W), flat index of the pixel of the same surface, deeper
+        inside, that each is compared with, -1 = none; edge (H, W), that of the nearest edge.
+    """
+    span = float(np.ptp(truth[known])) if known.any() else 0
+    edges = depth_edges((truth - truth[known].min()) / span, known) if span > 0 else known & False
+    if not edges.any():
+        return edges, np.full(truth.shape, -1), np.zeros(truth.shape, int)
+    distance, edge = nearest_pixels(edges)
+    reach = OUTLINE_REACH * max(truth.shape)
+    inside = known & (distance >= INSIDE * reach)
+    anchor = _nearest_along(inside, known & ~edges, round(INSIDE_AT_MOST * reach))
+    return (distance >= OUTLINE_GAP_PX) & (distance <= reach) & (anchor >= 0), anchor, edge
+
+
+def flattened(truth: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Carry disparity (H, W) from deeper inside up to each outline as it is, without its slope.
+
+    What `outline_error` has of this tells how much of a figure is outlines, and how much slopes.
+    """
+    judged, anchor, _ = beside_outlines(truth, known)
+    return np.where(judged, truth.flat[anchor], truth)
+
+
+def ends_of_steps(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest and farthest disparity around each pixel, (H, W) both: a step's, where an edge is."""
+    window = np.ones((2 * STEP_WINDOW_PX + 1,) * 2, np.uint8)
+    return cv2.dilate(truth, window), cv2.erode(truth, window)
 
 
 def psnr(
