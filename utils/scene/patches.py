@@ -18,6 +18,7 @@ from kernels.patches import NOTHING, RADIUS, WHOLE, search, seed_field, smooth, 
 from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP
 from utils.filters import gaussian_window
+from utils.scene.levels import Level
 from utils.scene.quilting import replace_weak
 
 # Disparities closer than this share of the view's range are one surface, as in `filling.ALIKE`.
@@ -39,14 +40,6 @@ SHARPEN = 0.2
 ROOM = 3  # a hole has room for texture where a square of this many pixels fits into it
 SEED = 20260
 BYTES = np.array([255, 255, 255, 1], np.float32)  # scale of the channels while they are compared
-
-
-class Level(NamedTuple):
-    """A view at one resolution."""
-
-    values: np.ndarray  # (H, W, 4) float32: RGB in [0, 255], disparity; filled by the rule
-    known: np.ndarray  # (H, W) bool
-    wanted: np.ndarray  # (H, W) bool: the unknown pixels that are to be completed
 
 
 class _Field(NamedTuple):

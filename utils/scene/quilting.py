@@ -8,7 +8,7 @@ Texture in holes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -28,9 +28,7 @@ from kernels.quilting import (
 from kernels.threads import run_in_parts
 from utils.filters import gaussian_window
 from utils.scene.filling import fill_from_far
-
-if TYPE_CHECKING:
-    from utils.scene.patches import Level
+from utils.scene.levels import Level
 
 DETAIL_PX = 8.0  # the Gaussian that parts what is smooth, which is the rule's, from detail
 # Detail fades where the block's place is of another colour: e-fold, RGB in [0, 255].
