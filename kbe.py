@@ -37,7 +37,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from utils import cli, depth, export, film, scene, weights  # each is loaded when it is used
-from utils.cli.flags import Settings, parse_settings
+from utils.cli.command_line import parse_settings
+from utils.cli.flags import Settings
 from utils.cli.jobs import Job
 
 if TYPE_CHECKING:
@@ -218,10 +219,12 @@ def write(job: Job, settings: Settings, ready: Ready, stop: Any, hide_bar: Any) 
     settings = job.chosen(settings)
     clock.go_on()
     if settings.matte:
-        film.write_film(job.matte(), plan, view.matte(), path, settings, metadata, stop, hide_bar)
+        matte = scene.matte_of(view)
+        film.write_film(job.matte(), plan, matte, path, settings, metadata, stop, hide_bar)
         clock.lap("matte")
     if settings.write_depth:
-        depth.write_depth(job, plan, view.view_depth(), path, settings, stop, hide_bar)
+        seen = scene.ViewDepth(view)
+        depth.write_depth(job, plan, seen, path, settings, stop, hide_bar)
         clock.lap("depth_frames")
     # The film comes last: --skip-existing takes it for the sign that all is there.
     film.write_film(job, plan, view, path, settings, metadata, stop, hide_bar)

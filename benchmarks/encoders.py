@@ -120,7 +120,7 @@ def render(photo, folder, frames):
     """Return the first frames of a photo's default film, a list of (H, W, 3) uint8."""
     import kbe
     from utils import cli, film, weights
-    from utils.cli.flags import settings_from
+    from utils.cli.command_line import settings_from
 
     settings = settings_from({"inputs": [photo], "out": folder / "film", "device": "cpu"})
     (job,) = cli.plan_run(settings).jobs

@@ -385,8 +385,8 @@ def read_as_scenes(path):
 
 def read_as_list(path):
     """As a plain list, as CSV and as JSON lines: the suffix decides which."""
-    from utils.cli.jobs import _listed
     from utils.cli.lists import read_list
+    from utils.cli.runs import _listed
 
     assert all(_listed(path.read_bytes().decode("utf-8", "surrogateescape")))
     refused = []

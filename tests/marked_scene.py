@@ -7,7 +7,7 @@ import numpy as np
 
 import kbe
 from utils import cli, weights
-from utils.cli.flags import settings_from
+from utils.cli.command_line import settings_from
 from utils.export import write_exports
 from utils.film import write_image
 

@@ -1,6 +1,7 @@
 """The house: which room may import from which, and what each says of itself."""
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -68,6 +69,73 @@ def test_imports_go_one_way():
             if (other := floor_of(used)) is not None and other > floor
         ]
     assert not climbing
+
+
+def modules():
+    """{dotted name: file} of all modules that lie on a floor."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if floor_of(name) is not None:
+            found[name] = path
+    return found
+
+
+def offered(path):
+    """{name: its module, from the room} of what a room hands on when it is asked for it."""
+    tables = (node.value for node in ast.walk(ast.parse(path.read_text()))
+              if isinstance(node, ast.keyword) and node.arg == "submod_attrs")  # fmt: skip
+    return {
+        name: module for table in tables for module, names in ast.literal_eval(table).items()
+        for name in names
+    }  # fmt: skip
+
+
+def leading_to(path, found, rooms):
+    """The modules that a file imports anything from, for types alone too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                inside = rooms.get(node.module, {}).get(alias.name, alias.name)
+                whole = f"{node.module}.{inside}"
+                yield whole if whole in found else node.module
+
+
+def find_circle(files):
+    """Names of modules each of which imports the next, and the last the first; or None."""
+    rooms = {name: offered(path) for name, path in files.items() if path.name == "__init__.py"}
+    graph = {name: {*leading_to(path, files, rooms)} - {name} for name, path in files.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1][::-1]
+    return None
+
+
+def test_no_module_leads_back_to_itself():
+    """Nor inside a room, nor for types alone: whoever reads may begin at the bottom."""
+    circle = find_circle(modules())
+    assert not circle, " imports ".join(circle)
+
+
+def test_a_circle_is_found(tmp_path):
+    """Also through a name that the room hands on, and one that is only a type."""
+    texts = {
+        "utils/film/__init__.py": "attach(__name__, submod_attrs={'one': ['One'], 'two': ['Two']})",
+        "utils/film/one.py": "if TYPE_CHECKING:\n    from utils.film import Two\n",
+        "utils/film/two.py": "def make():\n    from utils.film.one import One\n",
+    }
+    files = {}
+    for place, text in texts.items():
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        files[place.removesuffix(".py").replace("/", ".").removesuffix(".__init__")] = path
+    assert set(find_circle(files)) == {"utils.film.one", "utils.film.two"}
+    files["utils.film.two"].write_text("")
+    assert find_circle(files) is None
 
 
 def test_every_module_of_utils_lies_in_a_room():

@@ -101,7 +101,7 @@ def test_the_film_that_compiles_the_containers_kernels_can_be_made():
     (film,) = (rest for word, rest in recipe() if word == "RUN" and "kbe.py" in rest)
     words = film.partition("&&")[0].split()
     assert words[:2] == ["python", "kbe.py"]
-    from utils.cli.flags import parse_settings
+    from utils.cli.command_line import parse_settings
 
     settings = parse_settings(words[2:])
     assert settings.preview and settings.matte and Path(ROOT / settings.inputs[0]).is_file()

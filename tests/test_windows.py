@@ -18,7 +18,7 @@ from small_training import write_photos
 from waiting import PATIENCE
 
 from utils import files, processes
-from utils.cli.jobs import plan_jobs
+from utils.cli.runs import plan_jobs
 from utils.film import video
 from utils.film.photos import write_image
 

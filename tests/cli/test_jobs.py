@@ -8,7 +8,8 @@ import pytest
 from waiting import PATIENCE
 
 from utils.cli.batch import overlap
-from utils.cli.jobs import find_photos, fingerprint, plan_jobs
+from utils.cli.made import fingerprint
+from utils.cli.runs import find_photos, plan_jobs
 
 
 @pytest.fixture

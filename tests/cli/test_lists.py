@@ -11,9 +11,10 @@ from films import probe
 
 import kbe
 from utils import UsageError
-from utils.cli.flags import Settings, settings_from
-from utils.cli.jobs import find_photos
+from utils.cli.command_line import settings_from
+from utils.cli.flags import Settings
 from utils.cli.lists import COLUMNS, KNOWN, is_list, read_list, settle
+from utils.cli.runs import find_photos
 from utils.film.photos import read_image, write_image
 
 SHORT = ["--2d", "--fps", "10", "--duration", "1", "--crossfade", "0.3"]

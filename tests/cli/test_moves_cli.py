@@ -10,7 +10,7 @@ import kbe
 from utils import depth, film, scene
 from utils.camera import MOVES
 from utils.cli import Job, Shared
-from utils.cli.flags import parse_settings
+from utils.cli.command_line import parse_settings
 from utils.film import read_image, write_image
 from utils.film.video import VideoWriter, read_metadata
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import kbe
+from utils.cli.command_line import parse_settings
 from utils.cli.declare import LOOK, RESULT
-from utils.cli.flags import FLAGS, parse_settings
+from utils.cli.flags import FLAGS
 from utils.cli.presets import place_windows, read_preset
 from utils.film.codecs import CODECS
 from utils.film.photos import write_image

@@ -17,7 +17,7 @@ from waiting import PATIENCE, unix, wait_until
 
 import kbe
 from utils.cli import slideshow
-from utils.cli.flags import settings_from
+from utils.cli.command_line import settings_from
 from utils.film import slideshow as fading
 from utils.film.photos import read_size, write_image
 

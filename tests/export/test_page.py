@@ -19,7 +19,7 @@ import kbe
 from utils import cli, weights
 from utils.camera import CropWindow, Stage, find_focus
 from utils.camera.moves import windows as windows_move
-from utils.cli.flags import settings_from
+from utils.cli.command_line import settings_from
 from utils.export import page, write_index
 from utils.film import read_image
 from utils.film.photos import write_image
@@ -348,7 +348,7 @@ def test_moves_of_the_page_are_those_of_the_command_that_it_names(browser, made,
 
 
 def cli_settings(words, folder):
-    from utils.cli.flags import parse_settings
+    from utils.cli.command_line import parse_settings
 
     words[words.index("--out") + 1] = str(folder / "again.mp4")
     return parse_settings([*words, "--quiet"])

@@ -16,8 +16,9 @@ from utils.camera import (
     nearest_depth,
 )
 from utils.scene import FarSide, quilting
-from utils.scene.cloud import Scene, grow
+from utils.scene.cloud import Scene
 from utils.scene.filling import fill_from_far
+from utils.scene.making import grow
 from utils.scene.patches import add_texture
 from utils.weights.chosen import Networks
 

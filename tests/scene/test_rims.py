@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kornia.filters import gaussian_blur2d
 
 from benchmarks import edges
+from utils.scene import Matte
 from utils.scene.cloud import Scene
 from utils.scene.rims import find_rims
 from utils.scene.rules import FarSide
@@ -307,7 +308,7 @@ def test_matte_is_grey_where_a_rim_lies_over_what_is_invented():
     scene = make_scene(half_plane(30.5))
     move = (-9.6, 0, 0)  # the front to the left by 7.68 px, uncovering what is right of it
     scene.inpaint(FarSide(), move)
-    matte, _ = scene.matte().render(move, None, None)
+    matte, _ = Matte(scene).render(move, None, None)
     row = matte[24, :, 0].astype(int)
     edge = 30.5 - 9.6 * NEAR / 120
     assert (row[: int(edge)] == 0).all() and row[int(edge) + 2] == 255

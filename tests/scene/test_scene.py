@@ -10,6 +10,7 @@ from kornia.filters import gaussian_blur2d
 from models.pointcloud_inpainting import Inpaint
 from models.roles import Inpainting
 from utils.camera import CropWindow, complete_windows, nearest_depth, published_path
+from utils.scene import Matte
 from utils.scene.cloud import (
     DISPARITY_FLOOR,
     INPAINT_PIXELS,
@@ -363,7 +364,7 @@ def test_matte_is_white_just_where_the_photo_shows_nothing():
     photo_alone, holes = scene.render(shift, fill=False)
     scene.inpaint(FarSide(), shift)
     frame, left = scene.render(shift)
-    matte, _ = scene.matte().render(shift, None, None)
+    matte, _ = Matte(scene).render(shift, None, None)
     assert left.sum() < holes.sum(), "the inpainting filled nothing"
     assert (matte[holes] > 127).all(), "invented or filled by rule, less than half of it rim"
     greyed = holes & (matte[..., 0] < 255)

@@ -11,7 +11,7 @@ from kbe_runs import run
 from phone_files import encoded, heic, mpf_jpeg, orientation_exif
 
 from models.pointcloud_inpainting import Inpaint
-from utils.cli.flags import parse_settings
+from utils.cli.command_line import parse_settings
 from utils.cli.jobs import Job
 from utils.cli.plan import plan_photo
 from utils.cli.shared import Shared

@@ -9,7 +9,7 @@ import torch
 from benchmarks.surfaces import DIRECTIONS, drawn, path_of, seen_through
 from utils.camera import BASELINE
 from utils.camera.shortening import TIMES, invented_shares, kept_part
-from utils.scene import FarSide, Scene, StereoScene, cloud, connected
+from utils.scene import FarSide, Matte, Scene, StereoScene, ViewDepth, cloud, connected
 from utils.scene.edge_sides import find_edges
 from utils.scene.edges import surface_mask
 from utils.scene.rgbd import RgbdScene
@@ -196,7 +196,7 @@ def test_what_closes_the_photo_is_no_invention(walls):
     invented = []
     for scene, path, _ in walls.values():
         height, width = scene.size
-        matte, _ = scene.matte().render(**path.view(1, scene.size))
+        matte, _ = Matte(scene).render(**path.view(1, scene.size))
         middle = matte[height // 3 : -height // 3, width // 3 : -width // 3]
         invented.append((middle > 128).mean())
     assert invented[0] > 0.01 and invented[1] < 0.001
@@ -209,7 +209,7 @@ def test_a_frame_s_depth_is_that_of_closed_surfaces():
         scene, path, _ = steep_wall()
         view = path.view(1, scene.size)
         scene.close_surfaces(path.views(scene.size) if closed else [])
-        for renderer in (scene.view_depth(), RgbdScene(scene)):
+        for renderer in (ViewDepth(scene), RgbdScene(scene)):
             holes = renderer.render(**view)[1][:, -scene.size[1] :]
             missed.append(holes[80:-80, 110:-110].mean())
     assert min(missed[:2]) > 0.005 and max(missed[2:]) < 0.001

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.scene import FarSide, Scene
+from utils.scene import FarSide, Scene, ViewDepth
 
 SIZE, FOCAL, BASELINE = (72, 96), 48.0, 120.0
 MOVES = [(0.0, 0.0, 0.0), (9.0, -4.0, 0.0), (-6.0, 3.0, -14.0), (5.0, 0.0, 20.0)]
@@ -32,7 +32,7 @@ def test_slanted_plane_has_its_depth_from_everywhere(shift, zoom):
     x, y = slopes()
     depth = 60 / (normal[0] * x + normal[1] * y + normal[2])
     scene = scene_of(depth)
-    seen, holes = scene.view_depth().render(shift, zoom * FOCAL, SIZE)
+    seen, holes = ViewDepth(scene).render(shift, zoom * FOCAL, SIZE)
     x, y = slopes(focal_px=zoom * FOCAL)
     expected = (60 + normal @ shift) / (normal[0] * x + normal[1] * y + normal[2])
     error = np.abs(seen * depth.min() / expected - 1)
@@ -51,7 +51,7 @@ def test_each_of_two_planes_keeps_its_depth_and_nothing_lies_between(shift):
     scene = scene_of(np.where(share < 0.5, 50.0, 200.0), image)
     assert scene.rims() is not None
     scene.inpaint(FarSide(), shift)
-    seen, holes = scene.view_depth().render(shift, FOCAL, SIZE)
+    seen, holes = ViewDepth(scene).render(shift, FOCAL, SIZE)
     near, far = (50 + shift[2]) / 50, (200 + shift[2]) / 50
     off = np.minimum(np.abs(seen / near - 1), np.abs(seen / far - 1))
     assert off.max() < 0.01
@@ -66,12 +66,12 @@ def test_what_no_point_reaches_has_the_depth_that_fills_it():
     depth = np.full(SIZE, 200.0)
     depth[20:50, 30:60] = 50
     scene = scene_of(depth)
-    seen, holes = scene.view_depth().render((12.0, 0.0, 0.0), FOCAL, SIZE)
+    seen, holes = ViewDepth(scene).render((12.0, 0.0, 0.0), FOCAL, SIZE)
     inner = holes[20:50, 20:70]
     assert inner.any()
     assert np.abs(seen[20:50, 20:70][inner] - 4).max() < 0.04
 
 
 def test_nothing_at_all_is_infinitely_far():
-    seen, holes = scene_of(np.full(SIZE, 50.0)).view_depth().render((0, 0, -60.0), FOCAL, SIZE)
+    seen, holes = ViewDepth(scene_of(np.full(SIZE, 50.0))).render((0, 0, -60.0), FOCAL, SIZE)
     assert holes.all() and np.isposinf(seen).all()

@@ -24,9 +24,9 @@ from PIL import Image, ImageFile
 
 from utils import film, weights
 from utils.cli.batch import run_jobs
-from utils.cli.flags import settings_from
-from utils.cli.jobs import plan_run
+from utils.cli.command_line import settings_from
 from utils.cli.reporting import hide_bar
+from utils.cli.runs import plan_run
 from utils.cli.shared import Shared
 from utils.devices import use_full_precision
 from utils.processes import result_of

@@ -26,8 +26,7 @@ from utils.camera import (
     plan_shot,
     set_stage,
 )
-from utils.cli.jobs import ANY_SIZE, fingerprint, is_made
-from utils.cli.presets import place_windows, window_shares
+from utils.cli.presets import place_windows
 from utils.depth.maps import find_map
 from utils.depth.own import Own, find_own
 from utils.film import (
@@ -41,7 +40,6 @@ from utils.film import (
     read_parts,
     resize,
 )
-from utils.film.kinds import read_head
 from utils.film.layouts import LAYOUTS, Layout
 from utils.scene import find_scene_zoom, small_scene
 
@@ -425,31 +423,3 @@ def _default_focus(settings):
 
 def _rounded(window):
     return {key: round(value, 3) for key, value in vars(window).items()}
-
-
-def describe_film(job: Job, plan: Plan, settings: Settings, networks: Networks) -> dict[str, Any]:
-    """Return the metadata of the video: what it was made of, and how."""
-    return {
-        "fingerprint": _made_of(job, settings, networks, plan.depth_file),
-        "settings": settings.looks(),
-        "shares": window_shares(plan, settings),
-    } | ({} if settings.flat else {"depth_source": plan.depth_source})
-
-
-def is_there(job: Job, settings: Settings, networks: Networks) -> bool:
-    """Whether a photo's film is there, whole, as `settings` ask for it; no photo is decoded.
-
-    A file or folder that is missing beside it has the film made again.
-    """
-    if not all(Path(name).exists() for name in job.written(settings)):
-        return False
-    read_head(job.photo)  # says it, if that is not there
-    made_of = _made_of(job, settings, networks, find_map(settings.depth, job.photo))
-    _, frames = check_film(settings, ANY_SIZE)
-    return is_made(job.video, {"fingerprint": made_of}, frames)
-
-
-def _made_of(job, settings, networks, depth_file):
-    return fingerprint(
-        job.photo, settings.looks(), networks.digests, depth_file, settings.uses_own_depth
-    )

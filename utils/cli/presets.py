@@ -13,49 +13,16 @@ from typing import TYPE_CHECKING
 from utils.camera import aspect_box
 from utils.cli.declare import LOOK, convert
 from utils.cli.flags import FLAGS, Settings, check_together
-from utils.film import in_fours, read_metadata
+from utils.film import read_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from utils.cli.plan import Plan
-
 # Range of each share: centres of the photo's sides, widths of the largest window of the film's
 # shape, that shape (width / height), the focal length of the photo's long side, the focus.
 SHARES = {end + letter: (0.0, 1.0) for end in ("start", "end") for letter in "UVW"}
 SHARES |= {"aspect": (0.01, 100.0), "focal": (0.01, 100.0), "focusU": (0, 1), "focusV": (0, 1)}
-
-
-def window_shares(plan: Plan, settings: Settings) -> dict[str, float]:
-    """Return the windows that were asked for, focal length and focus, as shares of the photo.
-
-    Args:
-        plan: utils.cli.plan.Plan.   settings: utils.cli.flags.Settings.
-    Returns:
-        dict with some of the keys of SHARES.
-    """
-    height, width = in_fours(plan.photo_size)
-    given = settings.windows.keys() | settings.shares.keys()
-    aspect = plan.view_size[1] / plan.view_size[0]
-    if settings.size is None and abs(aspect * height / width - 1) < 0.02:
-        aspect = width / height  # the photo's, but for rounding
-    box_width = aspect_box((height, width), aspect)[1]
-    shares: dict[str, float] = {}
-    for end, window in (("start", plan.start), ("end", plan.end)):
-        if any(name.startswith(end) for name in given):
-            shares |= {
-                end + "U": window.center_u / width,
-                end + "V": window.center_v / height,
-                end + "W": min(window.width / box_width, 1.0),
-            }
-    if shares and settings.size is None and aspect != width / height:
-        shares["aspect"] = aspect
-    if settings.focal_px or "focal" in settings.shares:
-        shares["focal"] = plan.focal_px / max(plan.image.shape[2:])
-    if plan.focus:
-        shares |= {"focusU": plan.focus[0] / width, "focusV": plan.focus[1] / height}
-    return {name: round(value, 6) for name, value in shares.items()}
 
 
 def place_windows(

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from utils import UsageError
 from utils.cli.batch import run_jobs
-from utils.cli.jobs import Job, fingerprint, is_made, prepare_folder
+from utils.cli.jobs import Job, prepare_folder
+from utils.cli.made import fingerprint, is_made
 from utils.cli.plan import check_film, whole_frame, working_size
 from utils.cli.reporting import Stopwatch, hide_bar
 from utils.cli.shared import Shared

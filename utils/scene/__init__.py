@@ -6,14 +6,15 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "cloud": ["Scene", "grow", "lift", "scale_disparity"],
+        "cloud": ["Scene", "scale_disparity"],
         "edges": ["surface_mask"],
         "filling": ["far_guesses", "fill_from_far"],
+        "making": ["grow", "lift"],
         "matte": ["Matte"],
         "patches": ["add_texture"],
         "rules": ["FarSide"],
         "small": ["find_scene_zoom", "small_scene"],
-        "stereo": ["StereoScene", "lay_out"],
+        "stereo": ["StereoScene", "lay_out", "matte_of"],
         "surface": ["connected"],
         "view_depth": ["ViewDepth"],
     },

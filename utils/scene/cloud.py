@@ -15,23 +15,18 @@ import torch.nn.functional as F
 
 import kernels
 from kernels.constants import RIM_FULL, RIM_SHARED
-from utils.camera import BASELINE, NO_LENS, unproject
-from utils.depth.map_files import FULL_SCALE
+from utils.camera import NO_LENS, unproject
 from utils.depth.steps import EDGE_JUMP
 from utils.scene.edges import surface_mask
 from utils.scene.grids import Grid
-from utils.scene.matte import Matte
 from utils.scene.rims import Rims, find_rims
-from utils.scene.second_eye import add_second_eye
 from utils.scene.surface import TENT, Lens, Sheet, connected, find_between, lift_between
 from utils.scene.uncovered import Added, HoledView
-from utils.scene.view_depth import ViewDepth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from utils.camera.path import CameraPath
     from utils.scene.uncovered import Inpaints
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
@@ -65,35 +60,6 @@ def scale_disparity(
     if most <= 0:  # flat: everything at the nearest depth
         return torch.full_like(disparity, baseline)
     return (disparity / most).clamp(min=DISPARITY_FLOOR) * baseline
-
-
-def lift(
-    plan: Any,
-    disparity: torch.Tensor,
-    device: torch.device,
-    peak: float | None = None,
-    in_steps: bool = False,
-) -> Scene:
-    """Lift a photo to a point cloud.
-
-    Args:
-        plan: utils.cli.plan.Plan: the image and its focal length.
-        disparity: (1, 1, H, W) relative, larger = nearer.
-        device: where the scene is to live, see utils.devices.
-        peak: see `scale_disparity`.
-        in_steps: round to what a picture of 16 bits holds, so that the film is made of what is
-            saved.
-    Returns:
-        Scene whose nearest point has disparity BASELINE.
-    """
-    disparity = disparity.to(device)
-    if in_steps:
-        disparity, peak = scale_disparity(disparity, FULL_SCALE, peak).round(), FULL_SCALE
-    disparity = scale_disparity(disparity, BASELINE, peak)
-    scene = Scene(plan.image.to(device), disparity, plan.focal_px, BASELINE)
-    if plan.own and plan.own.eyes:
-        add_second_eye(scene, plan)
-    return scene
 
 
 class Scene:
@@ -396,14 +362,6 @@ class Scene:
                 setattr(twin, name, value.copy())
         return twin
 
-    def matte(self) -> Matte:
-        """Return what renders this scene in white, where it is invented, and black."""
-        return Matte(self)
-
-    def view_depth(self) -> ViewDepth:
-        """Return what renders the depth of this scene's views."""
-        return ViewDepth(self)
-
     # -- the photo's layers --
 
     def _behind_rims(self):
@@ -544,24 +502,3 @@ class Scene:
         colors = torch.cat(self._colors)[self.photo_points :].T[None] / 255
         values = torch.cat([colors, self.focal_px * self.baseline / points[:, 2:]], dim=1)
         return Added(points, values, self.seen_points - self.photo_points)
-
-
-def grow(view: Any, path: CameraPath, networks: Any, size: tuple[int, int]) -> None:
-    """Close surfaces, and inpaint what the camera uncovers where its path is at its extremes.
-
-    Args:
-        view: Scene or StereoScene.
-        path: CameraPath in it.
-        networks: utils.weights.chosen.Networks: what fills holes.
-        size: (height, width) of the film (of one eye's picture), px.
-    """
-    view.close_surfaces(path.views(size))
-    for pose in path.inpainting_poses():
-        view.inpaint(
-            networks.inpainter,
-            pose.shift,
-            pose.focal_px,
-            networks.depth_inpainter,
-            pose.lens,
-            path.shows,
-        )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from utils.camera import NO_LENS
+from utils.scene.matte import Matte
 
 if TYPE_CHECKING:
     from typing import Any
@@ -60,7 +61,7 @@ class RgbdScene:
     def matte(self) -> RgbdScene:
         """Return what renders this scene in white where it is invented, twice."""
         matte = RgbdScene(self.scene)
-        matte.left = self.scene.matte()
+        matte.left = Matte(self.scene)
         return matte
 
     def _greys(self, points):

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 
 from utils.camera import NO_LENS, nearest_depth
+from utils.scene.cloud import Scene
+from utils.scene.matte import Matte
 from utils.scene.rgbd import RgbdScene
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from utils.camera.path import CameraPath
-    from utils.scene.cloud import Scene
     from utils.scene.uncovered import Inpaints
 
 # Parallax between the nearest and the farthest surface, as a share of the picture's width, where
@@ -115,7 +116,7 @@ class StereoScene:
     def matte(self) -> StereoScene:
         """Return what renders this scene in white, where either eye's view is invented."""
         matte = copy.copy(self)
-        matte.scene = self.scene.matte()
+        matte.scene = Matte(self.scene)
         if self.merge is anaglyph:
             matte.merge = np.maximum
         return matte
@@ -209,3 +210,8 @@ MERGES = {
 def lay_out(scene: Scene, path: CameraPath, layout: str) -> StereoScene | RgbdScene:
     """Return what renders a scene in a layout of `utils.film.layouts`."""
     return RgbdScene(scene) if layout == "rgbd" else StereoScene(scene, path, layout)
+
+
+def matte_of(view: Scene | StereoScene | RgbdScene) -> Matte | StereoScene | RgbdScene:
+    """Return what renders a scene, in its layout, in white where it is invented, and black."""
+    return Matte(view) if isinstance(view, Scene) else view.matte()
