@@ -92,6 +92,30 @@ def test_a_slope_within_a_thing_is_not_torn():
         assert np.abs(np.diff(aligned[60:240, column])).max() < 6
 
 
+def test_no_groove_stays_between_a_rim_and_its_surface():
+    """A ramp may begin gently, deep inside: what it took from there goes back to all of it."""
+    mask, _ = beads(bumps=0)
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    foot = np.interp(inside, [0, 7], [0.35, 0.0]) * (NEAR - FAR) * mask
+    estimate = (soft(mask) - foot).astype(np.float32)
+    aligned = align_outlines(estimate, photo_of(mask))
+    for line in (estimate[150, 200:], aligned[150, 200:]):
+        within = line[: int(mask[150, 200:].sum())]  # from the middle of the disc to its rim
+        rises = within - np.minimum.accumulate(within)
+        assert rises.max() < 1
+
+
+def test_a_surface_stays_whole_where_its_edge_ends():
+    """Downwards the step becomes a slope: what is moved above leads over to what is not below."""
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
+    width = np.interp(rows, [100, 200], [0.8, 40.0])
+    estimate = (FAR + (NEAR - FAR) / (1 + np.exp((columns - 200) / width))).astype(np.float32)
+    aligned = align_outlines(estimate, photo_of(columns < 200))
+    assert aligned[50, 199] - aligned[50, 200] > 0.9 * (NEAR - FAR)
+    # A reach is four rows: half the step at least is spread over so many.
+    assert np.abs(np.diff(aligned, axis=0)).max() < (NEAR - FAR) / 2 / 4
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (60, 2), (5, 5)])
 def test_tiny_maps_pass(size):
     rng = np.random.default_rng(0)

@@ -40,6 +40,10 @@ EVEN = 0.3  # reaches: deviation of the Gaussian that evens out what a side read
 # Which edges are moved: those that are torn already, from steps of 0.9 times the least one on, and
 # others from 1.5 times on; where colours agree with the sides, by the mean ratio.
 TORN, WHOLE, EVIDENCE = (0.9, 1.2), (1.5, 2.0), (0.5, 1.5)
+# They are moved less and less towards where an edge ends: where so much of the outline within
+# about a reach is on it, not at all, and in full.
+ENDS = (0.5, 0.9)
+ALMOST = 0.8  # of what makes an edge: a gap where it is so much is no end
 
 
 class _Edges(NamedTuple):
@@ -49,6 +53,7 @@ class _Edges(NamedTuple):
     far: np.ndarray  # (H, W) and of its back
     distance: np.ndarray  # (H, W) px to it
     torn: np.ndarray  # (H, W) bool, within reach of a step that the renderer takes for one
+    nearly: np.ndarray  # (H, W) bool, where it is an edge or almost
 
 
 def align_outlines(
@@ -79,7 +84,7 @@ def align_outlines(
     around = np.flatnonzero(two & (edges.distance <= AROUND * reach))
     distance = _signed_distance(front)
     labels, evidence = _take_sides(pixels, front, distance, band, around, reach)
-    strength = _strength(edges, limit, reach) * evidence
+    strength = _strength(edges, limit, reach) * _taper(front, distance, edges, reach) * evidence
     return _step_up(disparity, labels, distance, step, band, strength, reach)
 
 
@@ -89,13 +94,16 @@ def _find_edges(disparity, reach, limit):
     highest, lowest = _extremes(disparity, 1)
     local, step = highest - lowest, near - far
     steep = np.float32(max(STEEP, STEEPER_THAN_SLOPE / reach))
-    edge = (step >= least_step(near, far, limit)) & (local >= steep * step)
+    least = least_step(near, far, limit)
+    edge = (step >= least) & (local >= steep * step)
     if not edge.any():
         return None
     distance, nearest = nearest_pixels(edge)
     torn = (local >= least_step(highest, lowest, limit)).astype(np.uint8)
     torn = cv2.dilate(torn, _square(reach)) > 0
-    return _Edges(near.flat[nearest], far.flat[nearest], distance, torn)
+    nearly = (step >= ALMOST * least) & (local >= ALMOST * steep * step)
+    nearly = cv2.dilate(nearly.astype(np.uint8), _square(1)) > 0
+    return _Edges(near.flat[nearest], far.flat[nearest], distance, torn, nearly)
 
 
 def _take_sides(pixels, front, distance, band, around, reach):
@@ -155,11 +163,26 @@ def _strength(edges, limit, reach):
     return _blur(strength.astype(np.float32), reach / 2)
 
 
+def _taper(front, distance, edges, reach):
+    """Fall from 1 to 0 (H, W) towards the ends of edges.
+
+    Where an edge dissolves in its ramp, the surface goes on: it would be torn between what is
+    moved of it and what is not.
+    """
+    outline = front ^ (cv2.erode(front.astype(np.uint8), _square(1)) > 0)
+    outline &= np.abs(distance) <= 3 * reach
+    whole = _blur(outline.astype(np.float32), reach)
+    on_edge = _blur((outline & edges.nearly).astype(np.float32), reach)
+    return _ramp(on_edge / np.maximum(whole, np.float32(1e-3)), *ENDS)
+
+
 def _step_up(disparity, labels, distance, step, band, strength, reach):
     """Disparity (H, W) in which pixels on a ramp, or of another side, have that of their side.
 
     It is read where the ramp ends, as near as possible, so that a thing which slopes along its
-    outline stays whole, and evened out; or in the middle of what is too thin for that.
+    outline stays whole, and evened out; or in the middle of what is too thin for that. The foot of
+    the ramp, though it is no steeper than a slope, goes along as far as it is beyond that: else it
+    would be a groove between the surface and its rim.
     """
     end = np.float32(RAMP * reach)
     highest, lowest = _extremes(disparity, max(1, reach // 2))
@@ -167,11 +190,11 @@ def _step_up(disparity, labels, distance, step, band, strength, reach):
     inside = np.zeros(disparity.shape, bool)
     inside.flat[band] = True
     aligned = disparity.copy()
-    for side, depth in ((labels, distance), (~labels, -distance)):
+    for side, nearer, depth in ((labels, 1, distance), (~labels, -1, -distance)):
         thin = (depth > 0) & (_extremes(np.minimum(depth, end), math.ceil(end))[0] < end)
         middle = depth >= cv2.dilate(depth, _square(1))
         source = side & ((depth >= end) | (thin & middle))
-        own = inside & side & moved & ~source
+        own = inside & side & ~source
         if source.any() and own.any():
             away, nearest = nearest_pixels(source)
             own &= away <= end + reach
@@ -179,7 +202,8 @@ def _step_up(disparity, labels, distance, step, band, strength, reach):
             stepped[own] = disparity.flat[nearest[own]]
             counts = (own | source).astype(np.float32)
             smooth = _blur(stepped * counts, EVEN * reach)[own] / _blur(counts, EVEN * reach)[own]
-            aligned[own] += strength[own] * (smooth - disparity[own])
+            change = smooth - disparity[own]
+            aligned[own] += np.where(moved[own] | (nearer * change > 0), strength[own] * change, 0)
     return aligned
 
 
