@@ -50,6 +50,8 @@ CANDIDATES = {
     "superfast, 5 B": LEAN | {"bf": "5"},
     "superfast, 5 B, B adapt 0": LEAN | {"bf": "5", "x264-params": "b-adapt=0"},
     "superfast, subme 2, 5 B, B adapt 0": LEAN | {"bf": "5", "x264-params": "subme=2:b-adapt=0"},
+    "the same, no scene cuts": LEAN | {"bf": "5", "x264-params": "subme=2:b-adapt=0:scenecut=0"},
+    "the same, 8 B": LEAN | {"bf": "8", "x264-params": "subme=2:b-adapt=0:scenecut=0"},
     "superfast, tune ssim": LEAN | {"tune": "ssim"},
     "superfast, subme 2, ref 2": LEAN | {"x264-params": "subme=2:ref=2"},
     "superfast, weightp 1": LEAN | {"x264-params": "weightp=1"},

@@ -19,6 +19,7 @@ FLOORS = [
     "utils.filters",
     "utils.processes",
     "utils.progress",
+    "utils.starting",
     "utils.synthetic",
     "utils.camera",
     "utils.film",
@@ -140,7 +141,7 @@ def test_a_circle_is_found(tmp_path):
 
 def test_every_module_of_utils_lies_in_a_room():
     alone = sorted(path.name for path in (ROOT / "utils").glob("*.py"))
-    named = ("devices", "files", "filters", "processes", "progress")
+    named = ("devices", "files", "filters", "processes", "progress", "starting")
     assert alone == ["__init__.py", *(f"{name}.py" for name in named)]
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 from utils import UsageError
 from utils.cli.flags import Settings
 from utils.cli.reporting import log, log_error, set_up_log
+from utils.starting import import_torch, keep_memory
 
 
 class Terminated(SystemExit):
@@ -34,6 +35,7 @@ def run_command(command: Callable[[Settings], int], settings: Settings) -> int:
     # While a film is rendered beside it, torch's idle threads must sleep, not spin (libgomp's own
     # variable, read when torch is imported): a batch then takes 9 to 30 % less CPU time.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    keep_memory()
     _open_missing_streams()
     set_up_log(settings.verbose, settings.quiet)
     try:
@@ -67,6 +69,7 @@ def _load_modules() -> None:
         return
     gc.disable()
     try:
+        import_torch()
         for name in ("utils.cli.plan", "utils.weights.chosen", "kernels.cpu_frame"):
             importlib.import_module(name)
         gc.freeze()

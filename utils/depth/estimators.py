@@ -26,6 +26,7 @@ from utils.depth.sharpening import (
     upsample_disparity,
 )
 from utils.filters import fill_nearest
+from utils.starting import complete_torch
 
 log = logging.getLogger("kbe")
 
@@ -160,6 +161,7 @@ class HuggingFaceEstimator:
 
 def _check_transformers(name):
     """See that transformers can be used, and let it show no bars and warnings of its own."""
+    complete_torch()
     try:
         import transformers
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation  # noqa: F401

@@ -1,0 +1,51 @@
+"""The start of a command: torch without what no film needs, and memory that is kept."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def told(script):
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()
+
+
+def test_torch_comes_without_shapes_until_they_are_asked_for():
+    script = """if True:
+        import sys
+        from utils.starting import SHAPES, complete_torch, import_torch
+        import_torch()
+        import torch
+        print(SHAPES in sys.modules, hasattr(torch, SHAPES.partition(".")[2]))
+        with torch.device("meta"):
+            image, network = torch.empty(1, 3, 8, 8), torch.nn.Conv2d(3, 4, 3)
+        try:
+            print(network(image).shape)
+        except NotImplementedError:
+            print("none")
+        complete_torch()
+        print(*network(image).shape)"""
+    assert told(script) == ["False", "False", "none", "1", "4", "6", "6"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone keeps memory so")
+def test_memory_that_was_freed_is_not_cleared_again():
+    script = """if True:
+        import resource
+        import numpy as np
+        from utils.starting import keep_memory
+        keep_memory()
+        for _ in range(2):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(8):
+                np.ones(2**22)
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"""
+    first, second = map(int, told(script))
+    assert second < first / 4

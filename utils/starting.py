@@ -1,0 +1,45 @@
+"""What makes a command's start short: parts of torch and of the C library, used as films need."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import sys
+import types
+
+# Shapes of operators without data, for torch.compile and torch.export: a third of torch's import.
+SHAPES = "torch._meta_registrations"
+# mallopt's numbers (malloc.h of glibc), and bytes: arrays come from memory that is there already,
+# and what is freed stays ours; else the kernel clears every page of every array anew.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 2**30
+
+
+def import_torch() -> None:
+    """Import torch without SHAPES, unless it is there already; `complete_torch` brings them."""
+    if "torch" in sys.modules:
+        return
+    sys.modules[SHAPES] = types.ModuleType(SHAPES)
+    try:
+        torch = importlib.import_module("torch")
+    finally:
+        del sys.modules[SHAPES]
+    if hasattr(torch, "_meta_registrations"):
+        del torch._meta_registrations
+
+
+def complete_torch() -> None:
+    """Load SHAPES, for libraries that look at networks before they load them (transformers)."""
+    importlib.import_module(SHAPES)
+
+
+def keep_memory() -> None:
+    """Let glibc give memory out again instead of handing it back; nothing elsewhere."""
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
