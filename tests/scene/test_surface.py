@@ -9,7 +9,7 @@ import torch
 from benchmarks.surfaces import DIRECTIONS, drawn, path_of, seen_through
 from utils.camera import BASELINE
 from utils.camera.shortening import TIMES, invented_shares, kept_part
-from utils.scene import FarSide, Matte, Scene, StereoScene, ViewDepth, cloud, connected
+from utils.scene import FarSide, Matte, Scene, StereoScene, ViewDepth, closing, connected
 from utils.scene.edge_sides import find_edges
 from utils.scene.edges import surface_mask
 from utils.scene.rgbd import RgbdScene
@@ -249,8 +249,8 @@ def test_a_share_of_holes_counts_closed_surfaces_as_seen():
 def test_the_same_film_is_closed_once(monkeypatch):
     scene, path, _ = steep_wall()
     found = []
-    find = cloud.find_between
-    monkeypatch.setattr(cloud, "find_between", lambda *given: found.append(1) or find(*given))
+    find = closing.find_between
+    monkeypatch.setattr(closing, "find_between", lambda *given: found.append(1) or find(*given))
     for _ in range(2):
         scene.close_surfaces(path.views(scene.size))
     assert found == [1]

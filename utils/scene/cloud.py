@@ -14,13 +14,14 @@ import torch
 import torch.nn.functional as F
 
 import kernels
-from kernels.constants import RIM_FULL, RIM_SHARED
+from kernels.constants import RIM_FULL
 from utils.camera import NO_LENS, unproject
 from utils.depth.steps import EDGE_JUMP
+from utils.scene.closing import Points, close_rims, close_sheet
 from utils.scene.edges import surface_mask
 from utils.scene.grids import Grid
 from utils.scene.rims import Rims, find_rims
-from utils.scene.surface import TENT, Lens, Sheet, connected, find_between, lift_between
+from utils.scene.surface import Lens, Sheet, connected
 from utils.scene.uncovered import Added, HoledView
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ class Scene:
         self.seen_grid: Grid | None = None  # of what a second eye saw
         self._cloud: tuple[Any, Any, Any] | None = None
         self._views: list[dict[str, Any]] = []  # for which surfaces are closed
-        # Points between others: (points, colours, spacing) of each map, the photo's first.
-        self._between: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        # Points between others, of each picture, the photo's first.
+        self._between: list[Points] = []
         self._rims: dict[bool, tuple[Any, Any, Any]] = {}  # without and with points between
         self._filled: list[Sheet] = []  # what was inpainted
         self._layers = find_rims(self.disparity, self.image) if rims else None
@@ -130,6 +131,11 @@ class Scene:
     def depth(self) -> torch.Tensor:
         """(1, 1, H, W) depth of the photo, unit of the baseline."""
         return self.focal_px * self.baseline / self.disparity
+
+    @property
+    def _lens(self) -> Lens:
+        """The photo's camera."""
+        return Lens(self.focal_px, self.focal_px * self.baseline)
 
     def solid(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Image (1, 3, H, W) and disparity (1, 1, H, W) of the photo without its rims.
@@ -201,7 +207,7 @@ class Scene:
             return  # the planner has asked for the same film
         self._views, self._cloud = views, None
         self._rims.pop(True, None)
-        self._between = [self._between_photo(), *map(self._between_filled, self._filled)]
+        self._between = [self._close_photo(), *map(self._close_filled, self._filled)]
 
     def rims(self, closed: bool = False) -> tuple[Any, Any, Any] | None:
         """Return the rim points as `kernels.render_frame` takes them, None if there are none.
@@ -213,7 +219,7 @@ class Scene:
         if closed not in self._rims:
             rims = self._lift_rims()
             if closed and self._views:
-                more = self._between_rims()
+                more = close_rims(self._layers, self.disparity, self._lens, self._views)
                 rims = tuple(
                     torch.cat(parts, dim=dim).contiguous()
                     for dim, *parts in zip((1, 0, 0), rims, more, strict=True)
@@ -405,8 +411,16 @@ class Scene:
             return 0
         self._behind_points = self._append_photo(keep)
         if self._views:
-            self._between[0] = self._between_photo()
+            self._between[0] = self._close_photo()
         return self._behind_points
+
+    def _close_photo(self):
+        """Points that close what the photo shows."""
+        return close_sheet(Sheet(*self.solid(), self.kept(), self._lens), self._views)
+
+    def _close_filled(self, sheet):
+        """Points that close what was inpainted in one view."""
+        return close_sheet(sheet, self._views, EDGE_JUMP * float(self.disparity.amax()))
 
     def _append_filled(self, view, filled):
         """Append the inpainted pixels of a view as points of the scene."""
@@ -420,51 +434,8 @@ class Scene:
         sheet = Sheet(filled.image, disparity, keep, view.camera)
         self._filled.append(sheet)
         if self._views:
-            self._between.append(self._between_filled(sheet))
+            self._between.append(self._close_filled(sheet))
         return self._append(points, filled.image, depth / view.camera.focal_px, keep)
-
-    # -- between points --
-
-    def _between_photo(self):
-        """Points (3, K), colours (K, 3) and spacing (K,) that close what the photo shows."""
-        image, disparity = self.solid()
-        lens = Lens(self.focal_px, self.focal_px * self.baseline)
-        return self._close(image, disparity, self.connected(), lens)
-
-    def _between_filled(self, sheet):
-        """The same for what was inpainted in one view."""
-        image, disparity, keep, lens = sheet
-        limit = EDGE_JUMP * float(self.disparity.amax())
-        values, kept = (part[0, 0].cpu().numpy() for part in (disparity, keep))
-        return self._close(image, disparity, connected(values, kept, limit), lens)
-
-    def _between_rims(self):
-        """Points (3, K), colours (K, 4) and spacing (K,) that close the rims of each front."""
-        layers, (height, width) = self._layers, self.size
-        # As maps: disparity; colours times alpha, alpha, and whether the cloud has the point, too.
-        disparity, maps = self.disparity.clone(), self.image.new_zeros(5, height * width)
-        disparity.view(-1)[layers.pixel] = layers.rim_disparity
-        alpha = layers.colors[:, 3:].clamp(max=RIM_FULL.item()).float()
-        shared = layers.colors[:, 3:] == RIM_SHARED.item()
-        maps[:, layers.pixel] = torch.cat([layers.colors[:, :3] * alpha, alpha, shared], 1).T
-        rim = np.zeros((height, width), bool)
-        rim.flat[layers.pixel.cpu().numpy()] = True
-        limit = EDGE_JUMP * float(self.disparity.amax())
-        pairs = connected(disparity[0, 0].cpu().numpy(), rim, limit)
-        lens = Lens(self.focal_px, self.focal_px * self.baseline)
-        between = find_between(disparity, pairs, lens, self._views, TENT)
-        points, spacing = lift_between(between, disparity, lens)
-        maps = between.sample(maps.view(1, 5, height, width))[0]
-        alpha = maps[3:4]
-        colors = torch.cat([maps[:3] / alpha.clamp(min=1), alpha]).T.round().byte()
-        colors[maps[4] > 0.999, 3] = RIM_SHARED.item()
-        return points[0], colors, spacing
-
-    def _close(self, image, disparity, pairs, lens):
-        between = find_between(disparity, pairs, lens, self._views)
-        points, spacing = lift_between(between, disparity, lens)
-        colors = (between.sample(image)[0].T * 255).round().clamp(0, 255).byte()
-        return points[0].contiguous(), colors, spacing
 
     def _hides_photo(self, points):
         """Say of (3, N) points whether they stand well in front of what the photo shows there.

@@ -9,9 +9,10 @@ import torch
 import kernels
 from utils.camera import unproject
 from utils.filters import binary_median
+from utils.scene.closing import Between, find_between, lift_between
 from utils.scene.filling import far_guesses
 from utils.scene.grids import Grid
-from utils.scene.surface import Between, Lens, Sheet, connected, find_between, lift_between
+from utils.scene.surface import Lens, Sheet, connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
