@@ -111,9 +111,8 @@ def hole_share(scene, size, poses):
 
 
 def ours(scene, size, pose, fill=True):
-    points, colors, spacing = scene
-    scale = default_focal_px(size) * BASELINE
-    return kernels.render_frame(points, colors, pose[0], size, pose[1], scale, spacing, fill)
+    view = kernels.View(pose[0], size, pose[1], default_focal_px(size) * BASELINE)
+    return kernels.render_frame(kernels.Cloud(*scene), view, fill)
 
 
 # --- the same method with torch's operators ------------------------------------------------------

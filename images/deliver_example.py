@@ -162,16 +162,13 @@ def camera_from_aside(path, frames):
     points = np.stack([vertices[axis] for axis in "xyz"], 1) * UPRIGHT
     shown = (points[:, 2] < DEEP) & (vertices["alpha"] > 127)
     seen = ((points[shown] - CENTER) @ TURN.T + AWAY).T
-    frame, holes = kernels.render_frame(
+    cloud = kernels.Cloud(
         np.ascontiguousarray(seen, np.float32),
         np.stack([vertices[name][shown] for name in ("red", "green", "blue")], 1),
-        (0, 0, 0),
-        VIEW,
-        LENS,
-        LENS * 40.0,
         (points[shown, 2] / 768).astype(np.float32),
-        fill=False,
     )
+    view = kernels.View((0, 0, 0), VIEW, LENS, LENS * 40.0)
+    frame, holes = kernels.render_frame(cloud, view, fill=False)
     frame[holes] = DARK
     canvas = (0.6 * frame).astype(np.uint8)
     for camera in frames[:: max(1, len(frames) // 4)]:

@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .frames import Cloud, View
+
 if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "Cloud",
+    "View",
     "disocclusion_mask",
     "fill_disocclusion",
     "render_frame",
@@ -164,16 +168,10 @@ def zbuffer(
 
 
 def render_frame(
-    points: Any,
-    colors: Any,
-    shift: Any,
-    size: tuple[int, int],
-    focal_px: float,
-    disparity_scale: float,
-    spacing: Any = None,
+    cloud: Cloud,
+    view: View,
     fill: bool = True,
-    lens: Any = (0.0, 0.0),
-    rims: Any = None,
+    rims: Cloud | None = None,
     numbers: bool = False,
     impl: str | None = None,
 ) -> tuple[Any, Any]:
@@ -184,66 +182,62 @@ def render_frame(
     once. Its buffers are kept per thread for the next frame.
 
     Args:
-        points: (3, N) float32, camera frame, C-contiguous; z < 0.001 after the shift is dropped.
-        colors: (N, 3) uint8 RGB.
-        shift: (3,) added to every point.
-        size: (height, width) of the frame, px.
-        focal_px: focal length in px of this frame.
-        disparity_scale: the depth test compares disparity_scale / z with a tolerance of 1, so
-            focal_px * baseline of the photo makes it independent of the frame's size.
-        spacing: (N,) float32, distance to the neighbouring points in the unit of `points` (depth /
-            focal_px where they were lifted), or None. Where it projects to more than 1.25 px the
-            point is drawn that wide, so that magnified surfaces show no cracks.
+        cloud: the points; z < 0.001 after the shift is dropped. Where a point's spacing (depth /
+            focal_px where it was lifted) projects to more than 1.25 px it is drawn that wide, so
+            that magnified surfaces show no cracks; without spacing all are small.
+        view: the camera.
         fill: fill holes; otherwise they stay black.
-        lens: (2,) px that the picture is shifted right and down, as by a lens that is shifted.
-        rims: a second, small cloud that is drawn over the first with an alpha, or None: points
-            (3, M) float32, colors (M, 4) uint8 and spacing (M,) float32. The fourth channel is
-            alpha: 0 to 254 from nothing to all, and 255 for all where the first cloud has the
-            same point. For an edge that moves smoothly there must be points of alpha 0 outside it
-            and of 255 inside it.
+        rims: a second, small cloud that is drawn over the first with an alpha, or None. The fourth
+            channel is alpha: 0 to 254 from nothing to all, and 255 for all where the first cloud
+            has the same point. For an edge that moves smoothly there must be points of alpha 0
+            outside it and of 255 inside it.
         numbers: colours are the three bytes of one number of 24 bits, the highest first, and so is
             the frame: each pixel has the rounded mean number of the surface that it shows. A rim
             that covers half of a pixel or more hides what is behind it, any other shows nothing.
-        impl: "cpu", "cuda", or None: by the device of `points`.
+        impl: "cpu", "cuda", or None: by the device of the points.
     Returns:
         frame (H, W, 3) uint8, rounded; holes (H, W) bool, True where nothing landed, or rims cover
-        less than half. NumPy arrays, or CUDA tensors if `points` is one.
+        less than half. NumPy arrays, or CUDA tensors if the points are one.
     Raises:
         ValueError: a shape, dtype or device does not fit, or a camera number is not positive.
     """
-    size = _size(size)
-    focal_px = _positive("focal_px", focal_px)
-    disparity_scale = _positive("disparity_scale", disparity_scale)
-    on_gpu = isinstance(points, torch.Tensor) and points.is_cuda
-    arrays = {"points": (points, "float32", "3N"), "colors": (colors, "uint8", "N3")}
-    if spacing is not None:
-        arrays["spacing"] = (spacing, "float32", "N")
-    cloud = [_cloud_array(name, *wanted, points, on_gpu) for name, wanted in arrays.items()]
-    cloud += [None] * (spacing is None)
-    shift, lens = [float(value) for value in shift], [float(value) for value in lens]
+    view = _checked_view(view)
+    on_gpu = isinstance(cloud[0], torch.Tensor) and cloud[0].is_cuda
+    cloud = _checked_cloud("", Cloud(*cloud), "N3", on_gpu)
     if rims is not None:
         if len(rims) != 3:
             raise ValueError(f"rims must be points, colors and spacing, got {len(rims)} arrays.")
-        kinds = {
-            "points": ("float32", "3N"),
-            "colors": ("uint8", "N4"),
-            "spacing": ("float32", "N"),
-        }
-        rims = [
-            _cloud_array(f"rims' {name}", array, *kinds[name], rims[0], on_gpu)
-            for name, array in zip(kinds, rims, strict=True)
-        ]
+        rims = _checked_cloud("rims' ", Cloud(*rims), "N4", on_gpu)
+    back_end = "cuda" if _on_cuda(on_gpu, impl) else "cpu"
+    options = bool(fill), bool(numbers)
+    return _render_on(back_end, cloud, rims, on_gpu and cloud.points.device, view, options)
+
+
+def _checked_view(view):
+    """A View of plain numbers."""
+    shift, size, focal_px, disparity_scale, lens = View(*view)
+    shift, lens = [float(value) for value in shift], [float(value) for value in lens]
     if len(shift) != 3 or not all(map(math.isfinite, shift)):
         raise ValueError(f"shift must be three finite numbers, got {shift}.")
     if len(lens) != 2 or not all(map(math.isfinite, lens)):
         raise ValueError(f"lens must be two finite numbers, got {lens}.")
-    back_end = "cuda" if _on_cuda(on_gpu, impl) else "cpu"
-    camera = shift, size, focal_px, disparity_scale
-    options = bool(fill), lens, bool(numbers)
-    return _render_on(back_end, cloud, rims, on_gpu and points.device, camera, options)
+    numbers = _positive("focal_px", focal_px), _positive("disparity_scale", disparity_scale)
+    return View(shift, _size(size), *numbers, lens)
 
 
-def _render_on(back_end, cloud, rims, device, camera, options):
+def _checked_cloud(whose, cloud, color_axes, on_gpu):
+    """A Cloud of arrays that fit together."""
+    kinds = Cloud(("float32", "3N"), ("uint8", color_axes), ("float32", "N"))
+    return Cloud(
+        *(
+            None if array is None and name == "spacing"
+            else _cloud_array(whose + name, array, *kind, cloud.points, on_gpu)
+            for name, array, kind in zip(Cloud._fields, cloud, kinds, strict=True)
+        )
+    )  # fmt: skip
+
+
+def _render_on(back_end, cloud, rims, device, view, options):
     """Render a checked frame in one back end; device: where the arrays are, False = NumPy's."""
     if back_end == "cuda":
         from .cuda import render_frame as render
@@ -256,10 +250,11 @@ def _render_on(back_end, cloud, rims, device, camera, options):
         def ready(array):
             return array.cpu().numpy() if device else array
 
-    points, colors, spacing = (None if array is None else ready(array) for array in cloud)
-    rims = rims and [ready(array) for array in rims]
-    fill, lens, numbers = options
-    found = render(points, colors, *camera, spacing, fill, lens, rims, numbers)
+    def all_ready(parts):
+        return parts and Cloud(*(None if array is None else ready(array) for array in parts))
+
+    fill, numbers = options
+    found = render(all_ready(cloud), view, fill, all_ready(rims), numbers)
     if back_end == "cuda" and not device:
         found = tuple(part.cpu().numpy() for part in found)
     if back_end == "cpu" and device:

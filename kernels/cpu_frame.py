@@ -11,7 +11,7 @@ One thread renders a frame without the GIL; films render several frames in a thr
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from .constants import (
     WIDEST_FOOTPRINT,
 )
 from .cpu import NOWHERE, degrid
+from .cpu_camera import span, to_camera
 from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
 from .cpu_numbers import average, average_carried, cover
 from .cpu_rims import WORDS, compose, splat_rims
@@ -32,7 +33,7 @@ from .cpu_sums import FULL_WEIGHT, HIGH_WORD, WORD, add, empty_carry, normalise_
 from .jit import jit
 
 if TYPE_CHECKING:
-    from typing import Any
+    from .frames import Cloud, View
 
 BLOCK = 1024  # points projected together
 ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
@@ -64,10 +65,27 @@ def _scratch(size):
     return _local.scratch
 
 
+class _Block(NamedTuple):
+    """Points that are projected together."""
+
+    keys: np.ndarray  # (BLOCK,) float32: their disparity
+    spreads: np.ndarray  # their footprints, px
+    xs: np.ndarray  # where they lie in the padded frame
+    ys: np.ndarray
+
+
 @jit
-def _measure(depths, spacings, camera, keys, spreads):
+def _empty_block():
+    """A block, every footprint as small as can be."""
+    keys, spreads = np.empty(BLOCK, np.float32), np.ones(BLOCK, np.float32)
+    return _Block(keys, spreads, np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32))
+
+
+@jit
+def _measure(depths, spacings, camera, block):
     """Disparity of a block of points, NOWHERE behind the near plane, and its footprints in px."""
-    shift_z, focal, scale = camera[2], camera[3], camera[4]
+    keys, spreads = block.keys, block.spreads
+    shift_z, focal, scale = camera.z, camera.focal, camera.scale
     for j in range(depths.shape[0]):
         z = depths[j] + shift_z
         key = scale / z
@@ -80,8 +98,9 @@ def _measure(depths, spacings, camera, keys, spreads):
 
 
 @jit
-def _place(coordinates, shift, lens, per_key, length, reach, keys, spreads, positions):
+def _place(coordinates, shift, lens, per_key, length, reach, block, positions):
     """Padded pixel coordinate of a block of points along one axis; drop those out of reach."""
+    keys, spreads = block.keys, block.spreads
     center = HALF * np.float32(length) + HALF + lens
     end = np.float32(length) + ONE
     for j in range(coordinates.shape[0]):
@@ -95,22 +114,16 @@ def _place(coordinates, shift, lens, per_key, length, reach, keys, spreads, posi
 
 
 @jit
-def _project(points, spacing, camera, size, reach, begin, end, keys, spreads, xs, ys):
+def _project(cloud, camera, size, reach, begin, end, block):
     """Project the points begin .. end; a dropped one gets the disparity NOWHERE.
 
     reach: how far beyond the padding's centre (px) a point still counts.
     """
-    _measure(points[2, begin:end], spacing[begin:end], camera, keys, spreads)
-    per_key = camera[3] / camera[4]
-    _place(points[0, begin:end], camera[0], camera[5], per_key, size[1], reach, keys, spreads, xs)
-    _place(points[1, begin:end], camera[1], camera[6], per_key, size[0], reach, keys, spreads, ys)
-
-
-@jit
-def _span(position, reach, length):
-    """First pixel within reach and the one after the last, inside the frame."""
-    first = max(int(np.ceil(position - reach)), 1)
-    return first, min(int(np.floor(position + reach)), length) + 1
+    points, per_key = cloud.points, camera.focal / camera.scale
+    _measure(points[2, begin:end], cloud.spacing[begin:end], camera, block)
+    x, y = points[0, begin:end], points[1, begin:end]
+    _place(x, camera.x, camera.lens_x, per_key, size[1], reach, block, block.xs)
+    _place(y, camera.y, camera.lens_y, per_key, size[0], reach, block, block.ys)
 
 
 @jit
@@ -119,8 +132,8 @@ def _write_wide(zbuffer, x, y, key, spread):
     # Half the way to the neighbours, who cover the other half: no crack and no halo
     # (docs/method.md, Rendering).
     reach = HALF * spread + OVERLAP
-    first_x, last_x = _span(x, reach, zbuffer.shape[1] - 2)
-    first_y, last_y = _span(y, reach, zbuffer.shape[0] - 2)
+    first_x, last_x = span(x, reach, zbuffer.shape[1] - 2)
+    first_y, last_y = span(y, reach, zbuffer.shape[0] - 2)
     for row in range(first_y, last_y):
         for column in range(first_x, last_x):
             zbuffer[row, column] = max(zbuffer[row, column], key)
@@ -134,20 +147,20 @@ def _nearest_pixels(xs, ys, stride, count, pixels):
 
 
 @jit
-def _largest_disparity(points, spacing, camera, size, zbuffer):
+def _largest_disparity(cloud, camera, size, zbuffer):
     """Keep per pixel of the padded z-buffer the largest disparity; 0 = empty.
 
     The padding is filled like any pixel, so that cracks close right up to the border.
     """
-    keys, spreads = np.empty(BLOCK, np.float32), np.ones(BLOCK, np.float32)
-    xs, ys = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    block = _empty_block()
+    keys, spreads, xs, ys = block
     pixels = np.empty(BLOCK, np.int32)
-    flat, stride = zbuffer.reshape(-1), np.int32(zbuffer.shape[1])
+    flat, stride, count = zbuffer.reshape(-1), np.int32(zbuffer.shape[1]), cloud.points.shape[1]
     for i in range(flat.shape[0]):
         flat[i] = ZERO
-    for begin in range(0, points.shape[1], BLOCK):
-        end = min(begin + BLOCK, points.shape[1])
-        _project(points, spacing, camera, size, HALF, begin, end, keys, spreads, xs, ys)
+    for begin in range(0, count, BLOCK):
+        end = min(begin + BLOCK, count)
+        _project(cloud, camera, size, HALF, begin, end, block)
         _nearest_pixels(xs, ys, stride, end - begin, pixels)
         for j in range(end - begin):
             if spreads[j] > ONE:
@@ -172,11 +185,12 @@ def _weigh(xs, ys, stride, count, pixels, weights):
 
 
 @jit
-def _add_wide(closed, sums, carry, x, y, limit, spread, red_green, blue_one):
+def _add_wide(closed, sums, carry, x, y, limit, spread, color):
     """Add a wide footprint: a tent that reaches to the point's neighbours (bilinear upsampling)."""
+    red_green, blue_one = color
     stride = closed.shape[1]
-    first_x, last_x = _span(x, spread, stride - 2)
-    first_y, last_y = _span(y, spread, closed.shape[0] - 2)
+    first_x, last_x = span(x, spread, stride - 2)
+    first_y, last_y = span(y, spread, closed.shape[0] - 2)
     # The tents of points that lie `spread` px apart add up to one, as in bilinear enlargement.
     slope = ONE / spread
     for row in range(first_y, last_y):
@@ -189,26 +203,28 @@ def _add_wide(closed, sums, carry, x, y, limit, spread, red_green, blue_one):
 
 
 @jit
-def _splat(points, colors, spacing, camera, size, closed, sums, carry):
+def _splat(cloud, camera, size, closed, sums, carry):
     """Add all points that pass the depth test to the sums."""
-    keys, spreads = np.empty(BLOCK, np.float32), np.ones(BLOCK, np.float32)
-    xs, ys = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    block = _empty_block()
+    keys, spreads, xs, ys = block
+    colors, count = cloud.colors, cloud.points.shape[1]
     pixels, weights = np.empty(BLOCK, np.int32), np.empty((4, BLOCK), np.int32)
     flat, stride = closed.reshape(-1), np.int32(closed.shape[1])
     below = np.uint64(closed.shape[1])
     for i in range(sums.shape[0]):
         sums[i] = np.uint64(0)
-    for begin in range(0, points.shape[1], BLOCK):
-        end = min(begin + BLOCK, points.shape[1])
-        _project(points, spacing, camera, size, ZERO, begin, end, keys, spreads, xs, ys)
+    for begin in range(0, count, BLOCK):
+        end = min(begin + BLOCK, count)
+        _project(cloud, camera, size, ZERO, begin, end, block)
         _weigh(xs, ys, stride, end - begin, pixels, weights)
         for j in range(end - begin):
-            color = colors[begin + j]
-            red_green = np.uint64(color[0]) | np.uint64(color[1]) << HIGH_WORD
-            blue_one = np.uint64(color[2]) | WORD << HIGH_WORD
+            rgb = colors[begin + j]
+            red_green = np.uint64(rgb[0]) | np.uint64(rgb[1]) << HIGH_WORD
+            blue_one = np.uint64(rgb[2]) | WORD << HIGH_WORD
             limit = keys[j] + TOLERANCE
             if spreads[j] > ONE:
-                _add_wide(closed, sums, carry, xs[j], ys[j], limit, spreads[j], red_green, blue_one)
+                color = red_green, blue_one
+                _add_wide(closed, sums, carry, xs[j], ys[j], limit, spreads[j], color)
                 continue
             pixel = np.uint64(pixels[j])
             if limit >= flat[pixel]:
@@ -281,14 +297,14 @@ def _sum_colors(cloud, rims, camera, scratch):
     Returns:
         the pixels that rims lie over, or None.
     """
-    _splat(*cloud, camera, scratch.size, scratch.closed, scratch.sums, scratch.carry)
+    _splat(cloud, camera, scratch.size, scratch.closed, scratch.sums, scratch.carry)
     if not rims:
         return None
     if scratch.layer is None:
         scratch.layer = np.zeros(scratch.closed.size * WORDS, np.uint64)
         scratch.touched = np.empty(scratch.closed.size, np.int32)
     sums = scratch.sums, scratch.carry, scratch.layer, scratch.touched
-    return scratch.touched[: splat_rims(*rims, camera, scratch.closed, *sums)]
+    return scratch.touched[: splat_rims(rims, camera, scratch.closed, *sums)]
 
 
 def _normalise_all(frame, holes, scratch, numbers):
@@ -306,25 +322,15 @@ def _normalise_all(frame, holes, scratch, numbers):
 
 
 def render_frame(
-    points: np.ndarray,
-    colors: np.ndarray,
-    shift: Any,
-    size: tuple[int, int],
-    focal_px: float,
-    disparity_scale: float,
-    spacing: Any,
-    fill: bool,
-    lens: Any = (0.0, 0.0),
-    rims: Any = None,
-    numbers: bool = False,
+    cloud: Cloud, view: View, fill: bool, rims: Cloud | None = None, numbers: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See `kernels.render_frame`; spacing and rims may be None."""
-    scratch = _scratch(size)
-    spacing = np.empty(0, np.float32) if spacing is None else spacing
-    camera = np.array([*shift, focal_px, disparity_scale, *lens], np.float32)
-    _largest_disparity(points, spacing, camera, size, scratch.zbuffer)
+    """See `kernels.render_frame`."""
+    size, scratch = view.size, _scratch(view.size)
+    if cloud.spacing is None:
+        cloud = cloud._replace(spacing=np.empty(0, np.float32))
+    camera = to_camera(view)
+    _largest_disparity(cloud, camera, size, scratch.zbuffer)
     degrid(scratch.zbuffer, scratch.closed, TOLERANCE)
-    cloud = points, colors, spacing
     touched = _sum_colors(cloud, rims, camera, scratch)
     frame, holes = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
     uncovered, full = _normalise_all(frame, holes, scratch, numbers)

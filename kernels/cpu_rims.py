@@ -8,6 +8,8 @@ other, so that colours go on without a seam (docs/method.md, Rims).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .constants import (
@@ -18,8 +20,13 @@ from .constants import (
     WEIGHT_ONE,
     WIDEST_FOOTPRINT,
 )
+from .cpu_camera import span
 from .cpu_sums import HIGH_WORD, add
 from .jit import jit
+
+if TYPE_CHECKING:
+    from .cpu_camera import Camera
+    from .frames import Cloud
 
 ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
 LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
@@ -36,18 +43,9 @@ def _place(coordinate, shift, lens, scale, length, margin):
 
 
 @jit
-def _span(position, reach, length):
-    """First pixel within reach and the one after the last, inside the frame."""
-    first = max(int(np.ceil(position - reach)), 1)
-    return first, min(int(np.floor(position + reach)), length) + 1
-
-
-@jit
 def splat_rims(
-    points: np.ndarray,
-    colors: np.ndarray,
-    spacing: np.ndarray,
-    camera: np.ndarray,
+    rims: Cloud,
+    camera: Camera,
     closed: np.ndarray,
     sums: np.ndarray,
     carry: np.ndarray,
@@ -57,8 +55,8 @@ def splat_rims(
     """Add rim points to the layer in front of the opaque frame, or to the frame's own sums.
 
     Args:
-        points, colors, spacing: (3, M), (M, 4) and (M,) as in `kernels.render_frame`.
-        camera: (7,) float32: shift, focal length, disparity scale, lens shift.
+        rims: as in `kernels.render_frame`.
+        camera: of the frame.
         closed: (H + 2, W + 2) z-buffer of the opaque cloud.
         sums, carry: of the opaque frame, before it is normalised (`cpu_sums.py`).
         layer: (WORDS * P,) uint64, all zero.
@@ -67,11 +65,11 @@ def splat_rims(
         int: how many those are.
     """
     height, width = closed.shape[0] - 2, closed.shape[1] - 2
-    focal, scale = camera[3], camera[4]
-    per_key = focal / scale
+    points, colors, spacing = rims
+    scale, per_key = camera.scale, camera.focal / camera.scale
     flat, stride, count = closed.reshape(-1), closed.shape[1], 0
     for i in range(points.shape[1]):
-        z = points[2, i] + camera[2]
+        z = points[2, i] + camera.z
         if not (z >= NEAR_PLANE and z < INFINITY):
             continue
         key = scale / z
@@ -79,16 +77,16 @@ def splat_rims(
         spacing_px = spacing[i] * (key * per_key)
         spread = min(spacing_px, WIDEST_FOOTPRINT) if spacing_px > ONE else ONE
         gain = spacing_px * spacing_px if spacing_px < ONE and spacing_px > ZERO else ONE
-        x = _place(points[0, i], camera[0], camera[5], key * per_key, width, spread - ONE)
-        y = _place(points[1, i], camera[1], camera[6], key * per_key, height, spread - ONE)
+        x = _place(points[0, i], camera.x, camera.lens_x, key * per_key, width, spread - ONE)
+        y = _place(points[1, i], camera.y, camera.lens_y, key * per_key, height, spread - ONE)
         if not (x == x and y == y):
             continue
         alpha = colors[i, 3]
         share = np.float32(min(alpha, RIM_FULL)) * PER_ALPHA
         red_green = np.uint64(colors[i, 0]) | np.uint64(colors[i, 1]) << HIGH_WORD
         blue_one = np.uint64(colors[i, 2]) | np.uint64(1) << HIGH_WORD
-        first_x, last_x = _span(x, spread, width)
-        first_y, last_y = _span(y, spread, height)
+        first_x, last_x = span(x, spread, width)
+        first_y, last_y = span(y, spread, height)
         slope = ONE / spread
         for row in range(first_y, last_y):
             across = max(ONE - abs(np.float32(row) - y) * slope, ZERO) * (gain * WEIGHT_ONE)

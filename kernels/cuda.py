@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from .frames import Cloud, View
+
 FOLDER = Path(__file__).parent
 # Without fused multiply-adds the device decides like the CPU twin.
 OPTIONS = ("--std=c++17", "--fmad=false", f"-I{FOLDER}", *DEFINITIONS)
@@ -254,19 +256,10 @@ def _sum_colors(cloud, rims, camera, closed, words):
 
 
 def render_frame(
-    points: torch.Tensor,
-    colors: Any,
-    shift: Any,
-    size: tuple[int, int],
-    focal_px: float,
-    disparity_scale: float,
-    spacing: Any,
-    fill: bool,
-    lens: Any = (0.0, 0.0),
-    rims: Any = None,
-    numbers: bool = False,
+    cloud: Cloud, view: View, fill: bool, rims: Cloud | None = None, numbers: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """See `kernels.render_frame`; spacing and rims may be None."""
+    """See `kernels.render_frame`."""
+    (points, _, spacing), (shift, size, focal_px, disparity_scale, lens) = cloud, view
     device, count, as_numbers = points.device, points.shape[1], np.int32(numbers)
     camera = *map(np.float32, (*shift, focal_px, disparity_scale, *lens)), *map(np.int32, size)
     padded = 1, size[0] + 2, size[1] + 2
@@ -278,7 +271,7 @@ def render_frame(
     launch("frame.cu", "frame_zbuffer", count,
            points, spacing, np.int64(count), *camera, zbuffer)  # fmt: skip
     closed = _degrid(zbuffer, size, 1)
-    cloud, film = (points, colors, spacing), (size, device)
+    film = size, device
     words = 4 if film in _crowded else 2
     sums, layer, crowded = _sum_colors(cloud, rims, camera, closed, words)
     if words == 4:

@@ -69,9 +69,10 @@ def operators():
         return torch.autograd.grad(rendered, given, view)[0]
 
     def frame(impl, narrowed=1):
-        cloud = points[0].numpy() * np.float32([[narrowed], [narrowed], [1]])
-        arguments = cloud, colors, (0, 0, 0), SIZE, CAMERA[1], 12800.0, spacing.numpy()
-        return torch.from_numpy(kernels.render_frame(*arguments, impl=impl)[0])
+        narrow = points[0].numpy() * np.float32([[narrowed], [narrowed], [1]])
+        cloud = kernels.Cloud(narrow, colors, spacing.numpy())
+        view = kernels.View((0, 0, 0), SIZE, CAMERA[1], 12800.0)
+        return torch.from_numpy(kernels.render_frame(cloud, view, impl=impl)[0])
 
     return {
         "render_pointcloud": lambda impl: kernels.render_pointcloud(
@@ -111,11 +112,11 @@ def film(impl):
     """FRAMES frames (F, H, W, 3) of a camera that moves aside and forward."""
     points, features, spacing = scene()
     colors = (features[0].T * 255).to(torch.uint8).contiguous().numpy()
-    cloud, spacing = points[0].numpy(), spacing.numpy()
+    cloud = kernels.Cloud(points[0].numpy(), colors, spacing.numpy())
     shifts = [(0.05 * t, -0.02 * t, -0.1 * t) for t in range(FRAMES)]
     frames = [
         kernels.render_frame(
-            cloud, colors, shift, SIZE, CAMERA[1], 12800.0, spacing, lens=(0.1, 0.2), impl=impl
+            cloud, kernels.View(shift, SIZE, CAMERA[1], 12800.0, (0.1, 0.2)), impl=impl
         )[0]
         for shift in shifts
     ]

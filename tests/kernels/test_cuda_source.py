@@ -21,7 +21,7 @@ from test_kernels_frame import SCALE, crowd, layers, rim_layer
 
 import kernels
 from benchmarks import three_kernels
-from kernels import cpu, cpu_fill, cpu_frame, cuda
+from kernels import Cloud, View, cpu, cpu_fill, cpu_frame, cuda
 
 SOURCES = sorted(path.name for path in cuda.FOLDER.glob("*.cu"))
 BENCHMARK = three_kernels.SOURCE
@@ -138,6 +138,10 @@ def test_ties_of_the_nearest_known_pixel_fall_as_on_the_cpu(shimmed):
     assert torch.equal(shimmed.fill_disocclusion(view, depth), expected)
 
 
+def as_tensors(cloud):
+    return Cloud(*(None if array is None else torch.from_numpy(array) for array in cloud))
+
+
 @pytest.mark.parametrize("fill", [False, True])
 @pytest.mark.parametrize("grown", [False, True])
 @pytest.mark.parametrize("seed", SEEDS[:3])
@@ -146,12 +150,12 @@ def test_frame_has_the_bytes_of_the_cpu_twin(shimmed, seed, grown, fill):
     points[2, 5], points[:, 9] = float("inf"), float("nan")
     spacing = spacing if grown else None
     for shift, lens in [((2.0, -1.0, -12.0), (0.0, 0.0)), ((-3.0, 0.5, 6.0), (3.3, -2.6))]:
-        camera = shift, (24, 40), 1.3 * FRAME_FOCAL, SCALE
-        cloud = [None if a is None else torch.from_numpy(a) for a in (points, colors, spacing)]
-        frame, holes = shimmed.render_frame(*cloud[:2], *camera, cloud[2], fill, lens)
-        expected, expected_holes = cpu_frame.render_frame(
-            points, colors, *camera, spacing, fill, lens
+        view, cloud = (
+            View(shift, (24, 40), 1.3 * FRAME_FOCAL, SCALE, lens),
+            Cloud(points, colors, spacing),
         )
+        frame, holes = shimmed.render_frame(as_tensors(cloud), view, fill)
+        expected, expected_holes = cpu_frame.render_frame(cloud, view, fill)
         assert np.array_equal(frame.numpy(), expected) and expected.any()
         assert np.array_equal(holes.numpy(), expected_holes) and expected_holes.any()
 
@@ -160,22 +164,22 @@ def test_frame_has_the_bytes_of_the_cpu_twin(shimmed, seed, grown, fill):
 @pytest.mark.parametrize("seed", SEEDS[:3])
 def test_rims_have_the_bytes_of_the_cpu_twin(shimmed, seed, zoom):
     points, colors, spacing = layers(seed, (28, 36))
-    rims = rim_layer(seed, (28, 36))
+    rims = Cloud(*rim_layer(seed, (28, 36)))
     rims[0][2, 5], rims[0][:, 9], rims[2][3] = float("inf"), float("nan"), float("nan")
     for shift, lens in [((2.0, -1.0, -12.0), (0.0, 0.0)), ((-3.0, 0.5, 6.0), (3.3, -2.6))]:
-        camera = shift, (24, 40), zoom * FRAME_FOCAL, SCALE
-        cloud = [torch.from_numpy(a) for a in (points, colors, spacing)]
-        there = [torch.from_numpy(a) for a in rims]
-        frame, holes = shimmed.render_frame(*cloud[:2], *camera, cloud[2], True, lens, there)
-        plain, _ = shimmed.render_frame(*cloud[:2], *camera, cloud[2], True, lens)
-        expected, expected_holes = cpu_frame.render_frame(
-            points, colors, *camera, spacing, True, lens, rims
+        view, cloud = (
+            View(shift, (24, 40), zoom * FRAME_FOCAL, SCALE, lens),
+            Cloud(points, colors, spacing),
         )
+        given, there = as_tensors(cloud), as_tensors(rims)
+        frame, holes = shimmed.render_frame(given, view, True, there)
+        plain, _ = shimmed.render_frame(given, view, True)
+        expected, expected_holes = cpu_frame.render_frame(cloud, view, True, rims)
         assert np.array_equal(frame.numpy(), expected) and (frame != plain).any()
         assert np.array_equal(holes.numpy(), expected_holes)
         assert expected_holes.any() or zoom > 1
-        numbers = shimmed.render_frame(*cloud[:2], *camera, cloud[2], True, lens, there, True)
-        expected = cpu_frame.render_frame(points, colors, *camera, spacing, True, lens, rims, True)
+        numbers = shimmed.render_frame(given, view, True, there, True)
+        expected = cpu_frame.render_frame(cloud, view, True, rims, True)
         assert all(map(np.array_equal, numbers, expected)) and (numbers[0] != frame).any()
 
 
@@ -184,21 +188,17 @@ def test_rims_have_the_bytes_of_the_cpu_twin(shimmed, seed, zoom):
 def test_crowds_have_the_bytes_of_the_cpu_twin(shimmed, count, width):
     points, colors, spacing = crowd(count)
     spacing *= width
-    rims = [points * 0.9, np.column_stack([colors, colors[:, :1] // 2 + 127]), spacing]
-    camera = (0.01, 0.0, 0.0), (4, 5), FRAME_FOCAL, SCALE
-    for edge in (None, rims, [points, *rims[1:]]):
-        there = edge and [torch.from_numpy(a) for a in edge]
-        cloud = [torch.from_numpy(a) for a in (points, colors, spacing)]
-        frame, holes = shimmed.render_frame(*cloud[:2], *camera, cloud[2], True, rims=there)
-        expected = cpu_frame.render_frame(points, colors, *camera, spacing, True, rims=edge)
+    alpha = colors[:, :1] // 2 + 127
+    rims = Cloud(points * 0.9, np.column_stack([colors, alpha]), spacing)
+    view, cloud = View((0.01, 0.0, 0.0), (4, 5), FRAME_FOCAL, SCALE), Cloud(points, colors, spacing)
+    for edge in (None, rims, rims._replace(points=points)):
+        there = edge and as_tensors(edge)
+        frame, holes = shimmed.render_frame(as_tensors(cloud), view, True, there)
+        expected = cpu_frame.render_frame(cloud, view, True, edge)
         assert np.array_equal(frame.numpy(), expected[0])
         assert np.array_equal(holes.numpy(), expected[1])
-        numbers = shimmed.render_frame(
-            *cloud[:2], *camera, cloud[2], True, rims=there, numbers=True
-        )
-        expected = cpu_frame.render_frame(
-            points, colors, *camera, spacing, True, rims=edge, numbers=True
-        )
+        numbers = shimmed.render_frame(as_tensors(cloud), view, True, there, True)
+        expected = cpu_frame.render_frame(cloud, view, True, edge, True)
         assert all(map(np.array_equal, numbers, expected))
 
 
@@ -210,13 +210,12 @@ def test_a_film_of_crowds_is_splatted_twice_in_its_first_frame_only(shimmed, mon
         "launch",
         lambda source, name, *rest: launched.append(name) or launch(source, name, *rest),
     )
-    camera = (0.01, 0.0, 0.0), (4, 5), FRAME_FOCAL, SCALE
+    view = View((0.01, 0.0, 0.0), (4, 5), FRAME_FOCAL, SCALE)
     for count, splats in ((700, 2), (700, 1), (700, 1), (20, 1), (20, 1), (700, 2)):
-        cloud = crowd(count)
+        cloud = Cloud(*crowd(count))
         launched.clear()
-        frame, holes = shimmed.render_frame(*map(torch.from_numpy, cloud[:2]), *camera,
-                                            torch.from_numpy(cloud[2]), True)  # fmt: skip
-        expected = cpu_frame.render_frame(*cloud[:2], *camera, cloud[2], True)
+        frame, holes = shimmed.render_frame(as_tensors(cloud), view, True)
+        expected = cpu_frame.render_frame(cloud, view, True)
         assert np.array_equal(frame.numpy(), expected[0])
         assert np.array_equal(holes.numpy(), expected[1])
         assert launched.count("frame_splat") == splats
@@ -227,9 +226,8 @@ def test_yardstick_of_the_benchmark_renders_the_same_frame(shimmed):
     size, shift = (24, 40), (2.0, -1.0, -12.0)
     plain = three_kernels.ThreeKernels(torch.from_numpy(points), torch.from_numpy(colors), SCALE)
     frame = plain.render(size, shift, FRAME_FOCAL).numpy()
-    ours, holes = cpu_frame.render_frame(
-        points, colors, shift, size, FRAME_FOCAL, SCALE, None, True
-    )
+    view = View(shift, size, FRAME_FOCAL, SCALE)
+    ours, holes = cpu_frame.render_frame(Cloud(points, colors), view, True)
     differing = (np.abs(frame.astype(int) - ours) > 1).any(2)
     assert differing[~holes].mean() < 0.01 and differing[holes].mean() < 0.5 and holes.any()
 
@@ -247,13 +245,12 @@ def results_of_all_operators():
         cuda.fill_disocclusion(view[:1], 0 * coverage[:1]),
     ]
     cloud = layers(1, (28, 36))
-    rims = [torch.from_numpy(a) for a in rim_layer(1, (28, 36))]
-    frame = (2.0, -1.0, -12.0), (24, 40), 2 * FRAME_FOCAL, SCALE
-    for points, colors, spacing in (cloud, (*cloud[:2], None), crowd(300)):
-        given = [None if a is None else torch.from_numpy(a) for a in (points, colors, spacing)]
-        found += cuda.render_frame(*given[:2], *frame, given[2], True, rims=rims)
+    rims = as_tensors(Cloud(*rim_layer(1, (28, 36))))
+    view = View((2.0, -1.0, -12.0), (24, 40), 2 * FRAME_FOCAL, SCALE)
+    for given in (cloud, (*cloud[:2], None), crowd(300)):
+        found += cuda.render_frame(as_tensors(Cloud(*given)), view, True, rims)
     plain = three_kernels.ThreeKernels(*map(torch.from_numpy, cloud[:2]), SCALE)
-    return [*found, plain.render(frame[1], frame[0], FRAME_FOCAL)]
+    return [*found, plain.render(view.size, view.shift, FRAME_FOCAL)]
 
 
 def test_no_kernel_races_for_plain_memory(launchers, monkeypatch, tmp_path):

@@ -474,7 +474,7 @@ STAND_INS = {
     "zbuffer": lambda points, **_: points,
     "disocclusion_mask": lambda points, **_: points,
     "fill_disocclusion": lambda view, depth: view,
-    "render_frame": lambda points, colors, *_: (colors, colors),
+    "render_frame": lambda cloud, *_: (cloud.colors, cloud.colors),
 }
 CALLS = {
     "splat": lambda t: kernels.render_pointcloud(t(1, 3, 4), t(1, 2, 4), (2, 2), 1.0, 1.0),
@@ -482,7 +482,8 @@ CALLS = {
     "disocclusion_mask": lambda t: kernels.disocclusion_mask(t(1, 3, 4), (2, 2), 1.0, 1.0),
     "fill_disocclusion": lambda t: kernels.fill_disocclusion(t(1, 2, 2, 2), t(1, 1, 2, 2)),
     "render_frame": lambda t: kernels.render_frame(
-        t(3, 4), t(4, 3, dtype=torch.uint8), (0, 0, 0), (2, 2), 1.0, 1.0
+        kernels.Cloud(t(3, 4), t(4, 3, dtype=torch.uint8)),
+        kernels.View((0, 0, 0), (2, 2), 1.0, 1.0),
     ),
 }
 
@@ -572,7 +573,8 @@ def test_buffers_of_a_rendering_thread_are_what_is_reckoned_with():
 
     points, colors = np.float32([[0], [0], [5]]), np.uint8([[1, 2, 3]])
     rims = points * np.float32(0.9), np.uint8([[1, 2, 3, 200]]), np.ones(1, np.float32)
-    kernels.render_frame(points, colors, (0, 0, 0), (200, 300), 64.0, 1280.0, rims=rims)
+    view = kernels.View((0, 0, 0), (200, 300), 64.0, 1280.0)
+    kernels.render_frame(kernels.Cloud(points, colors), view, rims=kernels.Cloud(*rims))
     kept = vars(cpu_frame._local.scratch)
     parts = [
         part for value in kept.values() for part in (value if isinstance(value, tuple) else [value])
@@ -592,6 +594,7 @@ def test_implementation_can_be_chosen(monkeypatch):
             kernels.zbuffer(points, *camera, impl=impl)
         with pytest.raises(ValueError, match=message):
             kernels.render_frame(
-                points[0].numpy(), np.zeros((points.shape[2], 3), np.uint8), (0, 0, 0), size,
-                FOCAL, 1280.0, impl=impl,
-            )  # fmt: skip
+                kernels.Cloud(points[0].numpy(), np.zeros((points.shape[2], 3), np.uint8)),
+                kernels.View((0, 0, 0), size, FOCAL, 1280.0),
+                impl=impl,
+            )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kernels
+from kernels import Cloud, View
 
 FOCAL, SCALE = 64.0, 64.0 * 20
 EXAMPLES = settings(max_examples=25, deadline=None)
@@ -46,7 +47,9 @@ def smooth_colors(size):
 
 
 def frame_of(points, colors, shift=(0, 0, 0), size=(48, 64), focal=FOCAL, spacing=None, fill=True):
-    return kernels.render_frame(points, colors, shift, size, focal, SCALE, spacing, fill)
+    return kernels.render_frame(
+        Cloud(points, colors, spacing), View(shift, size, focal, SCALE), fill
+    )
 
 
 def on_gpu(*arrays):
@@ -287,9 +290,9 @@ def test_order_of_a_crowd_that_spills_into_four_pixels_does_not_matter():
 
 def test_shifted_lens_shifts_the_picture():
     points, colors, spacing = layers(2)
-    camera = (1.0, 2.0, -9.0), (48, 64), FOCAL, SCALE, spacing, False
-    frame, holes = kernels.render_frame(points, colors, *camera)
-    moved, uncovered = kernels.render_frame(points, colors, *camera, lens=(7, -4))
+    cloud, view = Cloud(points, colors, spacing), View((1.0, 2.0, -9.0), (48, 64), FOCAL, SCALE)
+    frame, holes = kernels.render_frame(cloud, view, False)
+    moved, uncovered = kernels.render_frame(cloud, view._replace(lens=(7, -4)), False)
     assert np.abs(moved[1:-5, 8:-1].astype(int) - frame[5:-1, 1:-8]).max() <= 1
     assert (uncovered[1:-5, 8:-1] == holes[5:-1, 1:-8]).all()
 
@@ -325,8 +328,7 @@ def half_covered(alpha=127, size=(12, 16)):
 
 
 def with_rims(cloud, rims, shift=(0, 0, 0), size=(12, 16), focal=FOCAL, fill=True):
-    points, colors, spacing = cloud
-    return kernels.render_frame(points, colors, shift, size, focal, SCALE, spacing, fill, rims=rims)
+    return kernels.render_frame(Cloud(*cloud), View(shift, size, focal, SCALE), fill, rims)
 
 
 def test_half_a_rim_is_half_seen():
@@ -459,8 +461,8 @@ def numbers_of(frame):
 
 
 def numbered(points, numbers, shift=(0, 0, 0), size=(48, 64), spacing=None, rims=None):
-    camera = shift, size, FOCAL, SCALE, spacing
-    frame, holes = kernels.render_frame(points, bytes_of(numbers), *camera, rims=rims, numbers=True)
+    cloud, view = Cloud(points, bytes_of(numbers), spacing), View(shift, size, FOCAL, SCALE)
+    frame, holes = kernels.render_frame(cloud, view, rims=rims, numbers=True)
     return numbers_of(frame), holes
 
 
@@ -537,12 +539,14 @@ def test_wrong_rims_are_named():
     ],
 )
 def test_wrong_argument_is_named_with_wanted_and_got(changes, names):
-    arguments = {
-        "points": np.zeros((3, 4), np.float32), "colors": np.zeros((4, 3), np.uint8),
-        "shift": (0, 0, 0), "size": (2, 2), "focal_px": 1.0, "disparity_scale": 1.0,
-    }  # fmt: skip
+    cloud = Cloud(np.zeros((3, 4), np.float32), np.zeros((4, 3), np.uint8))
+    view = View((0, 0, 0), (2, 2), 1.0, 1.0)
+    cloud, view = (
+        part._replace(**{name: changes[name] for name in changes if name in part._fields})
+        for part in (cloud, view)
+    )
     with pytest.raises(ValueError) as error:
-        kernels.render_frame(**{**arguments, **changes})
+        kernels.render_frame(cloud, view)
     for part in names:
         assert part in str(error.value)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from kernels import render_frame
+from kernels import Cloud, View, render_frame
 from kernels.threads import run_all
 from utils.camera.focus import Focus
 from utils.camera.path import CameraPath, CameraPose, Stand
@@ -155,23 +155,15 @@ class _Copy:
         x = (u + 0.5 - width / 2) * depth / focal_px
         y = (v[:, None] + 0.5 - height / 2) * depth / focal_px
         self.points = np.stack([x, y, depth]).reshape(3, -1).astype(np.float32)
-        self.cloud = np.ascontiguousarray(self.points[:, kept.ravel()])
-        self.spacing = self.cloud[2] * np.float32(max(self.stride) / focal_px)
-        self.black = np.zeros((self.cloud.shape[1], 3), np.uint8)
+        points = np.ascontiguousarray(self.points[:, kept.ravel()])
+        spacing = points[2] * np.float32(max(self.stride) / focal_px)
+        self.cloud = Cloud(points, np.zeros((points.shape[1], 3), np.uint8), spacing)
 
     def holes(self, pose, view_focal_px, size):
         """Return the share of a view that no point reaches."""
-        _, holes = render_frame(
-            self.cloud,
-            self.black,
-            pose.shift,
-            size,
-            view_focal_px,
-            self.disparity_scale,
-            self.spacing,
-            fill=False,
-            lens=[-view_focal_px * slope for slope in pose.lens],
-        )
+        lens = [-view_focal_px * slope for slope in pose.lens]
+        view = View(pose.shift, size, view_focal_px, self.disparity_scale, lens)
+        _, holes = render_frame(self.cloud, view, fill=False)
         return float(holes.mean())
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from kernels import Cloud
 from kernels.constants import GROW_FROM, RIM_FULL, RIM_SHARED
 from kernels.jit import jit
 from utils.depth.steps import EDGE_JUMP
@@ -40,14 +41,6 @@ MOST_PARTS = 32  # of a pair's gap
 BEYOND = 0.1
 
 
-class Points(NamedTuple):
-    """Points of a cloud, as `Scene.cloud` and `Scene.rims` have them."""
-
-    points: torch.Tensor  # (3, N)
-    colors: torch.Tensor  # (N, 3) uint8, (N, 4) of rims
-    spacing: torch.Tensor  # (N,)
-
-
 class Between(NamedTuple):
     """Places between the pixels of a map, for points that close a surface."""
 
@@ -68,9 +61,7 @@ class Between(NamedTuple):
         return total[None]
 
 
-def close_sheet(
-    sheet: Sheet, views: Sequence[dict[str, Any]], limit: float | None = None
-) -> Points:
+def close_sheet(sheet: Sheet, views: Sequence[dict[str, Any]], limit: float | None = None) -> Cloud:
     """Close the surfaces of a picture with depth, for views as `Scene.render` takes them.
 
     Args:
@@ -83,12 +74,12 @@ def close_sheet(
     between = find_between(sheet.disparity, pairs, sheet.lens, views)
     points, spacing = lift_between(between, sheet.disparity, sheet.lens)
     colors = (between.sample(sheet.image)[0].T * 255).round().clamp(0, 255).byte()
-    return Points(points[0].contiguous(), colors, spacing)
+    return Cloud(points[0].contiguous(), colors, spacing)
 
 
 def close_rims(
     rims: Rims, disparity: torch.Tensor, lens: Lens, views: Sequence[dict[str, Any]]
-) -> Points:
+) -> Cloud:
     """Close the rims of each front, or it would come off.
 
     Args:
@@ -114,7 +105,7 @@ def close_rims(
     alpha = maps[3:4]
     colors = torch.cat([maps[:3] / alpha.clamp(min=1), alpha]).T.round().byte()
     colors[maps[4] > 0.999, 3] = RIM_SHARED.item()
-    return Points(points[0], colors, spacing)
+    return Cloud(points[0], colors, spacing)
 
 
 def find_between(

@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 
 import kernels
+from kernels import Cloud, View
 from kernels.constants import RIM_FULL
 from utils.camera import NO_LENS, unproject
 from utils.depth.steps import EDGE_JUMP
-from utils.scene.closing import Points, close_rims, close_sheet
+from utils.scene.closing import close_rims, close_sheet
 from utils.scene.edges import surface_mask
 from utils.scene.grids import Grid
 from utils.scene.rims import Rims, find_rims
@@ -106,11 +107,11 @@ class Scene:
         self._spacing: list[torch.Tensor] = []
         self.inpainted_grids: list[Grid] = []
         self.seen_grid: Grid | None = None  # of what a second eye saw
-        self._cloud: tuple[Any, Any, Any] | None = None
+        self._cloud: Cloud | None = None
         self._views: list[dict[str, Any]] = []  # for which surfaces are closed
         # Points between others, of each picture, the photo's first.
-        self._between: list[Points] = []
-        self._rims: dict[bool, tuple[Any, Any, Any]] = {}  # without and with points between
+        self._between: list[Cloud] = []
+        self._rims: dict[bool, Cloud] = {}  # without and with points between
         self._filled: list[Sheet] = []  # what was inpainted
         self._layers = find_rims(self.disparity, self.image) if rims else None
         # (1, 1, H, W) bool: which pixels of the photo show one surface.
@@ -165,7 +166,7 @@ class Scene:
         disparity, kept = (part[0, 0].cpu().numpy() for part in (self.solid()[1], self.kept()))
         return connected(disparity, kept)
 
-    def cloud(self, closed: bool = False) -> tuple[Any, Any, Any]:
+    def cloud(self, closed: bool = False) -> Cloud:
         """Return points (3, N) float32, colours (N, 3) uint8 and spacing (N,) float32.
 
         The spacing of a point is its distance to its neighbours where it was lifted. The photo's
@@ -181,17 +182,17 @@ class Scene:
             ]
             if self.device.type == "cpu":
                 whole = [part.numpy() for part in whole]
-            self._cloud = whole[0], whole[1], whole[2]
-        points, colors, spacing = self._cloud
+            self._cloud = Cloud(*whole)
         if closed:
-            return points, colors, spacing
-        count = points.shape[1] - sum(len(part[2]) for part in self._between)
-        return points[:, :count], colors[:count], spacing[:count]
+            return self._cloud
+        points, colors, spacing = self._cloud
+        count = points.shape[1] - sum(len(part.spacing) for part in self._between)
+        return Cloud(points[:, :count], colors[:count], spacing[:count])
 
     @property
     def between_photo(self) -> int:
         """How many points `close_surfaces` put between those of the photo."""
-        return len(self._between[0][2]) if self._between else 0
+        return len(self._between[0].spacing) if self._between else 0
 
     def close_surfaces(self, views: Iterable[dict[str, Any]]) -> None:
         """Put points between neighbours of one surface, where it would open in one of the views.
@@ -209,7 +210,7 @@ class Scene:
         self._rims.pop(True, None)
         self._between = [self._close_photo(), *map(self._close_filled, self._filled)]
 
-    def rims(self, closed: bool = False) -> tuple[Any, Any, Any] | None:
+    def rims(self, closed: bool = False) -> Cloud | None:
         """Return the rim points as `kernels.render_frame` takes them, None if there are none.
 
         With `closed`, those follow that keep a rim with its front, see `close_surfaces`.
@@ -226,10 +227,10 @@ class Scene:
                 )
             if self.device.type != "cuda":
                 rims = tuple(part.numpy() for part in rims)
-            self._rims[closed] = rims
+            self._rims[closed] = Cloud(*rims)
         return self._rims[closed]
 
-    def inpainted(self) -> tuple[Any, Any, Any]:
+    def inpainted(self) -> Cloud:
         """Return what was inpainted, and what a second eye saw, as `cloud` has it.
 
         What lies behind rims is the photo's.
@@ -237,7 +238,7 @@ class Scene:
         points, colors, spacing = self.cloud()
         inpainted = self.seen_points + self._behind_points
         index = np.r_[self.photo_points : self.seen_points, inpainted : len(colors)]
-        return points[:, index], colors[index], spacing[index]
+        return Cloud(points[:, index], colors[index], spacing[index])
 
     def render(
         self,
@@ -266,24 +267,14 @@ class Scene:
         """
         size = size or self.size
         focal_px = focal_px or self.focal_px * size[1] / self.size[1]
-        points, own, spacing = self.cloud(closed=True)
-        colors = own if colors is None else colors
-        rims = self.rims(closed=True)
+        cloud, rims = self.cloud(closed=True), self.rims(closed=True)
+        if colors is not None:
+            cloud = cloud._replace(colors=colors)
         if rims is not None and rim_colors is not None:
-            rims = rims[0], rim_colors, rims[2]
-        frame, holes = kernels.render_frame(
-            points,
-            colors,
-            shift,
-            size,
-            focal_px,
-            self.focal_px * self.baseline,
-            spacing,
-            fill,
-            [-focal_px * slope for slope in lens],
-            rims,
-            numbers,
-        )
+            rims = rims._replace(colors=rim_colors)
+        shifted = [-focal_px * slope for slope in lens]
+        view = View(shift, size, focal_px, self.focal_px * self.baseline, shifted)
+        frame, holes = kernels.render_frame(cloud, view, fill, rims, numbers)
         if self.device.type == "cuda":
             frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
         return frame, holes

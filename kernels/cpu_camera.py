@@ -1,0 +1,41 @@
+"""A view as the loops of the CPU (Numba) want it, and what of a frame a point reaches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .jit import jit
+
+if TYPE_CHECKING:
+    from .frames import View
+
+
+class Camera(NamedTuple):
+    """Numbers of a `View`, float32."""
+
+    x: np.float32  # shift
+    y: np.float32
+    z: np.float32
+    focal: np.float32
+    scale: np.float32  # of disparity
+    lens_x: np.float32
+    lens_y: np.float32
+
+
+def to_camera(view: View) -> Camera:
+    """Return the numbers of a view."""
+    numbers = *view.shift, view.focal_px, view.disparity_scale, *view.lens
+    return Camera(*map(np.float32, numbers))
+
+
+@jit
+def span(position: np.float32, reach: np.float32, length: int) -> tuple[int, int]:
+    """Return the first padded pixel within reach of a position, and the one after the last.
+
+    Args:
+        length: of the frame along this axis, without the padding.
+    """
+    first = max(int(np.ceil(position - reach)), 1)
+    return first, min(int(np.floor(position + reach)), length) + 1
