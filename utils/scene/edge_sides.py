@@ -25,13 +25,25 @@ ALIEN = np.float32(2)
 QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
 UNKNOWN = np.float32(1e6)  # the variance of a side that is nowhere seen clean
 MIN_WEIGHT = 0.5  # of clean pixels, below which a side has none worth the name
-# What is known of the sides of one edge pixel, in the order of the numbers: front RGB, back RGB,
-FRONT, BACK = slice(0, 3), slice(3, 6)
-# variance of both along the way between them (negative: a side is missing), disparity of both,
-VARIANCE_ALONG, FRONT_DISPARITY, BACK_DISPARITY = 6, 7, 8
-# variance of their colours (summed over RGB, 255 levels); UNKNOWN where nowhere seen clean.
-BACK_VARIANCE, FRONT_VARIANCE = 9, 10
-SIDES = 11  # numbers per edge pixel
+FRONT, BACK = 0, 1  # the two sides, in the order in which arrays have them
+
+
+class Photo(NamedTuple):
+    """A photo with depth, as its edges are looked at."""
+
+    disparity: np.ndarray  # (H, W) float32
+    pixels: np.ndarray  # (H, W, 3) float32 RGB, 0 to 255
+    limit: np.float32  # step between two surfaces
+    reach: np.float32  # px from an edge within which a lens may have mixed the sides
+
+
+class Sides(NamedTuple):
+    """How either side of E edge pixels looks, float32; in arrays of two, front and back."""
+
+    colors: np.ndarray  # (E, 2, 3) RGB
+    disparity: np.ndarray  # (E, 2)
+    variance: np.ndarray  # (E, 2) of the colours, summed over RGB; UNKNOWN where not seen clean
+    along: np.ndarray  # (E,) of both, along the way between them; negative where a side is missing
 
 
 class Edges(NamedTuple):
@@ -63,25 +75,14 @@ def find_edges(disparity: np.ndarray, limit: np.float32) -> Edges | None:
     return Edges(np.flatnonzero(steep).astype(np.int32), near, far, distance, number[labels])
 
 
-def measure_both_sides(
-    disparity: np.ndarray, pixels: np.ndarray, edges: Edges, reach: int, limit: np.float32
-) -> np.ndarray:
-    """Measure how either side of each edge pixel looks.
-
-    Args:
-        disparity: (H, W).
-        pixels: (H, W, 3) RGB, 0 to 255.
-        edges: of that map.
-        reach: px from an edge within which a lens may have mixed the sides.
-        limit: step between two surfaces.
-    Returns:
-        (E, SIDES): the numbers that FRONT to FRONT_VARIANCE name.
-    """
-    sides = np.zeros((len(edges.pixels), SIDES), np.float32)
-    clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * reach))
+def measure_both_sides(photo: Photo, edges: Edges) -> Sides:
+    """Measure how either side of each edge pixel of a photo looks."""
+    count = len(edges.pixels)
+    sides = Sides(*(np.zeros((count, *axes), np.float32) for axes in ((2, 3), (2,), (2,), ())))
+    clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * int(photo.reach)))
     radius = int(np.ceil(clean)) + SAMPLE_PX
-    _measure_sides(disparity, pixels, *edges[:4], clean, radius, limit, sides)
-    _borrow_backs(edges, sides, limit)
+    _measure_sides(photo, edges, clean, radius, sides)
+    _borrow_backs(edges, sides, photo.limit)
     return sides
 
 
@@ -90,8 +91,9 @@ def _borrow_backs(edges, sides, limit):
 
     Its colour is kept if it could be one of that back: leaves may show another bit of the wall.
     """
-    seen = sides[:, BACK_VARIANCE] < UNKNOWN
-    blind = (sides[:, VARIANCE_ALONG] >= 0) & ~seen
+    variance, colors = sides.variance[:, BACK], sides.colors[:, BACK]
+    seen = variance < UNKNOWN
+    blind = (sides.along >= 0) & ~seen
     if not blind.any() or not seen.any():
         return
     clear = np.zeros(edges.nearest.shape, bool)
@@ -100,19 +102,21 @@ def _borrow_backs(edges, sides, limit):
     beside = np.searchsorted(edges.pixels, nearest_pixels(clear)[1].flat[edges.pixels[blind]])
     same = np.abs(edges.far[beside] - edges.far[blind]) < limit
     blind, beside = blind[same], beside[same]
-    sides[blind, BACK_VARIANCE] = sides[beside, BACK_VARIANCE]
-    off = ((sides[blind, BACK] - sides[beside, BACK]) ** 2).sum(axis=1)
-    alien = off > ALIEN**2 * (3 * QUANTUM**2 + sides[beside, BACK_VARIANCE])
-    sides[blind[alien], BACK] = sides[beside[alien], BACK]
+    variance[blind] = variance[beside]
+    off = ((colors[blind] - colors[beside]) ** 2).sum(axis=1)
+    alien = off > ALIEN**2 * (3 * QUANTUM**2 + variance[beside])
+    colors[blind[alien]] = colors[beside[alien]]
 
 
 @jit
-def _measure_sides(disparity, pixels, edge, near, far, distance, clean, radius, limit, sides):
+def _measure_sides(photo, edges, clean, radius, sides):
     """Fill `sides` of every edge pixel; see `measure_both_sides`.
 
     Clean pixels count; where a side has none, as a wire or a gap between reeds, those of its
     pixels that differ most from the other side.
     """
+    disparity, pixels, limit, _ = photo
+    edge, near, far, distance, _ = edges
     height, width = disparity.shape
     mean = np.zeros((4, 4), np.float64)  # clean front, clean back, any front, any back; RGB, d
     weights = np.zeros(4, np.float64)
@@ -141,25 +145,27 @@ def _measure_sides(disparity, pixels, edge, near, far, distance, clean, radius, 
             source = kind if weights[kind] > MIN_WEIGHT else kind + 2
             total = max(weights[source], 1e-9)
             for c in range(3):
-                sides[e, 3 * kind + c] = mean[source, c] / total
-            sides[e, FRONT_DISPARITY + kind] = (
-                mean[source, 3] / total if weights[source] > 0 else near[e]
-            )
+                sides.colors[e, kind, c] = mean[source, c] / total
+            sides.disparity[e, kind] = mean[source, 3] / total if weights[source] > 0 else near[e]
         if weights[0] + weights[2] == 0 or weights[1] + weights[3] == 0:
-            sides[e, VARIANCE_ALONG] = -1
+            sides.along[e] = -1
             continue
+        box, colors = (top, bottom, left, right), sides.colors[e]
         for kind in range(2):
             if weights[kind] <= MIN_WEIGHT:
-                _purest(disparity, pixels, kind, top, bottom, left, right, middle,
-                        near[e] if kind == 0 else far[e], limit, sides[e])  # fmt: skip
-        _measure_variance(disparity, pixels, distance, clean, top, bottom, left, right,
-                          middle, near[e], far[e], limit, sides[e])  # fmt: skip
+                level = near[e] if kind == 0 else far[e]
+                _purest(photo, kind, box, middle, level, colors)
+        levels = near[e], far[e], middle
+        along, front, back = _measure_variance(photo, distance, clean, box, levels, colors)
+        sides.along[e], sides.variance[e, FRONT], sides.variance[e, BACK] = along, front, back
 
 
 @jit
-def _purest(disparity, pixels, kind, top, bottom, left, right, middle, level, limit, side):
+def _purest(photo, kind, box, middle, level, colors):
     """Mean colour of one side's pixels, weighted by how far they are from the other side's."""
-    other = 3 * (1 - kind)
+    disparity, pixels, limit, _ = photo
+    top, bottom, left, right = box
+    other = colors[1 - kind]
     total = np.zeros(4, np.float64)
     for row in range(top, bottom):
         for column in range(left, right):
@@ -168,23 +174,25 @@ def _purest(disparity, pixels, kind, top, bottom, left, right, middle, level, li
                 continue
             weight = 1e-3
             for c in range(3):
-                weight += (pixels[row, column, c] - side[other + c]) ** 2
+                weight += (pixels[row, column, c] - other[c]) ** 2
             weight *= weight
             total[3] += weight
             for c in range(3):
                 total[c] += weight * pixels[row, column, c]
     for c in range(3):
-        side[3 * kind + c] = total[c] / max(total[3], 1e-9)
+        colors[kind, c] = total[c] / max(total[3], 1e-9)
 
 
 @jit
-def _measure_variance(disparity, pixels, distance, clean, top, bottom, left, right, middle, near,
-                      far, limit, side):  # fmt: skip
-    """The three variances of the clean pixels' colours."""
+def _measure_variance(photo, distance, clean, box, levels, colors):
+    """Variances of the clean pixels' colours: along the way between the sides, front, back."""
+    disparity, pixels, limit, _ = photo
+    top, bottom, left, right = box
+    near, far, middle = levels
     along = np.zeros(3, np.float32)
     squared = np.float32(1e-6)
     for c in range(3):
-        along[c] = side[c] - side[3 + c]
+        along[c] = colors[FRONT, c] - colors[BACK, c]
         squared += along[c] ** 2
     total, count = 0.0, 0
     wholes, counts = np.zeros(2, np.float64), np.zeros(2, np.int64)
@@ -196,13 +204,13 @@ def _measure_variance(disparity, pixels, distance, clean, top, bottom, left, rig
                 continue
             dot, whole = 0.0, 0.0
             for c in range(3):
-                step = pixels[row, column, c] - side[3 * kind + c]
+                step = pixels[row, column, c] - colors[kind, c]
                 dot += step * along[c]
                 whole += step * step
             total += dot * dot / squared
             count += 1
             wholes[kind] += whole
             counts[kind] += 1
-    side[VARIANCE_ALONG] = total / max(count, 1)
-    side[BACK_VARIANCE] = wholes[1] / counts[1] if counts[1] > 0 else UNKNOWN
-    side[FRONT_VARIANCE] = wholes[0] / counts[0] if counts[0] > 0 else UNKNOWN
+    front = wholes[0] / counts[0] if counts[0] > 0 else UNKNOWN
+    back = wholes[1] / counts[1] if counts[1] > 0 else UNKNOWN
+    return total / max(count, 1), front, back

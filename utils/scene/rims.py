@@ -19,13 +19,10 @@ from utils.depth.steps import EDGE_JUMP, TWICE_AS_FAR
 from utils.scene.edge_sides import (
     ALIEN,
     BACK,
-    BACK_DISPARITY,
-    BACK_VARIANCE,
     FRONT,
-    FRONT_DISPARITY,
-    FRONT_VARIANCE,
     QUANTUM,
-    VARIANCE_ALONG,
+    Photo,
+    Sides,
     find_edges,
     measure_both_sides,
 )
@@ -83,17 +80,16 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     if edges is None:
         return None
     reach = max(2, round(max(depth_map.shape) * EDGE_REACH))
+    photo = Photo(depth_map, pixels, limit, np.float32(reach))
     band = np.flatnonzero(edges.distance <= reach).astype(np.int32)
-    sides = measure_both_sides(depth_map, pixels, edges, reach, limit)
+    sides = measure_both_sides(photo, edges)
     front = depth_map > ((edges.near + edges.far) / 2)[edges.nearest]
-    alpha, colors = _find_shares(depth_map, pixels, edges, sides, front, band, reach, limit)
+    alpha, colors = _find_shares(photo, edges, sides, front, band)
     hair = find_hair(depth_map, pixels, edges, front, reach, limit)
     if hair:
-        edges, sides, band, colors = _with_hair(
-            hair, depth_map, pixels, edges, sides, band, limit, alpha, colors
-        )
-    halo = np.float32(max(1, HALO * reach))
-    peeled = _peel(depth_map, pixels, alpha, colors, *edges, sides, band, limit, halo)
+        edges, sides, band, colors = _with_hair(hair, photo, edges, sides, band, alpha, colors)
+    _share_rest(photo, edges, sides, band, np.float32(max(1, HALO * reach)), alpha, colors)
+    peeled = _peel(photo, edges, sides, band, alpha, colors)
     solid, solid_disparity, index, rim_colors, rim_disparity = (
         torch.from_numpy(part).to(image.device) for part in peeled
     )
@@ -101,22 +97,21 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     return Rims(solid, solid_disparity[None, None], index, rim_colors, rim_disparity)
 
 
-def _find_shares(disparity, pixels, edges, sides, front, band, reach, limit):
+def _find_shares(photo, edges, sides, front, band):
     """Alpha (H, W), -1 outside the band, and colours of both sides (K, 6) of the band's pixels."""
     # A one-pixel ramp across the edge: the labels' staircase, smoothed and made steep again.
     ramp = 0.5 + 2.5 * (cv2.GaussianBlur(front.astype(np.float32), (5, 5), 1.0) - 0.5)
     ramp = np.where(front, ramp.clip(0.75, 1), ramp.clip(0, 0.25))
     ramp = np.where(edges.distance < 1.5, ramp, front).astype(np.float32)
-    rough = np.full(disparity.shape, -1, np.float32)
+    rough = np.full(front.shape, -1, np.float32)
     colors = np.zeros((len(band), 6), np.float32)
-    reach = np.float32(reach)
-    _estimate_alpha(pixels, ramp, *edges[3:], sides, band, reach, rough)
-    glow = _find_glow(pixels, edges, sides, front, rough)
+    _estimate_alpha(photo, ramp, edges, sides, band, rough)
+    glow = _find_glow(photo.pixels, edges, sides, front, rough)
     rough[glow] = 1
     alpha = rough.copy()
-    _refine(disparity, pixels, ramp, rough, *edges[1:], sides, band, reach, limit, alpha, colors)
+    _refine(photo, ramp, rough, edges, sides, band, alpha, colors)
     alpha[glow] = 1
-    return _connected(alpha, front, int(reach)), colors
+    return _connected(alpha, front, int(photo.reach)), colors
 
 
 def _find_glow(pixels, edges, sides, front, alpha):
@@ -127,10 +122,11 @@ def _find_glow(pixels, edges, sides, front, alpha):
     """
     gap = (alpha >= 0) & ~front
     gap &= cv2.morphologyEx((~front).astype(np.uint8), cv2.MORPH_OPEN, np.ones((GAP, GAP))) == 0
-    seen, beside = pixels[gap], sides[edges.nearest[gap]]
+    seen, beside = pixels[gap], edges.nearest[gap]
+    colors, variance = sides.colors[beside], sides.variance[beside]
     fronts, backs = (
-        ((seen - beside[:, color]) ** 2).sum(axis=1) / (3 * QUANTUM**2 + beside[:, variance])
-        for color, variance in ((FRONT, FRONT_VARIANCE), (BACK, BACK_VARIANCE))
+        ((seen - colors[:, side]) ** 2).sum(axis=1) / (3 * QUANTUM**2 + variance[:, side])
+        for side in (FRONT, BACK)
     )
     gap[gap] = (backs > ALIEN**2) & (fronts < backs)
     return gap
@@ -144,7 +140,7 @@ def _connected(alpha, front, steps):
     return np.where(inside, 1 - back, alpha).astype(np.float32)
 
 
-def _with_hair(hair, disparity, pixels, edges, sides, band, limit, alpha, colors):
+def _with_hair(hair, photo, edges, sides, band, alpha, colors):
     """Edges, sides, band and colours with the hair's pixels, whose alpha is written.
 
     Each counts as an edge pixel of its own, with the colours that told it; but what lies behind
@@ -152,17 +148,20 @@ def _with_hair(hair, disparity, pixels, edges, sides, band, limit, alpha, colors
     """
     label = edges.nearest.flat[hair.pixels]
     nearest = edges.nearest.copy()
-    nearest.flat[hair.pixels] = len(sides) + np.arange(len(label), dtype=np.int32)
-    own = sides[label]
-    own[:, :6], own[:, [VARIANCE_ALONG, BACK_VARIANCE]] = hair.colors, hair.variance
-    sides = np.concatenate([sides, own])
+    nearest.flat[hair.pixels] = len(sides.along) + np.arange(len(label), dtype=np.int32)
+    variance = sides.variance[label]
+    variance[:, BACK] = hair.variance[:, 1]
+    own = Sides(
+        hair.colors.reshape(-1, 2, 3), sides.disparity[label], variance, hair.variance[:, 0]
+    )
+    sides = Sides(*(np.concatenate(parts) for parts in zip(sides, own, strict=True)))
     near, far = (np.concatenate([level, level[label]]) for level in (edges.near, edges.far))
     edges = edges._replace(near=near, far=far, nearest=nearest)
     share = np.full_like(alpha, -1)
     share.flat[hair.pixels] = hair.share
     beside = hair.colors.copy()
-    _refine(disparity, pixels, share, share, near, far, np.zeros_like(share), nearest, sides,
-            hair.pixels, np.float32(1), limit, share.copy(), beside)  # fmt: skip
+    close = photo._replace(reach=np.float32(1)), edges._replace(distance=np.zeros_like(share))
+    _refine(close[0], share, share, close[1], sides, hair.pixels, share.copy(), beside)
     beside[:, :3] = hair.colors[:, :3]
     alpha.flat[hair.pixels] = np.maximum(alpha.flat[hair.pixels], hair.share)
     together = np.union1d(band, hair.pixels).astype(np.int32)
@@ -208,35 +207,38 @@ def _doubt(distance, reach):
 
 
 @jit
-def _estimate_alpha(pixels, ramp, distance, nearest, sides, band, reach, alpha):
+def _estimate_alpha(photo, ramp, edges, sides, band, alpha):
     """Alpha of the band's pixels from the mean colours of both sides."""
     width = alpha.shape[1]
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
-        side = sides[nearest[y, x]]
-        if side[VARIANCE_ALONG] < 0:
+        e = edges.nearest[y, x]
+        along, colors = sides.along[e], sides.colors[e]
+        if along < 0:
             alpha[y, x] = ramp[y, x]
             continue
-        doubt = _doubt(distance[y, x], reach)
+        doubt = _doubt(edges.distance[y, x], photo.reach)
         alpha[y, x] = _posterior(
-            pixels[y, x], side[FRONT], side[BACK], side[VARIANCE_ALONG], ramp[y, x], doubt
+            photo.pixels[y, x], colors[FRONT], colors[BACK], along, ramp[y, x], doubt
         )
 
 
 @jit
-def _refine(disparity, pixels, ramp, rough, near, far, distance, nearest, sides, band, reach, limit,
-            alpha, colors):  # fmt: skip
+def _refine(photo, ramp, rough, edges, sides, band, alpha, colors):
     """Alpha once more, with the colours that either side has right here."""
+    disparity, pixels, limit, reach = photo
+    _, near, far, distance, nearest = edges
     height, width = disparity.shape
     mean = np.zeros(6, np.float32)
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
         e = nearest[y, x]
-        side = sides[e]
+        fronts, backs = sides.colors[e, FRONT], sides.colors[e, BACK]
+        along, variance = sides.along[e], sides.variance[e, BACK]
         middle = (near[e] + far[e]) * np.float32(0.5)
         weights_front = weights_back = TRUST_MEAN
-        for c in range(6):
-            mean[c] = TRUST_MEAN * side[c]
+        for c in range(3):
+            mean[c], mean[3 + c] = TRUST_MEAN * fronts[c], TRUST_MEAN * backs[c]
         for row in range(max(0, y - LOCAL_PX), min(height, y + LOCAL_PX + 1)):
             for column in range(max(0, x - LOCAL_PX), min(width, x + LOCAL_PX + 1)):
                 d = disparity[row, column]
@@ -253,16 +255,16 @@ def _refine(disparity, pixels, ramp, rough, near, far, distance, nearest, sides,
                     back *= OTHER_SIDE
                     # What lies on its side and is no mixture of the two is the front's, too: think
                     # of the lit edge of a post.
-                    aside = _between(pixels[row, column], side[FRONT], side[BACK])[2]
-                    aside /= ASIDE * ASIDE * (3 * NOISE * NOISE + side[BACK_VARIANCE])
+                    aside = _between(pixels[row, column], fronts, backs)[2]
+                    aside /= ASIDE * ASIDE * (3 * NOISE * NOISE + variance)
                     front = max(front, weight * (1 - 1 / (1 + aside**2)))
                 else:
                     front *= OTHER_SIDE
                 # Nor is all the back's that is not the front's: think of a roof's dark rim.
                 off = np.float32(0)
                 for c in range(3):
-                    off += (pixels[row, column, c] - side[3 + c]) ** 2
-                off /= STRANGE * STRANGE * (3 * QUANTUM * QUANTUM + side[BACK_VARIANCE])
+                    off += (pixels[row, column, c] - backs[c]) ** 2
+                off /= STRANGE * STRANGE * (3 * QUANTUM * QUANTUM + variance)
                 back /= 1 + off**4
                 weights_front += front
                 weights_back += back
@@ -272,22 +274,24 @@ def _refine(disparity, pixels, ramp, rough, near, far, distance, nearest, sides,
         for c in range(3):
             colors[k, c] = mean[c] / weights_front
             colors[k, 3 + c] = mean[3 + c] / weights_back
-        if side[VARIANCE_ALONG] < 0:
+        if along < 0:
             continue
         doubt = _doubt(distance[y, x], reach)
         alpha[y, x] = _posterior(
-            pixels[y, x], colors[k, :3], colors[k, 3:], side[VARIANCE_ALONG], ramp[y, x], doubt
+            pixels[y, x], colors[k, :3], colors[k, 3:], along, ramp[y, x], doubt
         )
 
 
 @jit
-def _share_rest(disparity, pixels, alpha, colors, near, far, distance, nearest, sides, band, halo):
+def _share_rest(photo, edges, sides, band, halo, alpha, colors):
     """Share out what the means leave unexplained, so that front over back is the photo again.
 
     The back takes no more than it varies by itself, and nothing where depth sees the front.
     Otherwise the bright line that sharpening draws around a dark object, or light along its edge,
     would stay behind when the object moves.
     """
+    disparity, pixels, _, _ = photo
+    _, near, far, distance, nearest = edges
     width = alpha.shape[1]
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
@@ -297,10 +301,10 @@ def _share_rest(disparity, pixels, alpha, colors, near, far, distance, nearest, 
                 colors[k, c] = pixels[y, x, c]
             continue
         e = nearest[y, x]
-        side = sides[e]
+        fronts, variance = sides.variance[e, FRONT], sides.variance[e, BACK]
         # The side that varies more takes more, but the back never more than from its equal.
-        front = share * (3 * NOISE * NOISE + side[FRONT_VARIANCE])
-        back = (1 - share) * (3 * NOISE * NOISE + min(side[BACK_VARIANCE], side[FRONT_VARIANCE]))
+        front = share * (3 * NOISE * NOISE + fronts)
+        back = (1 - share) * (3 * NOISE * NOISE + min(variance, fronts))
         backs = back / (share * front + (1 - share) * back)
         if disparity[y, x] > (near[e] + far[e]) * np.float32(0.5):
             backs = np.float32(0)
@@ -311,11 +315,11 @@ def _share_rest(disparity, pixels, alpha, colors, near, far, distance, nearest, 
             along += rest * (colors[k, c] - colors[k, 3 + c])
             squared += (colors[k, c] - colors[k, 3 + c]) ** 2
         taken = backs * np.sqrt(whole)
-        room = STANDS_OUT * np.sqrt(3 * QUANTUM * QUANTUM + side[BACK_VARIANCE])
-        if share == 0 and (distance[y, x] > halo or side[VARIANCE_ALONG] < 0 or taken <= room):
+        room = STANDS_OUT * np.sqrt(3 * QUANTUM * QUANTUM + variance)
+        if share == 0 and (distance[y, x] > halo or sides.along[e] < 0 or taken <= room):
             continue
         # A halo is of the colour by which the sides differ; a joint of the bricks behind is not.
-        if share == 0 and side[BACK_VARIANCE] > CALM and along * along < ALONG * whole * squared:
+        if share == 0 and variance > CALM and along * along < ALONG * whole * squared:
             continue
         part = min((room / max(taken, np.float32(1e-6))) ** 2, np.float32(1))
         for c in range(3):
@@ -335,44 +339,13 @@ def _share_rest(disparity, pixels, alpha, colors, near, far, distance, nearest, 
 
 
 @jit
-def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, sides, band, limit,
-          halo):  # fmt: skip
+def _peel(photo, edges, sides, band, alpha, colors):
     """Split the photo: opaque colours (H, W, 3), disparity (H, W); rim pixels, RGBA, disparity."""
-    height, width = disparity.shape
-    solid, solid_disparity = pixels.copy(), disparity.copy()
-    before = np.zeros(disparity.shape, np.float32)  # disparity of the front, in the band
-    kind = np.zeros(disparity.shape, np.uint8)  # 1: a rim point, 2: one for its neighbours' sake
-    half = limit * np.float32(0.5)
-    for k in range(band.shape[0]):
-        y, x = band[k] // width, band[k] % width
-        e, d = nearest[y, x], disparity[y, x]
-        # A distant front differs little: what lies between it and the back is of neither.
-        slack = half
-        if far[e] <= TWICE_AS_FAR * near[e]:
-            slack = min(half, SLACK * (near[e] - far[e]))
-        before[y, x] = d if near[e] - d < slack else sides[e, FRONT_DISPARITY]
-        solid_disparity[y, x] = d if d - far[e] < slack else sides[e, BACK_DISPARITY]
-    _share_rest(disparity, pixels, alpha, colors, near, far, distance, nearest, sides, band, halo)
-    for k in range(band.shape[0]):
-        y, x = band[k] // width, band[k] % width
-        if 0 < alpha[y, x] < 1:
-            kind[y, x] = 1
-        elif alpha[y, x] == 1:
-            # The outermost whole pixels of the front, too: only a rim is drawn between pixels.
-            for row in range(max(0, y - 1), min(height, y + 2)):
-                for column in range(max(0, x - 1), min(width, x + 2)):
-                    if (
-                        0 <= alpha[row, column] < 1
-                        and solid_disparity[row, column] < before[y, x] - half
-                    ):
-                        kind[y, x] = 1
-    count = 0
-    for k in range(band.shape[0]):
-        y, x = band[k] // width, band[k] % width
-        if kind[y, x] == 1:
-            count += 1
-        elif alpha[y, x] == 1:
-            solid_disparity[y, x] = before[y, x]
+    half = photo.limit * np.float32(0.5)
+    before, solid_disparity = _disparities(photo, edges, sides, band, half)
+    # 1: a rim point, 2: one for its neighbours' sake.
+    kind, count = _mark_rims(alpha, band, before, solid_disparity, half)
+    solid, width = photo.pixels.copy(), alpha.shape[1]
     most = 9 * count
     index = np.empty(most, np.int64)
     rim_colors, rim_disparity = np.empty((most, 4), np.uint8), np.empty(most, np.float32)
@@ -388,6 +361,61 @@ def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, 
         rim_colors[count, 3] = np.uint8(alpha[y, x] * RIM_FULL + np.float32(0.5))
         rim_disparity[count] = before[y, x]
         count += 1
+    count = _add_neighbours(photo.pixels, solid_disparity, half, kind, count,
+                            (index, rim_colors, rim_disparity))  # fmt: skip
+    return solid, solid_disparity, index[:count], rim_colors[:count], rim_disparity[:count]
+
+
+@jit
+def _disparities(photo, edges, sides, band, half):
+    """Disparity of the front in the band, and of what is opaque, both (H, W)."""
+    disparity, width = photo.disparity, photo.disparity.shape[1]
+    before, solid = np.zeros(disparity.shape, np.float32), disparity.copy()
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        e, d = edges.nearest[y, x], disparity[y, x]
+        near, far = edges.near[e], edges.far[e]
+        # A distant front differs little: what lies between it and the back is of neither.
+        slack = half
+        if far <= TWICE_AS_FAR * near:
+            slack = min(half, SLACK * (near - far))
+        before[y, x] = d if near - d < slack else sides.disparity[e, FRONT]
+        solid[y, x] = d if d - far < slack else sides.disparity[e, BACK]
+    return before, solid
+
+
+@jit
+def _mark_rims(alpha, band, before, solid_disparity, half):
+    """Mark rim points with 1 (H, W), and count them; what is whole but no rim is opaque."""
+    height, width = alpha.shape
+    kind, count = np.zeros(alpha.shape, np.uint8), 0
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        if 0 < alpha[y, x] < 1:
+            kind[y, x] = 1
+        elif alpha[y, x] == 1:
+            # The outermost whole pixels of the front, too: only a rim is drawn between pixels.
+            for row in range(max(0, y - 1), min(height, y + 2)):
+                for column in range(max(0, x - 1), min(width, x + 2)):
+                    if (
+                        0 <= alpha[row, column] < 1
+                        and solid_disparity[row, column] < before[y, x] - half
+                    ):
+                        kind[y, x] = 1
+    for k in range(band.shape[0]):
+        y, x = band[k] // width, band[k] % width
+        if kind[y, x] == 1:
+            count += 1
+        elif alpha[y, x] == 1:
+            solid_disparity[y, x] = before[y, x]
+    return kind, count
+
+
+@jit
+def _add_neighbours(pixels, solid_disparity, half, kind, count, rims):
+    """Add to `count` rim points those around them, on which they end; return how many there are."""
+    index, rim_colors, rim_disparity = rims
+    height, width = kind.shape
     for k in range(count):
         y, x = index[k] // width, index[k] % width
         for row in range(max(0, y - 1), min(height, y + 2)):
@@ -402,4 +430,4 @@ def _peel(disparity, pixels, alpha, colors, edge, near, far, distance, nearest, 
                 rim_colors[count, 3] = RIM_SHARED if shared else 0
                 rim_disparity[count] = solid_disparity[row, column] if shared else rim_disparity[k]
                 count += 1
-    return solid, solid_disparity, index[:count], rim_colors[:count], rim_disparity[:count]
+    return count
