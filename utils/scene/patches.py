@@ -32,8 +32,9 @@ TRUST_COLOR = 20.0
 # Patches that found their like replace the rule's fill instead of only adding detail to it: e-fold
 # less so at this difference, RGB in [0, 255], summed over the channels like a vector.
 SURE = 24.0
+GRID = 2  # px between patches: a dozen votes for a pixel are less of a blur than 49
 COARSEST_PX = 80  # completion begins where the long side is about this
-ROUNDS, FINEST_ROUNDS = 4, 2  # of search and vote
+ROUNDS, FINEST_ROUNDS = 6, 2  # of search and vote
 DECAY = 1.3  # a pixel that lies 1 px deeper in a hole is believed by this factor less
 # The last vote is nearly that of the best patch alone: a mean over many is a blur.
 SHARPEN = 0.2
@@ -93,10 +94,8 @@ def _complete(finest, holes):
         levels.append(_halved(levels[-1], tolerance))
     field = None
     for index in reversed(range(len(levels))):
-        field, done, doubt = _complete_level(levels[index], field, index, tolerance, jump)
-    window = gaussian_window(DETAIL_PX)
-    base = _smoothed(done, near, holes, window, tolerance)
-    own = _smoothed(values, near, holes, window, tolerance)
+        field, done, doubt, own = _complete_level(levels[index], field, index, tolerance, jump)
+    base = _smoothed(done, near, holes, gaussian_window(DETAIL_PX), tolerance)
     off = ((base - own)[:, :3] ** 2).mean(axis=1, keepdims=True)
     rule, voted = _at(values, holes), _at(done, holes)
     fading = np.exp(-off / np.float32(2 * TRUST_COLOR**2))
@@ -151,15 +150,15 @@ def _complete_level(level, coarser, index, tolerance, jump):
         tolerance, jump: disparities closer than the one are one surface; an edge is over the other.
     Returns:
         _Field; (H, W, 4) the completed values; (M,) how far patches are from
-        their sources, infinite without.
+        their sources, infinite without; (M, 4) the rule's values, smoothed.
     """
     near = np.ascontiguousarray(level.values[..., 3])
     unknown = (~level.known).astype(np.uint8)
     holes = np.argwhere(level.wanted).astype(np.int32)
     around = cv2.dilate(level.wanted.astype(np.uint8), np.ones((2 * RADIUS + 1,) * 2, np.uint8))
-    targets = np.argwhere(around > 0).astype(np.int32)
+    targets = GRID * np.argwhere(around[::GRID, ::GRID] > 0).astype(np.int32)
     number = np.full(near.shape, -1, np.int32)
-    number[around > 0] = np.arange(len(targets))
+    number[targets[:, 0], targets[:, 1]] = np.arange(len(targets))
     usable = _usable(level, jump)
     trust = (DECAY ** -cv2.distanceTransform(unknown, cv2.DIST_L2, 3)).astype(np.float32)
     weights = np.maximum(1, np.round(WHOLE * trust)).astype(np.int32)
@@ -190,12 +189,12 @@ def _complete_level(level, coarser, index, tolerance, jump):
         done[holes[:, 0], holes[:, 1]] = voted
         if not keep:
             # The rule's colours are kept, or patches would drift to others' from round to round.
-            window = gaussian_window(max(DETAIL_PX / 2**index, 1))
             base = _smoothed(done, near, holes, window, tolerance)
-            rule = _smoothed(level.values, near, holes, window, tolerance)
             done[holes[:, 0], holes[:, 1]] = rule + voted - base
         image[holes[:, 0], holes[:, 1]] = np.round(_at(done, holes)[:, :3]).clip(0, 255)
 
+    window = gaussian_window(max(DETAIL_PX / 2**index, 1))
+    rule = _smoothed(level.values, near, holes, window, tolerance)
     if coarser is None:
         sources = _random_sources(usable, near, targets, tolerance)
         reach, first_steps, steps = max(near.shape) // 4, (8, 4, 2, 1), (4, 1)
@@ -207,14 +206,14 @@ def _complete_level(level, coarser, index, tolerance, jump):
     for turn in range(rounds):
         for count, step in enumerate(steps if turn else first_steps):
             seed = SEED + 7919 * (16 * (16 * index + turn) + count)
-            sources = find(sources, step, reach if count % 2 else reach // 2, seed)
+            sources = find(sources, GRID * step, reach if count % 2 else reach // 2, seed)
         found = distances[distances < NOTHING]
         if not len(found):
             break
         last = turn == rounds - 1
         sharpen = SHARPEN if last and index == 0 else 1.0
         decide(sources, np.float32(max(1, sharpen * np.percentile(found, 75))), keep=last)
-    return _Field(number, sources), done, doubt
+    return _Field(number, sources), done, doubt, rule
 
 
 def _random_sources(usable, near, targets, tolerance):
@@ -234,8 +233,9 @@ def _random_sources(usable, near, targets, tolerance):
 
 def _finer_sources(coarser, targets, usable):
     """Return (K, 2) the sources that patches had at half the resolution, where still usable."""
-    parents = _at(coarser.number, targets // 2)
-    sources = (2 * coarser.sources[parents] + targets % 2).astype(np.int32)
+    places = targets // 2 // GRID * GRID
+    parents = _at(coarser.number, places)
+    sources = (2 * coarser.sources[parents] + targets - 2 * places).astype(np.int32)
     height, width = usable.shape
     bad = (parents < 0) | (coarser.sources[parents, 0] < 0)
     bad |= (sources[:, 0] >= height) | (sources[:, 1] >= width)

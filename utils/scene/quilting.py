@@ -36,9 +36,10 @@ TRUST_COLOR = 20.0
 # Patches whose detail is this much weaker than their surface's begin to be replaced by blocks, and
 # from the other share on none of them is left.
 ENOUGH, TOO_WEAK = 0.8, 0.5
-TRIES = 96  # random sources per block
+TRIES = 32  # random sources per block
+THIN = 2  # px between the sources that they are taken from
 REACH = 1 / 15  # of the long side: how far half of them are at most
-ROUNDS = 3  # in which blocks may follow a neighbour
+ROUNDS = 2  # in which blocks may follow a neighbour
 # Blocks that fit worse than their detail by itself explains (mean squared difference, see
 # kernels.quilting) show something else: a number plate would be seen again on the lamp beside it.
 UNLIKE = 1000.0
@@ -178,7 +179,8 @@ def quilt(
     number = np.full(grid, -1, np.int32)
     number[touched] = np.arange(len(blocks))
 
-    rows, columns = (axis.astype(np.int32) for axis in np.nonzero(surface.source))
+    some = surface.source[::THIN, ::THIN]
+    rows, columns = (THIN * axis.astype(np.int32) for axis in np.nonzero(some))
     order = np.argsort(near[rows, columns], kind="stable")
     rows, columns = rows[order], columns[order]
     ranked = near[rows, columns]
