@@ -165,30 +165,8 @@ def prepare(
     networks.load_all(estimates)
     clock.lap("read", tell=estimates)
 
-    # Estimate and refine.
-    def find():
-        found, disparity = depth.find_disparity(plan, settings, networks, kept)
-        return found.own, disparity
-
-    own, disparity = shared.once(job, "depth", depth_of, find)
-    plan = plan._replace(own=own)
+    plan, cloud = estimate_and_lift(job, plan, settings, networks, shared, kept, clock)
     metadata = cli.describe_film(job, plan, settings, networks)
-    clock.lap("depth")
-
-    # Lift.
-    peak = depth.saved_peak(plan.depth_file, settings.depth_kind)
-    in_steps, device = settings.save_disparity, networks.devices.scene
-    lifted = shared.once(
-        job,
-        "scene",
-        (depth_of, plan.focal_px, in_steps),
-        lambda: scene.lift(plan, disparity, device, peak, in_steps),
-    )
-    cloud = lifted.copy()  # every film is what it would be by itself
-    del lifted  # its parts would stay in memory beside the cloud's
-    if settings.save_disparity:
-        saved = plan.to_photo(cloud.disparity)
-        depth.write_disparity(job.folder, saved, job.prefix, cloud.baseline)
 
     # Plan the camera.
     plan, path = cli.plan_path(job.photo, cloud, plan, settings)
@@ -211,6 +189,44 @@ def prepare(
         clock.lap("export")
     result |= plan.facts(settings) | {"invented": round(invented, 4), "weights": chosen}
     return Ready(plan, view, path, result, metadata, clock)
+
+
+def estimate_and_lift(
+    job: Job,
+    plan: "Plan",
+    settings: Settings,
+    networks: "Networks",
+    shared: "Shared",
+    kept: Any,
+    clock: "Stopwatch",
+) -> tuple["Plan", Any]:
+    """Give a photo its depth, estimated and refined, and lift it to a cloud; the plan says which.
+
+    Args:
+        kept: utils.depth.KeptDepth where the depth is kept, or None.
+    """
+    depth_of = plan.depth_of(settings, networks)
+
+    def find():
+        found, disparity = depth.find_disparity(plan, settings, networks, kept)
+        return found.own, disparity
+
+    own, disparity = shared.once(job, "depth", depth_of, find)
+    planned = plan._replace(own=own)
+    clock.lap("depth")
+    peak = depth.saved_peak(plan.depth_file, settings.depth_kind)
+    how = networks.devices.scene, peak, settings.save_disparity
+
+    def lift():
+        return scene.lift(planned, disparity, *how)
+
+    made_of = depth_of, plan.focal_px, settings.save_disparity
+    # Every film is what it would be by itself.
+    cloud = shared.once(job, "scene", made_of, lift).copy()
+    if settings.save_disparity:
+        saved = plan.to_photo(cloud.disparity)
+        depth.write_disparity(job.folder, saved, job.prefix, cloud.baseline)
+    return planned, cloud
 
 
 def write(job: Job, settings: Settings, ready: Ready, stop: Any, hide_bar: Any) -> dict[str, Any]:

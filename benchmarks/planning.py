@@ -26,6 +26,7 @@ from utils.camera import (
     BASELINE,
     MOVES,
     CameraPath,
+    Lifted,
     Stage,
     complete_windows,
     default_focal_px,
@@ -104,13 +105,8 @@ def by_windows(scene):
 def by_shot(scene):
     """The path of the automatic shot."""
     image = (scene.image[0].permute(1, 2, 0) * 255).round().byte().numpy()
-    shot = plan_shot(
-        image,
-        scene.disparity[0, 0].numpy(),
-        scene.focal_px,
-        scene.baseline,
-        scene.surface[0, 0].numpy(),
-    )
+    disparity, surface = scene.disparity[0, 0].numpy(), scene.surface[0, 0].numpy()
+    shot = plan_shot(Lifted(image, disparity, scene.focal_px, scene.baseline, surface))
     widest = max(shot.start.window, shot.end.window, key=lambda window: window.width)
     crop = (widest.height, widest.width)
     return CameraPath(shot.stand, scene.size, scene.focal_px, shot.focus, crop), shot.reason

@@ -29,9 +29,9 @@ NOWHERE = np.float32(-np.inf)  # disparity of the padding: never in front of any
 
 
 @jit
-def _project(points, height, width, focal_px, baseline, corner, frac_x, frac_y, disparity):
+def _project(points, size, focal_px, baseline, corner, frac_x, frac_y, disparity):
     """Write each point's upper left pixel (or DROPPED), position within it, and disparity."""
-    focal = np.float32(focal_px)
+    (height, width), focal = size, np.float32(focal_px)
     center_x, center_y = 0.5 * width - 0.5, 0.5 * height - 0.5
     for i in range(points.shape[1]):
         corner[i] = DROPPED
@@ -203,7 +203,7 @@ def _visible_points(points, height, width, focal_px, baseline, mask):
     corner = np.empty(count, np.int32)
     frac_x, frac_y = np.empty(count, np.float32), np.empty(count, np.float32)
     disparity = np.empty(count, np.float32)
-    _project(points, height, width, focal_px, baseline, corner, frac_x, frac_y, disparity)
+    _project(points, (height, width), focal_px, baseline, corner, frac_x, frac_y, disparity)
     stride = width + 2
     best = np.full(stride * (height + 2), np.inf, np.float32)
     winner = np.full(stride * (height + 2), -1, np.int32)
@@ -226,7 +226,7 @@ def _projected(points, size, focal_px, baseline):
     count = points.shape[1]
     corner = np.empty(count, np.int32)
     frac_x, frac_y, disparity = np.zeros((3, count), np.float32)
-    _project(points, *size, focal_px, baseline, corner, frac_x, frac_y, disparity)
+    _project(points, size, focal_px, baseline, corner, frac_x, frac_y, disparity)
     return corner, frac_x, frac_y, disparity
 
 

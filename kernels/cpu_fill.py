@@ -190,16 +190,16 @@ def _walk(flat, pixel, offsets, sign, first, limit):
 
 
 @jit
-def _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends):
+def _improve_ends(state, holes, places, bounds, ray, best, shortest, ends):
     """Try one direction on all holes: keep its line where it is shorter than the best so far.
 
     Args:
-        columns, rows: (M,) padded coordinates of the holes.
+        places: columns (M,) and rows (M,), padded, of the holes.
         ray: of one direction from `ray_tables`: steps, firsts, lengths, sectors.
         best: (M,) squared length of the best line.   shortest: (M,) its length, px.
         ends: (M, 2), the padded indices of its ends.
     """
-    steps, firsts, lengths, sectors = ray
+    (columns, rows), (steps, firsts, lengths, sectors) = places, ray
     flat, height, stride = state.reshape(-1), state.shape[0], state.shape[1]
     x, y = steps[:, 0].copy(), steps[:, 1].copy()
     offsets, last = y * np.int32(stride) + x, len(x) - 1
@@ -261,7 +261,7 @@ def find_ends(
         columns[i], rows[i] = holes[i] % stride, holes[i] // stride
     for d in range(steps.shape[0]):
         ray = steps[d], firsts[d], lengths[d], sectors[d]
-        _improve_ends(state, holes, columns, rows, bounds, ray, best, shortest, ends)
+        _improve_ends(state, holes, (columns, rows), bounds, ray, best, shortest, ends)
 
 
 @jit

@@ -43,6 +43,23 @@ def _place(coordinate, shift, lens, scale, length, margin):
 
 
 @jit
+def _project(rims, i, camera, height, width):
+    """Place of one rim point in the padded frame, NaN if it is out of reach; disparity, tent."""
+    points, per_key = rims.points, camera.focal / camera.scale
+    z = points[2, i] + camera.z
+    if not (z >= NEAR_PLANE and z < INFINITY):
+        return np.float32(np.nan), ZERO, ZERO, ONE, ONE
+    key = camera.scale / z
+    # NaN grows nothing. What is smaller than a pixel counts by its area.
+    spacing_px = rims.spacing[i] * (key * per_key)
+    spread = min(spacing_px, WIDEST_FOOTPRINT) if spacing_px > ONE else ONE
+    gain = spacing_px * spacing_px if spacing_px < ONE and spacing_px > ZERO else ONE
+    x = _place(points[0, i], camera.x, camera.lens_x, key * per_key, width, spread - ONE)
+    y = _place(points[1, i], camera.y, camera.lens_y, key * per_key, height, spread - ONE)
+    return x, y, key, spread, gain
+
+
+@jit
 def splat_rims(
     rims: Cloud,
     camera: Camera,
@@ -65,20 +82,9 @@ def splat_rims(
         int: how many those are.
     """
     height, width = closed.shape[0] - 2, closed.shape[1] - 2
-    points, colors, spacing = rims
-    scale, per_key = camera.scale, camera.focal / camera.scale
-    flat, stride, count = closed.reshape(-1), closed.shape[1], 0
-    for i in range(points.shape[1]):
-        z = points[2, i] + camera.z
-        if not (z >= NEAR_PLANE and z < INFINITY):
-            continue
-        key = scale / z
-        # NaN grows nothing. What is smaller than a pixel counts by its area.
-        spacing_px = spacing[i] * (key * per_key)
-        spread = min(spacing_px, WIDEST_FOOTPRINT) if spacing_px > ONE else ONE
-        gain = spacing_px * spacing_px if spacing_px < ONE and spacing_px > ZERO else ONE
-        x = _place(points[0, i], camera.x, camera.lens_x, key * per_key, width, spread - ONE)
-        y = _place(points[1, i], camera.y, camera.lens_y, key * per_key, height, spread - ONE)
+    colors, flat, stride, count = rims.colors, closed.reshape(-1), closed.shape[1], 0
+    for i in range(colors.shape[0]):
+        x, y, key, spread, gain = _project(rims, i, camera, height, width)
         if not (x == x and y == y):
             continue
         alpha = colors[i, 3]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.camera import CameraPath, check_window, invented_shares, plan_shot
+from utils.camera import CameraPath, Lifted, check_window, invented_shares, plan_shot
 from utils.camera.planning import BUDGET, LEAST_ZOOM, MARGIN, find_point
 from utils.camera.subject import find_subject
 from utils.scene import Scene
@@ -35,7 +35,7 @@ def shoot(image, disparity, **options):
     """The shot of a drawn scene, its path, and the scene."""
     height, width = disparity.shape
     focal_px = max(height, width) / 2
-    shot = plan_shot(image, disparity, focal_px, BASELINE, **options)
+    shot = plan_shot(Lifted(image, disparity, focal_px, BASELINE), **options)
     widest = max(shot.start.window, shot.end.window, key=lambda window: window.width)
     path = CameraPath(
         shot.stand, (height, width), focal_px, shot.focus, (widest.height, widest.width)
@@ -225,5 +225,5 @@ def test_planning_takes_half_a_second_at_most():
     image, disparity, _ = square_before_wall((768, 1024), (600, 400), 220)
     shoot(image, disparity)  # compiled
     begin = time.process_time()
-    plan_shot(image, disparity, 512, BASELINE)
+    plan_shot(Lifted(image, disparity, 512, BASELINE))
     assert time.process_time() - begin < 1  # of both cores together, which two share

@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "moves": ["MOST_ADVANCE", "MOST_PACE", "MOVES", "Move", "Stage"],
         "path": ["NO_LENS", "CameraPath", "CameraPose", "Stand", "published_path"],
-        "planning": ["BUDGET", "Shot", "find_point", "plan_shot"],
+        "planning": ["BUDGET", "Lifted", "Shot", "find_point", "plan_shot"],
         "projection": ["BASELINE", "default_focal_px", "unproject"],
         "shortening": ["invented_shares", "kept_part", "shorten_path"],
         "staging": ["MEASURED_SIDE", "plan_move", "set_stage"],

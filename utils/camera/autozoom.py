@@ -12,6 +12,8 @@ from utils.camera.focus import nearest_depth
 from utils.camera.projection import unproject
 from utils.camera.windows import CropWindow
 
+GRID = 16  # candidates along each axis, as the paper
+
 
 class AutoZoom(NamedTuple):
     """The window that `find_zoom_window` chose, and how it came to it."""
@@ -30,7 +32,6 @@ def find_zoom_window(
     zoom: float = 1.25,
     mask: torch.Tensor | None = None,
     depth_from: float | None = None,
-    grid: int = 16,
 ) -> AutoZoom:
     """Find where to zoom so that the least is uncovered: the paper's exhaustive search.
 
@@ -45,7 +46,6 @@ def find_zoom_window(
         zoom: size of the start window over that of the one looked for.
         mask: (1, 1, H, W) of 0/1: which pixels have a point; all by default.
         depth_from: distance that the zoom is measured at; `nearest_depth` by default.
-        grid: candidates along each axis.
     Returns:
         AutoZoom. Where no candidate lies inside the photo, the window stays at the start's centre.
     Source: Niklaus et al., 2019, section 4.
@@ -54,7 +54,7 @@ def find_zoom_window(
     depth_from = nearest_depth(depth) if depth_from is None else depth_from
     depth_to = depth_from / zoom
     target = (round(start.width / zoom), round(start.height / zoom))
-    offsets = np.linspace(-shift_range_px, shift_range_px, grid)
+    offsets = np.linspace(-shift_range_px, shift_range_px, GRID)
     moves = np.array([(du, dv) for dv in offsets for du in offsets])
     centers = moves + (start.center_u, start.center_v)
     half = np.array([start.width, start.height]) / zoom / 2

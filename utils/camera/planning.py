@@ -71,12 +71,18 @@ class Shot(NamedTuple):
         return Stand(position, self.start.window.towards(self.end.window, t))
 
 
+class Lifted(NamedTuple):
+    """A photo with depth."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    disparity: np.ndarray  # (H, W) float32 px, larger = nearer, positive
+    focal_px: float
+    baseline: float  # depth = focal_px * baseline / disparity
+    surface: np.ndarray | None = None  # (H, W) bool, which pixels make a point; None: all
+
+
 def plan_shot(
-    image: np.ndarray,
-    disparity: np.ndarray,
-    focal_px: float,
-    baseline: float,
-    surface: np.ndarray | None = None,
+    photo: Lifted,
     aspect: float | None = None,
     focus: tuple[float, float] | None = None,
     strength: float = 1.0,
@@ -85,10 +91,7 @@ def plan_shot(
     """Choose the shot of a photo.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        disparity: (H, W) float32 px, larger = nearer, positive.
-        focal_px, baseline: depth = focal_px * baseline / disparity.
-        surface: (H, W) bool, which pixels make a point; all by default.
+        photo: with depth.
         aspect: width / height of the film; the photo's by default.
         focus: (u, v) px of the photo that the subject contains; anywhere by default.
         strength: of the motion: zooms are taken to this power, drift and parallax that pleases are
@@ -98,7 +101,7 @@ def plan_shot(
     Returns:
         Shot, its windows in pixels of the photo. The same photo gives the same shot.
     """
-    scene = _Copy(image, disparity, focal_px, baseline, surface)
+    scene = _Copy(photo)
     at = None
     if focus:
         at = tuple(place / step for place, step in zip(focus, scene.stride, strict=True))
@@ -138,7 +141,8 @@ def _clear_subject(colors, disparity, at=None):
 class _Copy:
     """A small copy of the scene, in the photo's units."""
 
-    def __init__(self, image, disparity, focal_px, baseline, surface):
+    def __init__(self, photo):
+        image, disparity, focal_px, baseline, surface = photo
         self.image_size = height, width = disparity.shape
         self.size = rows, columns = _small_size(self.image_size)
         self.stride = width / columns, height / rows  # px of the photo, across and down

@@ -16,6 +16,7 @@ from utils.camera import (
     MOVES,
     CameraPath,
     CropWindow,
+    Lifted,
     WindowNumbers,
     aspect_box,
     complete_windows,
@@ -332,13 +333,9 @@ def _plan_shot(photo, scene, plan, settings):
     """Let the camera plan its own shot; return what `plan_path` does."""
     across, down = plan.scale
     width, height = (settings.size or (0, 0))[::-1]
-    colors, disparity = _as_bytes(scene)
+    surface = scene.surface[0, 0].cpu().numpy()
     shot = plan_shot(
-        colors,
-        disparity,
-        scene.focal_px,
-        scene.baseline,
-        scene.surface[0, 0].cpu().numpy(),
+        Lifted(*_as_bytes(scene), scene.focal_px, scene.baseline, surface),
         width / height if height else settings.shares.get("aspect"),
         plan.focus and (plan.focus[0] * across, plan.focus[1] * down),
         settings.strength,

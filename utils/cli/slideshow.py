@@ -201,16 +201,9 @@ def film_slideshow(
     from tqdm import tqdm
 
     prepare_folder(film.parent)
+    how = settings.fps, settings.codec, settings.quality, metadata, settings.music
     with (
-        VideoWriter(
-            film,
-            (height, width),
-            settings.fps,
-            settings.codec,
-            settings.quality,
-            metadata,
-            settings.music,
-        ) as video,
+        VideoWriter(film, (height, width), *how) as video,
         tqdm(total=planned, unit="frame", disable=hide_bar()) as bar,
     ):
         reel = _Reel(settings, video, bar, max(shot.fade for shot in shots))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -125,9 +126,8 @@ def sharpen_edges(disparity: np.ndarray, pixels: np.ndarray, radius: int) -> np.
         distances = np.arange(-window, window + 1, dtype=np.float32) ** 2
         spatial = np.exp(-(distances[:, None] + distances) / (0.5 * window**2)).astype(np.float32)
         sharp = disparity.copy()
-        task = partial(
-            _weighted_medians, disparity, pixels, low, high, blend, flatness, spatial, alike, sharp
-        )
+        blurred = _Blurred(disparity, pixels, low, high, blend, flatness, spatial, alike)
+        task = partial(_weighted_medians, blurred, sharp)
         run_all(task, list(zip(rows[:-1], rows[1:], strict=True)))
         disparity = sharp
     return disparity
@@ -138,11 +138,23 @@ def _extremes(disparity, radius):
     return cv2.erode(disparity, kernel), cv2.dilate(disparity, kernel)
 
 
+class _Blurred(NamedTuple):
+    """A map (H, W), and what its pixels weigh in a window."""
+
+    disparity: np.ndarray
+    pixels: np.ndarray  # (H, W, 3) uint8
+    low: np.ndarray  # the smallest disparity in the window around each pixel
+    high: np.ndarray  # the largest
+    blend: np.ndarray  # how much of a pixel the median is to replace
+    flatness: np.ndarray  # its weight by where it is not: on a ramp
+    spatial: np.ndarray  # (window, window) by how near it is
+    alike: np.ndarray  # by how near in colour, per 64 squared levels
+
+
 @jit
-def _weighted_medians(
-    disparity, pixels, low, high, blend, flatness, spatial, alike, sharp, top, bottom
-):
+def _weighted_medians(blurred, sharp, top, bottom):
     """Write rows top..bottom of `sharp`; see sharpen_edges."""
+    disparity, pixels, low, high, blend, flatness, spatial, alike = blurred
     height, width = disparity.shape
     radius = spatial.shape[0] // 2
     weights, sums = np.empty(BINS, np.float32), np.empty(BINS, np.float32)
