@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -193,6 +194,43 @@ def test_a_wall_in_the_gaps_of_a_fence_stays():
     rims = find_rims(disparity, image)
     gaps = rims.disparity[0, 0, 25:71, 304:342:6].numpy()
     assert (gaps == FAR).mean() > 0.95
+
+
+def meadow(size=(96, 500)):
+    """(H, W, 3): blades and clods, each of a few px, as varied as grass is."""
+    rng = np.random.default_rng(5)
+    clods = cv2.GaussianBlur(rng.normal(0, 60, size), (0, 0), 3)
+    return np.array([150.0, 150, 90]) + clods[..., None] + rng.normal(0, 6, (*size, 3))
+
+
+def before_meadow(halo):
+    """Image and disparity of a dark beast, x < 250, and what the photo shows behind it."""
+    back = meadow()
+    seen = back.copy()
+    for x, step in halo.items():
+        seen[:, x] += step
+    seen[:, :250] = (40, 35, 30)
+    disparity = np.where(np.arange(500) < 250, NEAR, FAR).astype(np.float32)
+    image = torch.from_numpy((seen / 255).clip(0, 1).astype(np.float32)).permute(2, 0, 1)[None]
+    return image, torch.from_numpy(np.tile(disparity, (96, 1)))[None, None], back
+
+
+@pytest.mark.parametrize("step", [25, -25])
+def test_lines_along_an_outline_do_not_stay_on_a_varied_back(step):
+    """Sharpening's halo, three px from the beast, is no stranger than a clod; its line is."""
+    image, disparity, back = before_meadow({252: step, 253: step})
+    rims = find_rims(disparity, image)
+    shown = rims.image[0].permute(1, 2, 0).numpy() * 255
+    left = (shown - back)[8:88, 251:255].mean(axis=(0, 2))
+    assert np.abs(left).max() < 7
+    frame, _ = Scene(image, disparity, 250.0, 120.0).render((0, 0, 0))
+    assert np.abs(frame - as_bytes(image)).mean() < 0.3, "it goes with the beast"
+
+
+def test_a_varied_back_without_lines_stays_as_it_is():
+    image, disparity, back = before_meadow({})
+    shown = find_rims(disparity, image).image[0].permute(1, 2, 0).numpy() * 255
+    assert np.abs(shown - back)[:, 252:254].mean() < 1.5
 
 
 # -- rest -----------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from utils.scene.edge_sides import (
 )
 from utils.scene.edges import EDGE_REACH
 from utils.scene.hair import NOISE, find_hair, reached
+from utils.scene.traces import find_traces
 
 # Where the back is at least twice as far, so much of a step from its ends is still front or back.
 SLACK = np.float32(0.05)
@@ -89,6 +90,7 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     if hair:
         edges, sides, band, colors = _with_hair(hair, photo, edges, sides, band, alpha, colors)
     _share_rest(photo, edges, sides, band, np.float32(max(1, HALO * reach)), alpha, colors)
+    _take_traces(photo, edges, sides, front, band, alpha, colors)
     peeled = _peel(photo, edges, sides, band, alpha, colors)
     solid, solid_disparity, index, rim_colors, rim_disparity = (
         torch.from_numpy(part).to(image.device) for part in peeled
@@ -336,6 +338,26 @@ def _share_rest(photo, edges, sides, band, halo, alpha, colors):
         alpha[y, x] = share
         for c in range(3):
             colors[k, c] = colors[k, 3 + c] + (pixels[y, x, c] - colors[k, 3 + c]) / share
+
+
+def _take_traces(photo, edges, sides, front, band, alpha, colors):
+    """Give to the front what it has left on the back along its outline."""
+    back = photo.pixels.copy()
+    mixed = alpha.flat[band] > 0
+    back.reshape(-1, 3)[band[mixed]] = colors[mixed, 3:]
+    fronts, backs = sides.colors[edges.nearest.flat[band]].swapaxes(0, 1)
+    traces = find_traces(photo._replace(pixels=back), edges, front, band, fronts - backs)
+    some = (np.abs(traces).max(axis=1) >= QUANTUM).nonzero()[0]
+    place = band[some]
+    seen, share = photo.pixels.reshape(-1, 3)[place], alpha.flat[place]
+    own = (back.reshape(-1, 3)[place] - traces[some]).clip(0, 255)
+    step = seen - own
+    most = np.where(step > 0, 255 - own, own)
+    least = (np.abs(step) / np.maximum(most, 1e-6)).max(axis=1).clip(0, 1)  # its colour must exist
+    share = np.maximum(np.where(share == 0, HALO_SHARE, share), least)
+    colors[some, 3:] = own
+    colors[some, :3] = own + step / share[:, None]
+    alpha.flat[place] = share
 
 
 @jit

@@ -1,0 +1,163 @@
+"""What an object leaves on its background beside its outline: traces that run along it.
+
+Sharpening and compression draw lines beside an outline, dark ones beside what is bright, and a lens
+blurs it farther than any band reaches. A pixel of them may well be one of the background's own; but
+that they follow the outline gives them away (docs/method.md, Rims).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from kernels.jit import jit
+from utils.filters import nearest_pixels
+from utils.scene.edge_sides import Edges, Photo
+
+# A background is known from pixels beyond the band, up to so many reaches from an edge; a pixel is
+# compared with the nearest of them, at most so many reaches away, evened out by a Gaussian.
+AROUND, AWAY, EVEN = 4, 2, 0.5
+# Those of the band that are as far from the outline (within ALIKE px) are compared along it: in a
+# window that reaches so far beyond the band, of which every second row and column is looked at...
+ALIKE, WINDOW_PX, STRIDE = np.float32(0.75), 13, 2
+# ...and which holds so many of them. So many px of a texture count as one.
+LEAST_ALIKE, TEXTURE_PX = np.float32(8), np.float32(2)
+# A background varies by itself with the distance from the outline, too: what this weighs, and how
+# many pixels a ring must have to tell. No colour is known better than by so many levels of 255.
+ACROSS, LEAST_OF_RING, QUANTUM = np.float32(0.7), 6, np.float32(1.5)
+# Traces are about so much of the difference between the two sides' colours, and at most so much.
+USUAL, MOST = np.float32(0.2), np.float32(0.35)
+
+
+class _Band(NamedTuple):
+    """The pixels of a band whose background is known."""
+
+    pixels: np.ndarray  # (K,) flat index
+    number: np.ndarray  # (H, W) int32, which of them each pixel is; -1 for none
+    distance: np.ndarray  # (K,) px from the outline, negative in the front
+    far: np.ndarray  # (K,) disparity of the back there
+    rest: np.ndarray  # (K, 3) by how much they differ from the background
+    doubt: np.ndarray  # (K,) how much of that, squared, may be the background's own slope
+    contrast: np.ndarray  # (K,) squared difference of the two sides' colours
+
+
+def find_traces(
+    photo: Photo, edges: Edges, front: np.ndarray, band: np.ndarray, way: np.ndarray
+) -> np.ndarray:
+    """Find what in the colours of a background follows the outline before it.
+
+    Args:
+        photo: with what the background shows; in the band its own share.
+        edges: of its depth.
+        front: (H, W) bool, by disparity.
+        band: (K,) flat index of the pixels in question.
+        way: (K, 3) from the back's colour to the front's, for each of them.
+    Returns:
+        (K, 3) float32 to be taken from the band's colours, mostly 0.
+    """
+    back, reach, distance = photo.pixels, int(photo.reach), edges.distance
+    far, traces = edges.far[edges.nearest], np.zeros((len(band), 3), np.float32)
+    same = np.abs(photo.disparity - far) < photo.limit
+    clean = ~front & (distance > reach + 1) & (distance <= AROUND * reach) & same
+    if not clean.any():
+        return traces
+    counts = clean.astype(np.float32)
+    weights = cv2.GaussianBlur(counts, (0, 0), EVEN * reach)
+    even = cv2.GaussianBlur(back * counts[..., None], (0, 0), EVEN * reach)
+    away, source = nearest_pixels(clean)
+    source = source.flat[band]
+    known = (away.flat[band] <= AWAY * reach) & (distance.flat[band] <= reach)
+    known &= np.abs(photo.disparity.flat[source] - far.flat[band]) < photo.limit
+    known &= front.flat[band] | same.flat[band]
+    band, source = band[known], source[known]
+    number = np.full(front.shape, -1, np.int32)
+    number.flat[band] = np.arange(len(band), dtype=np.int32)
+    slope = np.full(len(edges.far), np.inf, np.float32)  # hair has no edge pixels
+    _measure_slope(back, distance, clean, edges.pixels, reach, slope)
+    compared = _Band(
+        band,
+        number,
+        np.where(front, -distance, distance).flat[band].astype(np.float32),
+        far.flat[band],
+        back.reshape(-1, 3)[band] - even.reshape(-1, 3)[source] / weights.flat[source][:, None],
+        ACROSS * slope[edges.nearest.flat[band]] * away.flat[band] ** 2,
+        (way[known] ** 2).sum(axis=1),
+    )
+    found = np.zeros((len(band), 3), np.float32)
+    _average_along(compared, reach + WINDOW_PX, photo.limit, found)
+    traces[known] = found
+    return traces
+
+
+@jit
+def _measure_slope(back, distance, clean, edge, reach, slope):
+    """How much a background varies per px from each edge pixel (E,), squared, summed over RGB."""
+    height, width = distance.shape
+    rings, radius = reach + 2, reach + WINDOW_PX
+    sums, counts = np.zeros((rings, 3), np.float32), np.zeros(rings, np.float32)
+    mean, square = np.zeros(3, np.float32), np.zeros(3, np.float32)
+    for e in range(edge.shape[0]):
+        y, x = edge[e] // width, edge[e] % width
+        sums[:], counts[:], mean[:], square[:] = 0, 0, 0, 0
+        for row in range(max(0, y - radius), min(height, y + radius + 1), STRIDE):
+            for column in range(max(0, x - radius), min(width, x + radius + 1), STRIDE):
+                ring = int(distance[row, column]) - reach - 1
+                if clean[row, column] and 0 <= ring < rings:
+                    counts[ring] += 1
+                    for c in range(3):
+                        sums[ring, c] += back[row, column, c]
+        used = 0
+        for ring in range(rings):
+            if counts[ring] < LEAST_OF_RING:
+                continue
+            used += 1
+            for c in range(3):
+                mean[c] += sums[ring, c] / counts[ring]
+                square[c] += (sums[ring, c] / counts[ring]) ** 2
+        if used < 2:
+            continue
+        slope[e] = 0
+        for c in range(3):
+            slope[e] += max((square[c] - mean[c] ** 2 / used) / (used - 1), np.float32(0))
+        slope[e] *= 12 / np.float32(rings * rings - 1)
+
+
+@jit
+def _average_along(band, radius, limit, found):
+    """Mean of the rest over pixels as far from the outline, less what may be chance: (K, 3)."""
+    height, width = band.number.shape
+    spread = np.float32(2 / radius**2)
+    mean, square = np.zeros(3, np.float32), np.zeros(3, np.float32)
+    for k in range(band.pixels.shape[0]):
+        y, x = band.pixels[k] // width, band.pixels[k] % width
+        mean[:], square[:] = 0, 0
+        total, squares = np.float32(0), np.float32(0)
+        for row in range(max(0, y - radius), min(height, y + radius + 1), STRIDE):
+            for column in range(max(0, x - radius), min(width, x + radius + 1), STRIDE):
+                j = band.number[row, column]
+                if j < 0 or abs(band.distance[j] - band.distance[k]) > ALIKE:
+                    continue
+                if abs(band.far[j] - band.far[k]) >= limit:
+                    continue
+                weight = 1 / (1 + spread * ((row - y) ** 2 + (column - x) ** 2))
+                total += weight
+                squares += weight * weight
+                for c in range(3):
+                    mean[c] += weight * band.rest[j, c]
+                    square[c] += weight * band.rest[j, c] ** 2
+        if total * total < LEAST_ALIKE * squares:
+            continue
+        whole, noise = np.float32(0), np.float32(0)
+        for c in range(3):
+            mean[c] /= total
+            whole += mean[c] ** 2
+            noise += max(square[c] / total - mean[c] ** 2, np.float32(0))
+        noise *= min(TEXTURE_PX * squares / (total * total), np.float32(1))
+        noise += QUANTUM * QUANTUM + band.doubt[k]
+        if noise >= whole or whole > MOST * MOST * band.contrast[k]:
+            continue
+        taken = (1 - noise / whole) / (1 + noise / (USUAL * USUAL * band.contrast[k]))
+        for c in range(3):
+            found[k, c] = taken * mean[c]
