@@ -10,8 +10,9 @@ import types
 # Shapes of operators without data, for torch.compile and torch.export: a third of torch's import.
 SHAPES = "torch._meta_registrations"
 # mallopt's numbers (malloc.h of glibc), and bytes: arrays come from memory that is there already,
-# and what is freed stays ours; else the kernel clears every page of every array anew.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+# and what is freed stays ours, whichever thread it was; else the kernel clears every page of every
+# array anew.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 2**30
 
 
@@ -41,5 +42,6 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return
+    mallopt(M_ARENA_MAX, 1)
     mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
     mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
