@@ -28,9 +28,12 @@ DIRECTIONS = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], axis=1).astype(np.floa
 FAR_PREFERENCE = np.float32(3)
 # A surface that is mirrored into a hole ends where it comes nearer by this share of the range.
 SAME_SURFACE = np.float32(0.03)
-# A line that ends nearer than the best one by this share of the range has no say in the mean, or
-# the object's colour would leak into the hole. Without this limit the figures are a little better.
-ALIKE = np.float32(0.1)
+# A line has no say in the mean if it ends nearer than the best one by the first share of the range,
+# or the object's colour would leak into the hole, or farther by the second, or the sky's would leak
+# into a slope before it.
+ALIKE, ALIKE_BEHIND = np.float32(0.1), np.float32(0.25)
+# How often holes are filled: what then goes on to nothing known, again from what is around it.
+ROUNDS = 3
 
 
 def fill_from_far(view: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -75,9 +78,46 @@ def _guess(view, known):
     holes = np.argwhere(~mask).astype(np.int32)
     if mask.any() and len(holes):
         span = np.float32(max(values[..., 3][mask].max() - values[..., 3][mask].min(), 1e-6))
-        parts = np.array_split(holes, 8 * thread_count())
-        run_all(_fill, [(values, mask, part, DIRECTIONS, span, filled) for part in parts])
+        known = mask
+        for _ in range(ROUNDS):
+            parts = np.array_split(holes, 8 * thread_count())
+            run_all(_fill, [(values, mask, part, DIRECTIONS, span, filled) for part in parts])
+            mask = _anchored(filled[2, ..., 3], known, ALIKE * span)
+            holes, values = np.argwhere(~mask).astype(np.int32), filled[2].copy()
+            if not len(holes):
+                break
     return torch.from_numpy(filled).permute(0, 3, 1, 2).contiguous()
+
+
+@jit
+def _anchored(disparity, known, alike):
+    """Say which pixels (H, W) are known, or filled with a surface that goes on to what is known.
+
+    Others show what lies far behind through a nearer surface around them.
+    """
+    height, width = known.shape
+    found = known.copy()
+    queue, last = np.empty((known.size, 2), np.int32), 0
+    for y in range(height):
+        for x in range(width):
+            above, beside = known[max(y - 1, 0), x], known[y, max(x - 1, 0)]
+            below, opposite = known[min(y + 1, height - 1), x], known[y, min(x + 1, width - 1)]
+            if known[y, x] and not (above and below and beside and opposite):
+                queue[last, 0], queue[last, 1] = y, x
+                last += 1
+    first = 0
+    while first < last:
+        y, x = queue[first]
+        first += 1
+        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            row, column = y + dy, x + dx
+            if row < 0 or row >= height or column < 0 or column >= width or found[row, column]:
+                continue
+            if abs(disparity[row, column] - disparity[y, x]) <= alike:
+                found[row, column] = True
+                queue[last, 0], queue[last, 1] = row, column
+                last += 1
+    return found
 
 
 @jit
@@ -161,7 +201,8 @@ def _fill(values, mask, holes, directions, span, filled):
         filled[2, y, x] = 0
         total = np.float32(0)
         for line in range(count):
-            alike = end_disparity[line] <= end_disparity[best] + ALIKE * span
+            nearer = (end_disparity[line] - end_disparity[best]) / span
+            alike = -ALIKE_BEHIND <= nearer <= ALIKE
             if end_steps[line] != 0 and alike:
                 dy, dx = directions[line]
                 steps = end_steps[line]
