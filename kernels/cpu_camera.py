@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .frames import View
 
 
+HALF, ONE = np.float32(0.5), np.float32(1)
+
+
 class Camera(NamedTuple):
     """Numbers of a `View`, float32."""
 
@@ -28,6 +31,28 @@ def to_camera(view: View) -> Camera:
     """Return the numbers of a view."""
     numbers = *view.shift, view.focal_px, view.disparity_scale, *view.lens
     return Camera(*map(np.float32, numbers))
+
+
+@jit
+def place(
+    coordinate: np.float32,
+    shift: np.float32,
+    lens: np.float32,
+    scale: np.float32,
+    length: int,
+    margin: np.float32,
+) -> tuple[np.float32, bool]:
+    """Return the padded coordinate of a point along one axis, and whether it is within reach.
+
+    Args:
+        coordinate: of the point; shift: added to it; lens: px that the picture is shifted.
+        scale: px per unit at the point's depth.
+        length: of the frame along this axis, without the padding.
+        margin: how far outside the padding's centre it still counts, px.
+    """
+    position = (coordinate + shift) * scale + (HALF * np.float32(length) + HALF + lens)
+    # False if not a number. `&`, not `and`: a branch would keep loops from being vectorised.
+    return position, (position > -margin) & (position < np.float32(length) + ONE + margin)
 
 
 @jit

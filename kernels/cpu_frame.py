@@ -25,7 +25,7 @@ from .constants import (
     WIDEST_FOOTPRINT,
 )
 from .cpu import NOWHERE, degrid
-from .cpu_camera import span, to_camera
+from .cpu_camera import place, span, to_camera
 from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
 from .cpu_numbers import average, average_carried, cover
 from .cpu_rims import WORDS, compose, splat_rims
@@ -101,12 +101,9 @@ def _measure(depths, spacings, camera, block):
 def _place(coordinates, shift, lens, per_key, length, reach, block, positions):
     """Padded pixel coordinate of a block of points along one axis; drop those out of reach."""
     keys, spreads = block.keys, block.spreads
-    center = HALF * np.float32(length) + HALF + lens
-    end = np.float32(length) + ONE
     for j in range(coordinates.shape[0]):
-        position = (coordinates[j] + shift) * (keys[j] * per_key) + center
         margin = spreads[j] - ONE + reach
-        seen = (position > -margin) & (position < end + margin)  # false if not a number
+        position, seen = place(coordinates[j], shift, lens, keys[j] * per_key, length, margin)
         # A dropped point stays in the block, at some pixel that exists: its key loses everywhere.
         positions[j] = position if seen else ONE
         key = keys[j]

@@ -20,7 +20,7 @@ from .constants import (
     WEIGHT_ONE,
     WIDEST_FOOTPRINT,
 )
-from .cpu_camera import span
+from .cpu_camera import place, span
 from .cpu_sums import HIGH_WORD, add
 from .jit import jit
 
@@ -35,28 +35,21 @@ WORDS = 5  # per pixel: red, green, blue, alpha, weight
 
 
 @jit
-def _place(coordinate, shift, lens, scale, length, margin):
-    """Padded coordinate of a point along one axis, NaN if it is out of reach."""
-    position = (coordinate + shift) * scale + (HALF * np.float32(length) + HALF + lens)
-    seen = (position > -margin) & (position < np.float32(length) + ONE + margin)
-    return position if seen else np.float32(np.nan)
-
-
-@jit
 def _project(rims, i, camera, height, width):
-    """Place of one rim point in the padded frame, NaN if it is out of reach; disparity, tent."""
+    """Whether a rim point is within reach; its place in the padded frame, disparity, and tent."""
     points, per_key = rims.points, camera.focal / camera.scale
     z = points[2, i] + camera.z
     if not (z >= NEAR_PLANE and z < INFINITY):
-        return np.float32(np.nan), ZERO, ZERO, ONE, ONE
+        return False, ZERO, ZERO, ZERO, ONE, ONE
     key = camera.scale / z
     # NaN grows nothing. What is smaller than a pixel counts by its area.
     spacing_px = rims.spacing[i] * (key * per_key)
     spread = min(spacing_px, WIDEST_FOOTPRINT) if spacing_px > ONE else ONE
     gain = spacing_px * spacing_px if spacing_px < ONE and spacing_px > ZERO else ONE
-    x = _place(points[0, i], camera.x, camera.lens_x, key * per_key, width, spread - ONE)
-    y = _place(points[1, i], camera.y, camera.lens_y, key * per_key, height, spread - ONE)
-    return x, y, key, spread, gain
+    scale, margin = key * per_key, spread - ONE
+    x, inside_x = place(points[0, i], camera.x, camera.lens_x, scale, width, margin)
+    y, inside_y = place(points[1, i], camera.y, camera.lens_y, scale, height, margin)
+    return inside_x and inside_y, x, y, key, spread, gain
 
 
 @jit
@@ -84,8 +77,8 @@ def splat_rims(
     height, width = closed.shape[0] - 2, closed.shape[1] - 2
     colors, flat, stride, count = rims.colors, closed.reshape(-1), closed.shape[1], 0
     for i in range(colors.shape[0]):
-        x, y, key, spread, gain = _project(rims, i, camera, height, width)
-        if not (x == x and y == y):
+        seen, x, y, key, spread, gain = _project(rims, i, camera, height, width)
+        if not seen:
             continue
         alpha = colors[i, 3]
         share = np.float32(min(alpha, RIM_FULL)) * PER_ALPHA

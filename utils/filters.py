@@ -20,6 +20,12 @@ def binary_median(mask: torch.Tensor, size: int) -> torch.Tensor:
     return (F.avg_pool2d(padded, size, stride=1) > 0.5).to(mask.dtype)
 
 
+def extremes(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value of (H, W) in the square that reaches `radius` px to each side."""
+    square = np.ones((2 * radius + 1,) * 2, np.uint8)
+    return cv2.erode(values, square), cv2.dilate(values, square)
+
+
 def nearest_pixels(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance in px to the nearest pixel of a mask, and that pixel's flat index.
 

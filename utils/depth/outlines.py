@@ -16,7 +16,7 @@ import numpy as np
 
 from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
 from utils.depth.steps import EDGE_JUMP, least_step
-from utils.filters import nearest_pixels
+from utils.filters import extremes, nearest_pixels
 
 # How far an outline may be from the edge of an estimate: of the long side (10 px at 1024), and
 # in pixels of the estimate.
@@ -90,8 +90,8 @@ def align_outlines(
 
 def _find_edges(disparity, reach, limit):
     """The edges of a map (H, W), None if there are none."""
-    near, far = _extremes(disparity, reach)
-    highest, lowest = _extremes(disparity, 1)
+    far, near = extremes(disparity, reach)
+    lowest, highest = extremes(disparity, 1)
     local, step = highest - lowest, near - far
     steep = np.float32(max(STEEP, STEEPER_THAN_SLOPE / reach))
     least = least_step(near, far, limit)
@@ -185,13 +185,13 @@ def _step_up(disparity, labels, distance, step, band, strength, reach):
     would be a groove between the surface and its rim.
     """
     end = np.float32(RAMP * reach)
-    highest, lowest = _extremes(disparity, max(1, reach // 2))
+    lowest, highest = extremes(disparity, max(1, reach // 2))
     moved = (highest - lowest >= ON_RAMP * step) | (labels != (distance > 0))
     inside = np.zeros(disparity.shape, bool)
     inside.flat[band] = True
     aligned = disparity.copy()
     for side, nearer, depth in ((labels, 1, distance), (~labels, -1, -distance)):
-        thin = (depth > 0) & (_extremes(np.minimum(depth, end), math.ceil(end))[0] < end)
+        thin = (depth > 0) & (extremes(np.minimum(depth, end), math.ceil(end))[1] < end)
         middle = depth >= cv2.dilate(depth, _square(1))
         source = side & ((depth >= end) | (thin & middle))
         own = inside & side & ~source
@@ -226,10 +226,6 @@ def _connected(mask, seeds):
     kept = np.zeros(count, bool)
     kept[pieces[seeds]] = True
     return kept[pieces] & mask
-
-
-def _extremes(values, reach):
-    return cv2.dilate(values, _square(reach)), cv2.erode(values, _square(reach))
 
 
 def _square(reach):

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from kernels.jit import jit
 from kernels.threads import run_all, thread_count
+from utils.filters import extremes
 
 # Steps below the first share of the largest disparity are slopes and stay; steps above the second
 # are edges and become sharp; between them the result is blended.
@@ -82,7 +82,7 @@ def blur_px(disparity: torch.Tensor) -> float:
         resized map can be, NaN where there is no edge.
     """
     values = np.ascontiguousarray(disparity[0, 0].float().cpu().numpy())
-    low, high = _extremes(values, BLUR_WINDOW)
+    low, high = extremes(values, BLUR_WINDOW)
     height = high - low
     edge = height > STEP_EDGE * values.max()
     squared = sum(slope**2 for slope in np.gradient(values))
@@ -116,10 +116,10 @@ def sharpen_edges(disparity: np.ndarray, pixels: np.ndarray, radius: int) -> np.
     alike = (alike + COLOR_DOUBT).astype(np.float32)
     rows = np.linspace(0, len(disparity), 4 * thread_count() + 1).astype(int)
     for window in (radius, radius, max(2, radius // 2)):
-        low, high = _extremes(disparity, window)
+        low, high = extremes(disparity, window)
         step = (high - low) / peak
         blend = ((step - STEP_SLOPE) / (STEP_EDGE - STEP_SLOPE)).clip(0, 1).astype(np.float32)
-        lowest, highest = _extremes(disparity, 1)
+        lowest, highest = extremes(disparity, 1)
         # Zero on a ridge, or where a step begins or ends: those are surfaces, however thin.
         ramp = np.minimum(highest - disparity, disparity - lowest) / (RAMP * peak)
         flatness = (1 / (1 + ramp**2)).astype(np.float32)
@@ -131,11 +131,6 @@ def sharpen_edges(disparity: np.ndarray, pixels: np.ndarray, radius: int) -> np.
         run_all(task, list(zip(rows[:-1], rows[1:], strict=True)))
         disparity = sharp
     return disparity
-
-
-def _extremes(disparity, radius):
-    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    return cv2.erode(disparity, kernel), cv2.dilate(disparity, kernel)
 
 
 class _Blurred(NamedTuple):

@@ -119,7 +119,7 @@ def _matrix_profile(points, exponent):
 
     *colours, white = points
     curve = np.linspace(0, 1, 4096, dtype=np.float32)
-    curve = curve**exponent if exponent else _srgb_to_light(curve)
+    curve = curve**exponent if exponent else srgb_to_light(curve)
     try:
         return imagecodecs.cms_profile(
             "rgb",
@@ -283,7 +283,7 @@ def _tone_mapped(values, space):
         brightest = np.maximum(nits.max(axis=2, keepdims=True), 1e-4)
         nits *= _roll_off(brightest, max(peak, WHITE_NITS)) / brightest
         shown = np.clip(nits @ to_709.T / WHITE_NITS, 0, 1)
-        return np.rint(255 * _light_to_srgb(shown)).astype(np.uint8)
+        return np.rint(255 * light_to_srgb(shown)).astype(np.uint8)
 
     return _in_bands(values, convert)
 
@@ -333,9 +333,11 @@ def _roll_off(nits, peak):
     return np.where(bright <= knee, nits, _pq_to_nits(spline * top))
 
 
-def _srgb_to_light(values):
+def srgb_to_light(values: np.ndarray) -> np.ndarray:
+    """Linear light, in [0, 1], of sRGB's values in [0, 1] (IEC 61966-2-1)."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def _light_to_srgb(light):
+def light_to_srgb(light: np.ndarray) -> np.ndarray:
+    """The way back of `srgb_to_light`."""
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from kernels.jit import jit
 from utils.depth.steps import least_step
-from utils.filters import nearest_pixels
+from utils.filters import extremes, nearest_pixels
 from utils.scene.edges import on_slope
 
 # How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
@@ -28,7 +27,7 @@ MIN_WEIGHT = 0.5  # of clean pixels, below which a side has none worth the name
 FRONT, BACK = 0, 1  # the two sides, in the order in which arrays have them
 
 
-class Photo(NamedTuple):
+class DepthPhoto(NamedTuple):
     """A photo with depth, as its edges are looked at."""
 
     disparity: np.ndarray  # (H, W) float32
@@ -58,24 +57,20 @@ class Edges(NamedTuple):
 
 def find_edges(disparity: np.ndarray, limit: np.float32) -> Edges | None:
     """Find the pixels at which a disparity map (H, W) steps by at least `limit`; None without."""
-    window = np.ones((3, 3), np.uint8)
-    near, far = cv2.dilate(disparity, window), cv2.erode(disparity, window)
+    far, near = extremes(disparity, 1)
     steep = near - far >= least_step(near, far, limit)
     candidates = np.flatnonzero(steep)
     steep.flat[candidates[on_slope(disparity, candidates, limit)]] = False
     if not steep.any():
         return None
-    window = np.ones((5, 5), np.uint8)
-    near, far = cv2.dilate(disparity, window)[steep], cv2.erode(disparity, window)[steep]
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~steep).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    number = np.zeros(labels.max() + 1, np.int32)
-    number[labels[steep]] = np.arange(len(near), dtype=np.int32)
-    return Edges(np.flatnonzero(steep).astype(np.int32), near, far, distance, number[labels])
+    far, near = (ends[steep] for ends in extremes(disparity, 2))
+    distance, nearest = nearest_pixels(steep)
+    number = np.zeros(steep.size, np.int32)
+    number[steep.ravel()] = np.arange(len(near), dtype=np.int32)
+    return Edges(np.flatnonzero(steep).astype(np.int32), near, far, distance, number[nearest])
 
 
-def measure_both_sides(photo: Photo, edges: Edges) -> Sides:
+def measure_both_sides(photo: DepthPhoto, edges: Edges) -> Sides:
     """Measure how either side of each edge pixel of a photo looks."""
     count = len(edges.pixels)
     sides = Sides(*(np.zeros((count, *axes), np.float32) for axes in ((2, 3), (2,), (2,), ())))

@@ -21,7 +21,7 @@ from utils.scene.edge_sides import (
     BACK,
     FRONT,
     QUANTUM,
-    Photo,
+    DepthPhoto,
     Sides,
     find_edges,
     measure_both_sides,
@@ -81,7 +81,7 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     if edges is None:
         return None
     reach = max(2, round(max(depth_map.shape) * EDGE_REACH))
-    photo = Photo(depth_map, pixels, limit, np.float32(reach))
+    photo = DepthPhoto(depth_map, pixels, limit, np.float32(reach))
     band = np.flatnonzero(edges.distance <= reach).astype(np.int32)
     sides = measure_both_sides(photo, edges)
     front = depth_map > ((edges.near + edges.far) / 2)[edges.nearest]

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from utils.camera import NO_LENS, nearest_depth
+from utils.film.colour import light_to_srgb, srgb_to_light
 from utils.scene.cloud import Scene
 from utils.scene.matte import Matte
 from utils.scene.rgbd import RgbdScene
@@ -185,17 +186,9 @@ def anaglyph(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return _GAMMA[(merged.clip(0, 1) * (len(_GAMMA) - 1) + 0.5).astype(np.uint16)]
 
 
-def _from_srgb(value):
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-def _to_srgb(value):
-    return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
-
-
-# sRGB, IEC 61966-2-1: 8 bit to linear, and back from 14 bit.
-_LINEAR = _from_srgb(np.arange(256) / 255).astype(np.float32)
-_GAMMA = np.rint(255 * _to_srgb(np.arange(2**14) / (2**14 - 1))).astype(np.uint8)
+# sRGB: 8 bit to linear, and back from 14 bit.
+_LINEAR = srgb_to_light(np.arange(256) / 255).astype(np.float32)
+_GAMMA = np.rint(255 * light_to_srgb(np.arange(2**14) / (2**14 - 1))).astype(np.uint8)
 
 
 MERGES = {

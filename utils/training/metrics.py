@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from utils.filters import fill_nearest, nearest_pixels
+from utils.filters import extremes, fill_nearest, nearest_pixels
 
 EDGE_SIGMA_PX = math.sqrt(2)
 EDGE_REACH_PX = 10  # Koch et al. 2018: beyond this an edge has no partner
@@ -264,8 +264,7 @@ def flattened(truth: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def ends_of_steps(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nearest and farthest disparity around each pixel, (H, W) both: a step's, where an edge is."""
-    window = np.ones((2 * STEP_WINDOW_PX + 1,) * 2, np.uint8)
-    return cv2.dilate(truth, window), cv2.erode(truth, window)
+    return extremes(truth, STEP_WINDOW_PX)[::-1]
 
 
 def psnr(
