@@ -86,7 +86,7 @@ def run(settings: Settings) -> int:
         from kbe import film_maker  # by this name workers find it; here it is part of __main__
 
         weights.choose_networks(settings, "cpu")  # what is missing is said at once
-        films = cli.spread(settings.ray, jobs, film_maker, settings)
+        films = cli.over_cluster(settings.ray, jobs, film_maker, settings)
     elif settings.slideshow:
         films = cli.film_slideshow(jobs, settings, weights.choose_networks(settings), prepare)
     else:

@@ -18,7 +18,7 @@ from films import probe
 from waiting import PATIENCE, unix, wait_until
 
 import kbe
-from utils.cli.cluster import ATTEMPTS, share_out, spread
+from utils.cli.cluster import ATTEMPTS, over_cluster, share_out
 from utils.cli.jobs import Job
 from utils.film.photos import write_image
 
@@ -70,7 +70,7 @@ def test_each_photo_has_one_result_in_the_photos_order(cluster, jobs, caplog, mo
     monkeypatch.setattr(logging.getLogger("kbe"), "propagate", True)
     caplog.set_level(logging.INFO, "kbe")
     names = ["slow", "a", "b", "slow2", "c", "slow3"]
-    results = list(spread(cluster, jobs(*names), ray_workers.make_worker, SETTINGS))
+    results = list(over_cluster(cluster, jobs(*names), ray_workers.make_worker, SETTINGS))
     assert photos_of(results) == names
     assert len({result["worker"] for result in results}) == 2, "one worker did all"
     # A record may be caught twice: as the logger's and as the root's.
@@ -81,7 +81,7 @@ def test_each_photo_has_one_result_in_the_photos_order(cluster, jobs, caplog, mo
 def test_photos_of_a_killed_worker_are_made_elsewhere(cluster, jobs, capfd):
     names = ["a", "once", "slow", "b", "once2", "c"]
     planned = jobs(*names)
-    results = list(spread(cluster, planned, ray_workers.make_worker, SETTINGS))
+    results = list(over_cluster(cluster, planned, ray_workers.make_worker, SETTINGS))
     assert photos_of(results) == names
     for job, result in zip(planned, results, strict=True):
         if "once" in job.photo.stem:
@@ -90,7 +90,9 @@ def test_photos_of_a_killed_worker_are_made_elsewhere(cluster, jobs, capfd):
 
 
 def test_photo_that_kills_every_worker_is_given_up(cluster, jobs):
-    results = list(spread(cluster, jobs("a", "poison", "b"), ray_workers.make_worker, SETTINGS))
+    results = list(
+        over_cluster(cluster, jobs("a", "poison", "b"), ray_workers.make_worker, SETTINGS)
+    )
     assert photos_of(results) == ["a", "poison", "b"]
     assert results[1]["error"].endswith(f"its worker died {ATTEMPTS} times.")
     assert "worker" in results[0] and "worker" in results[2]
@@ -98,13 +100,13 @@ def test_photo_that_kills_every_worker_is_given_up(cluster, jobs):
 
 def test_workers_that_cannot_start_end_the_run(cluster, jobs):
     with pytest.raises(RuntimeError, match="no worker starts: ValueError: no weights here"):
-        list(spread(cluster, jobs("a"), ray_workers.make_nothing, SETTINGS))
+        list(over_cluster(cluster, jobs("a"), ray_workers.make_nothing, SETTINGS))
 
 
 def test_wish_that_no_machine_fulfils_is_said(cluster, jobs):
     wish = SimpleNamespace(ray_cpus=1, ray_gpus=0.5)
     with pytest.raises(ValueError, match="no machine of the cluster has 1 cores and 0.5 GPUs"):
-        list(spread(cluster, jobs("a"), ray_workers.make_worker, wish))
+        list(over_cluster(cluster, jobs("a"), ray_workers.make_worker, wish))
 
 
 @pytest.mark.parametrize(

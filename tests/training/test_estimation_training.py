@@ -179,7 +179,7 @@ def test_only_the_order_of_ordered_photos_matters(flags):
     disparity, known = batch["disparity"], batch["mask"]
     right, wrong = (
         depth_training.ranked(
-            depth_training.Step(
+            depth_training.EstimationStep(
                 guess, disparity, known, batch["metric"], batch["ordered"], None, 0, None
             )
         )
@@ -196,7 +196,7 @@ def test_order_counts_elsewhere_if_asked(flags):
     assert "rank" not in plain.losses(batch)
     right, wrong = (
         depth_training.ranked_too(
-            depth_training.Step(
+            depth_training.EstimationStep(
                 guess,
                 batch["disparity"],
                 batch["mask"],

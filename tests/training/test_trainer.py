@@ -455,12 +455,12 @@ def test_average_follows_the_weights_slowly(make):
 
 def test_rate_warms_up_then_falls():
     settings = train.read_settings(["--warmup", "4", "--gamma-lr", "0.9"])
-    assert training.rate(0, settings, 100) == pytest.approx(0.25)
-    assert training.rate(10, settings, 100) == pytest.approx(0.9**10)
+    assert training.rate_factor(0, settings, 100) == pytest.approx(0.25)
+    assert training.rate_factor(10, settings, 100) == pytest.approx(0.9**10)
     settings = train.read_settings(["--schedule", "cosine"])
-    assert training.rate(0, settings, 100) == pytest.approx(1)
-    assert training.rate(50, settings, 100) == pytest.approx(0.505)
-    assert training.rate(100, settings, 100) == pytest.approx(0.01)
+    assert training.rate_factor(0, settings, 100) == pytest.approx(1)
+    assert training.rate_factor(50, settings, 100) == pytest.approx(0.505)
+    assert training.rate_factor(100, settings, 100) == pytest.approx(0.01)
 
 
 def test_epochs_count_samples_of_all_processes(make):

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "batch": ["run_jobs"],
         "calls": ["film_one"],
-        "cluster": ["spread"],
+        "cluster": ["over_cluster"],
         "jobs": ["Job", "prepare_folder"],
         "made": ["describe_film", "is_there"],
         "plan": [

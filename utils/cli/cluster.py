@@ -35,7 +35,7 @@ GRACE_S = 10  # for workers to be gone
 USUAL_CPUS = 4  # cores of one worker: more would wait for the encoder
 
 
-def spread(
+def over_cluster(
     address: str, jobs: list[Job], make_worker: Callable, settings: Settings
 ) -> Generator[dict[str, Any]]:
     """Yield the result of each job, in the order of the jobs, each once.

@@ -35,7 +35,7 @@ SHOT_S = 4.0  # of a photo, unless --duration says otherwise
 UNKNOWN_SIZE = (720, 1280)  # where no photo can be read, and there will be no film
 
 
-class Shot(NamedTuple):
+class Slide(NamedTuple):
     """A photo's part of the film."""
 
     job: Job
@@ -91,8 +91,8 @@ def plan_slideshow(jobs: list[Job], settings: Settings) -> list[Job]:
     return jobs
 
 
-def plan_shots(jobs: list[Job], settings: Settings) -> list[Shot]:
-    """Return the Shot of each job of `plan_slideshow`.
+def plan_shots(jobs: list[Job], settings: Settings) -> list[Slide]:
+    """Return the Slide of each job of `plan_slideshow`.
 
     Raises:
         UsageError: a shot without motion, or a film that cannot be written.
@@ -103,11 +103,11 @@ def plan_shots(jobs: list[Job], settings: Settings) -> list[Shot]:
         assert chosen.size is not None
         _, frames = check_film(chosen, whole_frame(chosen.size, chosen.stereo))
         fade = round(chosen.crossfade * chosen.fps) if number else 0
-        shots.append(Shot(job, number, frames, fade))
+        shots.append(Slide(job, number, frames, fade))
     return shots
 
 
-def _check_fades(shots: list[Shot], settings: Settings) -> None:
+def _check_fades(shots: list[Slide], settings: Settings) -> None:
     """Refuse shots that are not once seen alone."""
     faded = [
         shot.fade + after
@@ -184,7 +184,7 @@ def film_slideshow(
 
     shared = Shared()
 
-    def begin(shot: Shot, on: Networks) -> Any:
+    def begin(shot: Slide, on: Networks) -> Any:
         return prepare(shot.job, settings, on, shared)
 
     if settings.dry_run:
@@ -228,7 +228,7 @@ class _Reel:
         self.fader = CrossFader(self._write, hold)
         self.times: dict[int, dict[str, float]] = {}  # by the shots' numbers
 
-    def add(self, shot: Shot, ready: Any, stop: Event) -> dict[str, Any]:
+    def add(self, shot: Slide, ready: Any, stop: Event) -> dict[str, Any]:
         """Film a shot; return the photo's result."""
         chosen, clock = shot.job.chosen(self.settings), ready.clock
         clock.go_on()
@@ -271,7 +271,7 @@ def _never(*_: Any) -> dict[str, Any]:
 
 
 def _told(
-    shots: list[Shot],
+    shots: list[Slide],
     results: Iterable[dict[str, Any]],
     about: dict[str, Any],
     how: str,
@@ -296,7 +296,7 @@ def _facts(photos: int, frames: int, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _describe(shots: list[Shot], settings: Settings, networks: Networks) -> dict[str, Any]:
+def _describe(shots: list[Slide], settings: Settings, networks: Networks) -> dict[str, Any]:
     """Return the metadata of the film: what it was made of, and how."""
     looks = settings.looks()
     parts = [_print_of(shot, settings, networks) for shot in shots]
@@ -306,7 +306,7 @@ def _describe(shots: list[Shot], settings: Settings, networks: Networks) -> dict
     return {"fingerprint": whole, "settings": looks, "shares": settings.shares}
 
 
-def _print_of(shot: Shot, settings: Settings, networks: Networks) -> str:
+def _print_of(shot: Slide, settings: Settings, networks: Networks) -> str:
     """What a shot is made of; a photo that cannot be read has none, and the film will lack it."""
     looks = shot.job.chosen(settings).looks() | {"fade": shot.fade}
     try:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 LEARNING_RATE = 1e-4  # of any generator, in balance with that of the discriminator
 
 
-class Step(NamedTuple):
+class AdversarialStep(NamedTuple):
     """What the losses of the generator see."""
 
     filled: Inpainting
@@ -40,7 +40,7 @@ class Step(NamedTuple):
     judge: Callable  # image, disparity in [0, 1] -> scores
 
 
-def side(step: Step) -> dict[str, torch.Tensor]:
+def side(step: AdversarialStep) -> dict[str, torch.Tensor]:
     """Hold to what was shown, and be smooth."""
     image, disparity = restore(step.task)
     return losses.adversarial_side_loss(
@@ -48,7 +48,7 @@ def side(step: Step) -> dict[str, torch.Tensor]:
     )
 
 
-def fooled(step: Step) -> torch.Tensor:
+def fooled(step: AdversarialStep) -> torch.Tensor:
     """Be taken for a photo."""
     scores = step.judge(step.filled.image, step.filled.disparity / PEAK)
     return losses.adversarial_loss(scores, real=True)
@@ -186,7 +186,7 @@ class AdversarialTrainer(InpaintingTrainer):
         """Hold to what was shown, be smooth, and be taken for a photo."""
         judge = self.parts["discriminator"].network
         judge.requires_grad_(False)  # this gradient is for the generator alone
-        terms = weigh(self.tables[0], self.settings.weights, Step(filled, task, judge))
+        terms = weigh(self.tables[0], self.settings.weights, AdversarialStep(filled, task, judge))
         self._let_learn(judge)
         return terms
 

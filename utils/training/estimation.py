@@ -237,7 +237,7 @@ def mix_photos(
     return mixed, [(kept, 1 - share), (pasted, share)]
 
 
-class Step(NamedTuple):
+class EstimationStep(NamedTuple):
     """What the losses of a step see."""
 
     disparity: torch.Tensor  # (B, 1, h, w), as estimated
@@ -250,7 +250,7 @@ class Step(NamedTuple):
     settings: Any  # those of train.py
 
 
-def scale_free(step: Step) -> dict[str, torch.Tensor]:
+def scale_free(step: EstimationStep) -> dict[str, torch.Tensor]:
     """Invariant to scale and shift (MiDaS), of all but what `by_reference` and `ranked` take.
 
     Only relative disparity is trimmed of outliers. `ssi_scale` keeps the mean at 1, which the rest
@@ -279,12 +279,12 @@ def scale_free(step: Step) -> dict[str, torch.Tensor]:
     return terms
 
 
-def ranked(step: Step) -> dict[str, torch.Tensor]:
+def ranked(step: EstimationStep) -> dict[str, torch.Tensor]:
     """Ordered pairs should be ordered, of the samples of which nothing but the order is known."""
     return _in_order("order", step.ordered, step)
 
 
-def ranked_too(step: Step) -> dict[str, torch.Tensor]:
+def ranked_too(step: EstimationStep) -> dict[str, torch.Tensor]:
     """With `--weight rank=...`: so should those of the samples of which more is known.
 
     The median and the mean deviation of a whole photo hardly notice a thing in the wrong place; a
@@ -304,7 +304,7 @@ def _in_order(name, chosen, step):
     return {name: len(index) / len(chosen) * losses.ranking_loss(*given, generator=pairs)}
 
 
-def by_reference(step: Step) -> dict[str, torch.Tensor]:
+def by_reference(step: EstimationStep) -> dict[str, torch.Tensor]:
     """With `--depth-loss reference`: order first, then gradients, where the scale is known."""
     if step.settings.depth_loss != "reference":
         return {}
@@ -317,13 +317,13 @@ def by_reference(step: Step) -> dict[str, torch.Tensor]:
     }
 
 
-def logarithmic(step: Step) -> torch.Tensor:
+def logarithmic(step: EstimationStep) -> torch.Tensor:
     """Mean error of log disparity where the scale is known: leaves the shift no freedom."""
     known = step.weight * step.metric.view(-1, 1, 1, 1)
     return step.metric.mean() * log_loss(step.disparity, step.target, known)
 
 
-def smooth_inside(step: Step) -> torch.Tensor | dict[str, torch.Tensor]:
+def smooth_inside(step: EstimationStep) -> torch.Tensor | dict[str, torch.Tensor]:
     """With `--mask-loss same`: smooth inside objects, the later the more."""
     if step.settings.mask_loss != "same":
         return {}
@@ -444,7 +444,7 @@ class EstimationTrainer(DepthTrainer):
         return weigh(
             self.tables[0],
             self.settings.weights,
-            Step(
+            EstimationStep(
                 disparity,
                 target,
                 weight,

@@ -203,7 +203,7 @@ def perceptual_features(device: str | torch.device) -> nn.Module:
     return EncoderFeatures(checkpoints.load_network(ENCODER_PATH, "estimation", device).encoder)
 
 
-class Step(NamedTuple):
+class InpaintingStep(NamedTuple):
     """What the losses of a step see."""
 
     filled: Inpainting
@@ -212,7 +212,7 @@ class Step(NamedTuple):
     keeps_known: bool  # whether what is known came out as it went in
 
 
-def colours(step: Step) -> dict[str, torch.Tensor]:
+def colours(step: InpaintingStep) -> dict[str, torch.Tensor]:
     """The terms of Liu et al. (2018)."""
     task = step.task
     return losses.inpainting_loss(
@@ -224,12 +224,12 @@ def colours(step: Step) -> dict[str, torch.Tensor]:
     )
 
 
-def pointwise(step: Step) -> torch.Tensor:
+def pointwise(step: InpaintingStep) -> torch.Tensor:
     """Mean absolute error of disparity, also in the holes."""
     return losses.ord_loss(step.filled.disparity, step.task.disparity, step.task.known)
 
 
-def slopes(step: Step) -> torch.Tensor:
+def slopes(step: InpaintingStep) -> torch.Tensor:
     """Error of its slopes, relative to the disparity."""
     return losses.gradient_loss(
         step.filled.disparity + LIFT, step.task.disparity + LIFT, step.task.known
@@ -251,7 +251,7 @@ class InpaintingTrainer(Trainer):
 
     role = "inpainting"
     kind = str(ROLES[role].kind)
-    rate = "lr_inpaint"
+    rate_flag = "lr_inpaint"
     tag = "Inpaint"
     tables: tuple[tuple[Loss, ...], ...] = (LOSSES,)
     decides = ("psnr_holes", max)
@@ -272,7 +272,9 @@ class InpaintingTrainer(Trainer):
         """Weighted terms of LOSSES."""
         part = self.parts[self.kind]
         task = make_task(part.network, batch)
-        step = Step(part.wrapped(*task.arguments), task, self.features, part.network.keeps_known)
+        step = InpaintingStep(
+            part.wrapped(*task.arguments), task, self.features, part.network.keeps_known
+        )
         return weigh(self.tables[0], self.settings.weights, step)
 
     def validate(self) -> dict[str, float]:

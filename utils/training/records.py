@@ -20,7 +20,7 @@ from utils.files import complete_or_absent
 log = logging.getLogger(__name__)
 
 
-class Progress:
+class Record:
     """Gathers losses and times of a run and shows them; silent in all processes but the first.
 
     Use as a context around the loop: `waited`, `stepped` in each step, `validated` after each
@@ -33,7 +33,7 @@ class Progress:
         self.bar = self.writer = None
         self._restart()
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "Record":
         """Write the settings, open bar and TensorBoard."""
         if self.shown:
             settings = self.trainer.settings

@@ -186,7 +186,7 @@ def cut_parts(maps: Sequence[torch.Tensor], place: Sequence[float]) -> Sequence[
     return maps
 
 
-class Step(NamedTuple):
+class RefinementStep(NamedTuple):
     """What the losses of a step see."""
 
     fine: torch.Tensor  # (B, 1, h, w), as refined, in units of a scene
@@ -196,17 +196,17 @@ class Step(NamedTuple):
     places: torch.Tensor | None  # counts, before softmax, and the disparity that it would give
 
 
-def pointwise(step: Step) -> torch.Tensor:
+def pointwise(step: RefinementStep) -> torch.Tensor:
     """Mean absolute error."""
     return losses.ord_loss(step.fine, step.target, step.mask)
 
 
-def slopes(step: Step) -> torch.Tensor:
+def slopes(step: RefinementStep) -> torch.Tensor:
     """Error of slopes, relative to the disparity."""
     return losses.gradient_loss(step.fine + LIFT, step.target + LIFT, step.mask)
 
 
-def choice(step: Step) -> torch.Tensor:
+def choice(step: RefinementStep) -> torch.Tensor:
     """Which candidates are near the target; ValueError for a network that weighs none."""
     if step.counts is None:
         raise ValueError(
@@ -235,7 +235,7 @@ class RefinementTrainer(DepthTrainer):
 
     role = "refinement"
     kind = str(ROLES[role].kind)
-    rate = "lr_refinement"
+    rate_flag = "lr_refinement"
     tag = "Refine"
     tables = (LOSSES,)
 
@@ -278,13 +278,13 @@ class RefinementTrainer(DepthTrainer):
         step = self.choosing_step(batch) if weighs_candidates else self.plain_step(batch)
         return weigh(self.tables[0], self.settings.weights, step)
 
-    def plain_step(self, batch: dict[str, Any]) -> Step:
+    def plain_step(self, batch: dict[str, Any]) -> RefinementStep:
         """Refine the input; the target is the truth."""
         truth, coarse = self.coarse(batch)
         fine = self.parts[self.kind].wrapped(batch["image"], coarse).clamp(min=0)
-        return Step(fine, truth, batch["mask"] * batch["confidence"], None, None)
+        return RefinementStep(fine, truth, batch["mask"] * batch["confidence"], None, None)
 
-    def choosing_step(self, batch: dict[str, Any]) -> Step:
+    def choosing_step(self, batch: dict[str, Any]) -> RefinementStep:
         """Refine a part of the input; the target is that with the true edges."""
         image, mask = batch["image"], batch["mask"] * batch["confidence"]
         truth, coarse = self.coarse(batch, DEGRADED_SHARE)
@@ -295,7 +295,7 @@ class RefinementTrainer(DepthTrainer):
         fine, counts, places = self.parts[self.kind].wrapped(
             image, coarse, statistics, details=True
         )
-        return Step(fine, target, mask, counts, places)
+        return RefinementStep(fine, target, mask, counts, places)
 
     def figures(self, prediction: torch.Tensor, batch: dict[str, Any]) -> list[dict[str, float]]:
         """Depth figures of each sample and the boundary error of the full-size map."""

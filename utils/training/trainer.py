@@ -30,7 +30,7 @@ from torch import nn
 from models.registry import find_network
 from utils.devices import trains_on_cuda
 from utils.files import complete_or_absent, naming_write_errors
-from utils.training.records import Progress
+from utils.training.records import Record
 from utils.training.terms import Loss, choose_weights
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Part:
         groups = parameter_groups(network, rates)
         self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: rate(step, settings, total_steps)
+            self.optimizer, lambda step: rate_factor(step, settings, total_steps)
         )
         self.decay = settings.ema if averaged else 0
         self.average = None
@@ -158,7 +158,7 @@ def parameter_groups(network: nn.Module, rates: Mapping[Any, float]) -> list[dic
     return groups
 
 
-def rate(step: int, settings: Any, total_steps: int) -> float:
+def rate_factor(step: int, settings: Any, total_steps: int) -> float:
     """Factor on the learning rate: linear warm-up, then gamma^step or half a cosine to 1 %."""
     warm = min(1.0, (step + 1) / max(1, settings.warmup))
     if settings.schedule == "cosine":
@@ -238,7 +238,7 @@ class Trainer:
 
     role = "estimation"
     kind = "network"
-    rate = "lr_estimation"
+    rate_flag = "lr_estimation"
     tag = "Training"
     tables: tuple[tuple[Loss, ...], ...] = ()
     companions: tuple[
@@ -289,8 +289,8 @@ class Trainer:
         """The same, once the class of the network is known."""
         lines = [line for table in cls.tables for line in table]
         found: dict[str, Any] = {"weights": choose_weights(lines, network, settings.weights)}
-        if getattr(settings, cls.rate) is None:
-            found[cls.rate] = network.learning_rate
+        if getattr(settings, cls.rate_flag) is None:
+            found[cls.rate_flag] = network.learning_rate
         return dataclasses.replace(settings, **found)
 
     @classmethod
@@ -349,22 +349,22 @@ class Trainer:
         figures = {}
         if self.step_number >= self.total_steps:
             log.info("already at step %d of %d: nothing to do", self.step_number, self.total_steps)
-        with self.streams, _signals() as caught, Progress(self) as progress:
+        with self.streams, _signals() as caught, Record(self) as record:
             batches = self.open_stream(self.data)
             while self.step_number < self.total_steps:
                 began = time.perf_counter()
                 raw = next(batches)
-                progress.waited(time.perf_counter() - began)
+                record.waited(time.perf_counter() - began)
                 self.seed_step()
                 batch = self.data.prepare(raw, self.device)
-                progress.stepped(self.step(batch))
+                record.stepped(self.step(batch))
                 self.step_number += 1
                 if self._agree(caught):
                     self.save()
                     raise Stopped(caught[0] if caught else signal.SIGTERM)
                 last = self.step_number >= self.total_steps
                 if last or self.step_number % self.settings.save_every == 0:
-                    figures = self.checkpoint(progress)
+                    figures = self.checkpoint(record)
         return figures
 
     def seed_step(self) -> None:
@@ -436,21 +436,21 @@ class Trainer:
         """Where the files of one part go."""
         return checkpoint_path(self.settings, kind, suffix)
 
-    def checkpoint(self, progress: Any) -> dict[str, float]:
+    def checkpoint(self, record: Any) -> dict[str, float]:
         """Validate, draw and save; only the first process does, the others wait."""
-        progress.pause_clock()
+        record.pause_clock()
         figures = {}
         if self.accelerator.is_main_process:
             try:
                 with torch.no_grad():
                     figures = self.validate()
-                progress.validated(figures)
+                record.validated(figures)
             except Exception:
                 self.save()  # what was learnt is not lost with the figures
                 raise
             self.save(best=self._is_best(figures))
         wait_for_all()
-        progress.resume_clock()
+        record.resume_clock()
         return figures
 
     def _is_best(self, figures):
