@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 CHANNEL_GROUP = 16  # channels accumulated together: 16 floats fill a cache line
-BLOCK = 256  # points transposed together, small enough for the first-level cache
+TOGETHER = 256  # points transposed together, small enough for the first-level cache
 DROPPED = np.int32(-1)
 NOWHERE = np.float32(-np.inf)  # disparity of the padding: never in front of anything
 
@@ -140,9 +140,9 @@ def _splat(features, corner, weights, coverage, view):
     channels, height, width = view.shape
     stride = width + 2
     sums = np.zeros((coverage.shape[0], channels), np.float32)
-    block = np.empty((BLOCK, channels), np.float32)
-    for begin in range(0, corner.shape[0], BLOCK):
-        count = min(BLOCK, corner.shape[0] - begin)
+    block = np.empty((TOGETHER, channels), np.float32)
+    for begin in range(0, corner.shape[0], TOGETHER):
+        count = min(TOGETHER, corner.shape[0] - begin)
         for c in range(channels):
             for j in range(count):
                 block[j, c] = features[c, begin + j]
@@ -178,9 +178,9 @@ def _gather(grad_view, corner, weights, coverage, grad_features):
             if coverage[pixel] >= COVERAGE_THRESHOLD:
                 for c in range(channels):
                     grads[pixel, c] = grad_view[c, y, x] / coverage[pixel]
-    block = np.empty((BLOCK, channels), np.float32)
-    for begin in range(0, corner.shape[0], BLOCK):
-        count = min(BLOCK, corner.shape[0] - begin)
+    block = np.empty((TOGETHER, channels), np.float32)
+    for begin in range(0, corner.shape[0], TOGETHER):
+        count = min(TOGETHER, corner.shape[0] - begin)
         for j in range(count):
             start = corner[begin + j]
             for c in range(channels):

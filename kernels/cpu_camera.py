@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .frames import View
 
 
-HALF, ONE = np.float32(0.5), np.float32(1)
+ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
 
 
 class Camera(NamedTuple):
@@ -41,7 +41,7 @@ def place(
     scale: np.float32,
     length: int,
     margin: np.float32,
-) -> tuple[np.float32, bool]:
+) -> tuple[np.float32, np.bool_]:
     """Return the padded coordinate of a point along one axis, and whether it is within reach.
 
     Args:

@@ -36,14 +36,14 @@ DIRECTIONS = np.array(
 UNITS = DIRECTIONS / np.linalg.norm(DIRECTIONS, axis=1, keepdims=True).astype(np.float32)
 
 # State of a padded pixel (uint8); a hole at Chebyshev distance n from all others holds 1 + n.
-OUTSIDE, KNOWN, FARTHEST = np.uint8(0), np.uint8(1), np.uint8(255)
+OUTSIDE, KNOWN, UNMEASURED = np.uint8(0), np.uint8(1), np.uint8(255)
 
 # Sectors: first the straight ones, then the wedges between two of them, as steps (dx, dy) to the
 # pixels whose own sectors make up the rest. `bounds` holds the steps to a sector's first known
 # pixel (the larger coordinate counts), at most FAR, or NEVER if it holds none.
 STRAIGHT = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 FAR, NEVER = np.uint8(254), np.uint8(255)
-STEPS = np.array(STRAIGHT)
+STEPS_AWAY = np.array(STRAIGHT)
 
 
 def _sector_of(direction):
@@ -99,11 +99,11 @@ def _list_holes(state):
     """Padded indices of the holes, in raster order."""
     flat, count = state.reshape(-1), 0
     for p in range(flat.shape[0]):
-        count += flat[p] == FARTHEST
+        count += flat[p] == UNMEASURED
     holes = np.empty(count, np.int32)
     count = 0
     for p in range(flat.shape[0]):
-        if flat[p] == FARTHEST:
+        if flat[p] == UNMEASURED:
             holes[count] = p
             count += 1
     return holes
@@ -145,7 +145,7 @@ def measure_holes(state: np.ndarray, holes: np.ndarray, bounds: np.ndarray) -> N
     count, turned = holes.shape[0], _reverse_rows(holes, stride)
     to = np.empty(9, np.int64)  # offsets of the steps of STRAIGHT, the first once more at the end
     for s in range(9):
-        to[s] = STEPS[s & 7, 1] * stride + STEPS[s & 7, 0]
+        to[s] = STEPS_AWAY[s & 7, 1] * stride + STEPS_AWAY[s & 7, 0]
     for i in range(count):  # what looks left or up; from the top right: what looks up and right
         p, q = holes[i], turned[i]
         for s in range(4, 8):
@@ -343,7 +343,7 @@ def find_sources(
     """Holes of a padded state map (H + 2, W + 2) and the pixel that each takes its value from.
 
     Args:
-        state: OUTSIDE, KNOWN or, for every hole, FARTHEST; overwritten by distances.
+        state: OUTSIDE, KNOWN or, for every hole, UNMEASURED; overwritten by distances.
         nearness: (H + 2, W + 2), smaller = farther; 0 = ask the neighbours.
         bounds: from `empty_bounds`; the same again on return.
     Returns:
@@ -362,7 +362,7 @@ def find_sources(
 def _fill_one(view, depth):
     """Fill one sample in place: view (C, H, W); depth (H, W) <= 0 marks its holes."""
     known = depth > 0
-    state = np.pad(np.where(known, KNOWN, FARTHEST), 1, constant_values=OUTSIDE)
+    state = np.pad(np.where(known, KNOWN, UNMEASURED), 1, constant_values=OUTSIDE)
     bounds = empty_bounds(*depth.shape)
     holes, sources = find_sources(state, np.pad(-depth, 1), bounds)
     holes, sources = holes[sources >= 0], sources[sources >= 0]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .constants import (
-    COVERAGE_THRESHOLD,
     GROW_FROM,
     NEAR_PLANE,
     OVERLAP,
@@ -25,10 +24,10 @@ from .constants import (
     WIDEST_FOOTPRINT,
 )
 from .cpu import NOWHERE, degrid
-from .cpu_camera import place, span, to_camera
-from .cpu_fill import FARTHEST, KNOWN, OUTSIDE, empty_bounds, find_sources
+from .cpu_camera import HALF, INFINITY, ONE, ZERO, place, span, to_camera
+from .cpu_fill import KNOWN, OUTSIDE, UNMEASURED, empty_bounds, find_sources
 from .cpu_numbers import average, average_carried, cover
-from .cpu_rims import WORDS, compose, splat_rims
+from .cpu_rims import LEAST_WEIGHT, WORDS, compose, splat_rims
 from .cpu_sums import FULL_WEIGHT, HIGH_WORD, WORD, add, empty_carry, normalise_carried
 from .jit import jit
 
@@ -36,9 +35,7 @@ if TYPE_CHECKING:
     from .frames import Cloud, View
 
 BLOCK = 1024  # points projected together
-ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
 
-LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
 
 _local = threading.local()
 
@@ -265,7 +262,7 @@ def _mark_holes(holes, state):
     """Set the state of every pixel inside the padding of a state map."""
     for y in range(holes.shape[0]):
         for x in range(holes.shape[1]):
-            state[y + 1, x + 1] = FARTHEST if holes[y, x] else KNOWN
+            state[y + 1, x + 1] = UNMEASURED if holes[y, x] else KNOWN
 
 
 @jit

@@ -20,7 +20,7 @@ from .constants import (
     WEIGHT_ONE,
     WIDEST_FOOTPRINT,
 )
-from .cpu_camera import place, span
+from .cpu_camera import HALF, INFINITY, ONE, ZERO, place, span
 from .cpu_sums import HIGH_WORD, add
 from .jit import jit
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .cpu_camera import Camera
     from .frames import Cloud
 
-ZERO, HALF, ONE, INFINITY = (np.float32(value) for value in (0, 0.5, 1, np.inf))
 LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
 PER_ALPHA = ONE / np.float32(RIM_FULL)
 WORDS = 5  # per pixel: red, green, blue, alpha, weight

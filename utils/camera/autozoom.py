@@ -12,7 +12,7 @@ from utils.camera.focus import nearest_depth
 from utils.camera.projection import unproject
 from utils.camera.windows import CropWindow
 
-GRID = 16  # candidates along each axis, as the paper
+CANDIDATES = 16  # candidates along each axis, as the paper
 
 
 class AutoZoom(NamedTuple):
@@ -54,7 +54,7 @@ def find_zoom_window(
     depth_from = nearest_depth(depth) if depth_from is None else depth_from
     depth_to = depth_from / zoom
     target = (round(start.width / zoom), round(start.height / zoom))
-    offsets = np.linspace(-shift_range_px, shift_range_px, GRID)
+    offsets = np.linspace(-shift_range_px, shift_range_px, CANDIDATES)
     moves = np.array([(du, dv) for dv in offsets for du in offsets])
     centers = moves + (start.center_u, start.center_v)
     half = np.array([start.width, start.height]) / zoom / 2

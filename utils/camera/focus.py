@@ -19,7 +19,7 @@ class Focus(NamedTuple):
 
 
 # Share of the photo that is nearer than what counts as near, and as much is farther than far.
-OUTSIDE = 0.02
+BEYOND_FOCUS = 0.02
 # Side of the patch whose depth counts as that of its middle, as a share of the short side.
 PATCH_SHARE = 1 / 10
 # Share of the long side that does not count when the nearest depth is looked for: the reference's
@@ -75,7 +75,7 @@ def depth_range(depth: torch.Tensor) -> tuple[float, float]:
     """
     values = depth.flatten()
     values = values[:: max(1, len(values) // 100_000)].sort().values
-    outside = int(OUTSIDE * len(values))
+    outside = int(BEYOND_FOCUS * len(values))
     return float(values[outside]), float(values[len(values) - 1 - outside])
 
 

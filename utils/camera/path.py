@@ -18,7 +18,7 @@ OVERSHOOT = 1.1
 NO_LENS = (0.0, 0.0)
 # At how many times, evenly spaced, `CameraPath.shows` looks, and how far beyond the frame, as a
 # share of its width: what only a time between two of those shows lies nearer to the frame.
-LOOKS, MARGIN = 17, 0.004
+LOOKS, SEEN_MARGIN = 17, 0.004
 VIEWS = 9  # for which surfaces are closed
 
 
@@ -115,7 +115,7 @@ class CameraPath:
         """
         x, y, z = points[0]
         shown: Any = False
-        height, width = (side / 2 + MARGIN * self.crop[1] for side in self.crop)
+        height, width = (side / 2 + SEEN_MARGIN * self.crop[1] for side in self.crop)
         for look in range(LOOKS):
             (right, down, ahead), focal_px, lens = self.pose(look / (LOOKS - 1))
             depth = z + ahead

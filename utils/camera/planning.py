@@ -30,7 +30,7 @@ BATCH, MOST_TRIED = 32, 256  # shots rendered together, and in all
 
 # What is tried: how large the wide window is, of the largest one in the photo; the zoom from it to
 # the tight one; where that shows the middle of the subject.
-WIDE = (1.0, 0.95, 0.9)
+WIDTHS = (1.0, 0.95, 0.9)
 ZOOMS = (1.12, 1.2, 1.28, 1.36, 1.44, 1.5)
 LEAST_ZOOM = 1.2  # unless the subject is too large for it
 ACROSS, DOWN = (1 / 3, 0.42, 0.5, 0.58, 2 / 3), (0.45, 0.52)
@@ -50,7 +50,7 @@ MARGIN = 0.05  # of the frame, between its borders and the subject
 ROUGH = 0.004  # of the subject's outline may lie beyond, as it is rough...
 BY_BORDER = 0.2  # ...and of the subject this much more, if the photo itself cuts it
 TOO_LARGE = 2.0  # magnification at which pixels are seen to be stretched
-ENOUGH, WILD = 0.04, 0.13  # parallax that pleases, and that distracts
+PLEASING, WILD = 0.04, 0.13  # parallax that pleases, and that distracts
 
 
 class Shot(NamedTuple):
@@ -288,7 +288,7 @@ class _Search:
 
     def _shots(self):
         """Yield all shots, rated."""
-        for share, (part, slide) in itertools.product(WIDE, WAYS):
+        for share, (part, slide) in itertools.product(WIDTHS, WAYS):
             crop = (self.box[0] * share, self.box[1] * share)
             aim = self._aim(crop)
             wide = self._ends(self._wide(crop, aim), crop, aim, part, 0.0)
@@ -299,7 +299,7 @@ class _Search:
     def _aim(self, crop):
         """Middle of the wide window: the photo's, or the subject's where the film is narrower."""
         return tuple(
-            _fit(middle, extent / 2, side) if extent < min(WIDE) * side - 1 else side / 2
+            _fit(middle, extent / 2, side) if extent < min(WIDTHS) * side - 1 else side / 2
             for middle, extent, side in zip(
                 self.middle, crop[::-1], self.scene.image_size[::-1], strict=True
             )
@@ -405,7 +405,7 @@ class _Search:
         parallax, own = (
             _median(motion[:, group], seen[:, group]) for group in (self.near, self.shown)
         )
-        pleases = ENOUGH * self.strength
+        pleases = PLEASING * self.strength
         gain = (parallax / (parallax + pleases) + own / (own + pleases)) / 2
         wild = np.exp(-np.maximum(0, np.maximum(parallax, own) / self.strength - WILD) / 0.05)
         beyond = np.maximum(tight.beyond, wide.beyond[index])

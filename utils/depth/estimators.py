@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from models.roles import REFINEMENT_SIDE, scaled_size
 from utils.depth.map_files import inner_name, read_depth
-from utils.depth.map_kind import FARTHEST, guess_kind, to_disparity, why_relative
+from utils.depth.map_kind import FAR_OVER_NEAR, guess_kind, to_disparity, why_relative
 from utils.depth.outlines import align_outlines
 from utils.depth.sharpening import (
     blur_px,
@@ -35,7 +35,7 @@ BLUR_SIDE, BLUR_RADIUS = 256, 8
 # Edges less blurred than this, in px of a quarter-size copy, would lose by passing through it.
 QUARTER_BLUR = 0.85
 HUB_S = 6.0  # that the Hugging Face hub has to answer
-LARGEST = 1e37  # of a disparity, so that differences stay finite in single precision
+LARGEST_DISPARITY = 1e37  # of a disparity, so that differences stay finite in single precision
 
 
 def resize_image(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -295,7 +295,7 @@ def read_disparity(
             reason += f"; {why}, so it has no scale (if it has: --depth-kind metric-depth)"
         if why or kind == "relative-depth":
             kind = "relative depth"
-            reason += f"; the farthest is taken for {FARTHEST} times as far as the nearest"
+            reason += f"; the farthest is taken for {FAR_OVER_NEAR} times as far as the nearest"
         kind = "depth" if kind == "metric-depth" else kind
         disparity = to_disparity(values, kind)
     except ValueError as error:
@@ -307,7 +307,7 @@ def read_disparity(
         disparity = fill_nearest(disparity, ~unknown)
     if fitted:
         note += f"; {fitted}"
-    disparity = disparity.clip(-LARGEST, LARGEST)
+    disparity = disparity.clip(-LARGEST_DISPARITY, LARGEST_DISPARITY)
     return disparity - min(0.0, float(disparity.min())), note
 
 

@@ -12,12 +12,12 @@ import numpy as np
 
 # A strip is as wide as disparity steps beside it, to a share of that and to some px; steps of less
 # than LEAST_STEP_PX are a slope's.
-LEAST_STEP_PX, NARROWEST, WIDEST, WIDER_PX = 3, 0.5, 1.5, 4
+LEAST_STEP_PX, NARROWEST, WIDEST_BAND, WIDER_PX = 3, 0.5, 1.5, 4
 SIDE_PX = 4  # columns on either side that a strip is compared with, one px off its ends
-APART = 15.0  # by which both sides must differ in colour (CIE Lab), else nothing tells
+COLOURS_APART = 15.0  # by which both sides must differ in colour (CIE Lab), else nothing tells
 # On 8 Middlebury pairs and 30 photographs with a drawn second eye, in both orders, the mean vote
 # had the right sign each time, and was above 0.2; of a dozen strips it may have any.
-LEAST_STRIPS, CLEAR_VOTE = 50, 0.15
+LEAST_STRIPS, CLEAR_ORDER = 50, 0.15
 
 
 def vote_of_strips(
@@ -36,7 +36,7 @@ def vote_of_strips(
     """
     votes = np.concatenate([_votes(disparity, first, 1), _votes(other, second, -1)])
     mean = float(votes.mean()) if len(votes) >= LEAST_STRIPS else 0.0
-    return mean if abs(mean) >= CLEAR_VOTE else 0.0
+    return mean if abs(mean) >= CLEAR_ORDER else 0.0
 
 
 def _votes(disparity, pixels, rise):
@@ -54,7 +54,7 @@ def _votes(disparity, pixels, rise):
     row, begin, end = row[inside], begin[inside], end[inside]
     step = rise * (disparity[row, end] - disparity[row, begin - 1])
     length = end - begin
-    fits = (length >= NARROWEST * step) & (length <= WIDEST * step + WIDER_PX)
+    fits = (length >= NARROWEST * step) & (length <= WIDEST_BAND * step + WIDER_PX)
     chosen = (step >= LEAST_STEP_PX) & fits
     row, begin, end = row[chosen], begin[chosen], end[chosen]
 
@@ -68,7 +68,7 @@ def _votes(disparity, pixels, rise):
     strip = colour(begin + quarter, end - quarter)
     left, right = colour(begin - 1 - SIDE_PX, begin - 1), colour(end + 1, end + 1 + SIDE_PX)
     near, far = (right, left) if rise > 0 else (left, right)
-    tells = np.linalg.norm(left - right, axis=1) > APART
+    tells = np.linalg.norm(left - right, axis=1) > COLOURS_APART
     off_near, off_far = (np.linalg.norm(strip - side, axis=1)[tells] for side in (near, far))
     return (off_near - off_far) / np.maximum(off_near + off_far, 1e-6)
 

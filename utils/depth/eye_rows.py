@@ -12,8 +12,9 @@ import numpy as np
 LEAST_POINTS, ROW_PX = 24, 1.5
 MOST_POINTS = 4000  # that are sought in a picture
 LOWE = 0.75  # a match's distance over that of the second best (Lowe 2004)
-STEPS = 200  # random samples of three points
-ALONG, ACROSS = 0.3, 0.1  # shares of the sides: no two eyes are as far apart as that
+TRIPLES = 200  # random samples of three points
+MOST_ALONG, MOST_ACROSS = 0.3, 0.1  # shares of the sides: no two eyes are as far apart as that
+MATCH_SIDE = 1024  # long side at which eyes are matched, px
 AXIS_SIDE = 512  # long side at which it is found how eyes stand, px
 
 
@@ -55,12 +56,12 @@ def fit_rows(points: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray | N
         None, where the pictures do not show the same thing side by side. (N,) bool: points on it.
     """
     apart = np.abs(points[:, :2] - points[:, 2:])
-    near = (apart < (ALONG * shape[1], ACROSS * shape[0])).all(axis=1)
+    near = (apart < (MOST_ALONG * shape[1], MOST_ACROSS * shape[0])).all(axis=1)
     terms = np.column_stack([np.ones(len(points)), points[:, 2], points[:, 1]])[near]
     off = (points[:, 3] - points[:, 1])[near]
     best = np.zeros(len(terms), bool)
     rng = np.random.default_rng(0)
-    for _ in range(STEPS if len(terms) >= LEAST_POINTS else 0):
+    for _ in range(TRIPLES if len(terms) >= LEAST_POINTS else 0):
         chosen = rng.choice(len(terms), 3, replace=False)
         model = np.linalg.lstsq(terms[chosen], off[chosen], rcond=None)[0]
         inside = np.abs(terms @ model - off) < ROW_PX

@@ -17,7 +17,7 @@ OUTLIER, FIT_ROUNDS = 6.0, 12
 LEAST_CORRELATION = 0.3
 # How far into a hole its border's residual is carried (deviation, as a share of the long side), at
 # how many levels of depth by itself, and what the fit alone weighs against it.
-CARRIED, LEVELS, LEAST_WEIGHT = 0.02, 16, 1e-4
+CARRIED, CURVE_LEVELS, LEAST_WEIGHT = 0.02, 16, 1e-4
 
 
 def align(estimate: np.ndarray, disparity: np.ndarray) -> tuple[float, float, float]:
@@ -67,9 +67,9 @@ def fill(disparity: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     aligned = _aligned(estimate, disparity)
     residual = np.where(known, disparity - aligned, 0).astype(np.float32)
     low, high = float(aligned.min()), float(aligned.max())
-    level = (aligned - low) / max(high - low, 1e-9) * (LEVELS - 1)
+    level = (aligned - low) / max(high - low, 1e-9) * (CURVE_LEVELS - 1)
     sums, weights = np.zeros_like(residual), np.full_like(residual, LEAST_WEIGHT)
-    for number in range(LEVELS):
+    for number in range(CURVE_LEVELS):
         part = (1 - np.abs(level - number)).clip(0).astype(np.float32)
         sums += part * blur(part * residual, CARRIED * max(disparity.shape))
         weights += part * blur(part * known, CARRIED * max(disparity.shape))

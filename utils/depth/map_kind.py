@@ -22,10 +22,10 @@ SAYS_DEPTH = re.compile(r"depth|dist(ances?)?($|[^a-z])|range|zbuf|(^|[^a-z])z($
 NO_READING = 65535  # of 16 bits; many cameras store it where they measured nothing
 # Relative depth is 0 where it is nearest, and rises from there without a step: the pixels beside
 # its zeros are nearer than this share of its median, and zeros are what is below the other one.
-BESIDE_ZERO, ZERO = 0.05, 1e-3
+BESIDE_ZERO, NEXT_TO_ZERO = 0.05, 1e-3
 # What is given to relative depth for the unit that it lacks: its farthest point is this many times
 # as far as its nearest one.
-FARTHEST = 10
+FAR_OVER_NEAR = 10
 # Or it is scaled to a range but begins above 0: nearer at one end than this share of the other,
 # which in metres would be 5 cm before 1 m; less of 16 bits that are not used to their end.
 NEAR_END, NEAR_END_OF_16_BITS = 0.05, 0.01
@@ -124,7 +124,7 @@ def is_relative_depth(values: np.ndarray) -> bool:
     if not positive.size:
         return False
     middle = float(np.median(positive))
-    zero = known & (values <= ZERO * middle)
+    zero = known & (values <= NEXT_TO_ZERO * middle)
     beside = cv2.dilate(zero.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     beside &= known & ~zero
     return bool(beside.any()) and float(np.median(values[beside])) <= BESIDE_ZERO * middle
@@ -166,7 +166,7 @@ def to_disparity(values: np.ndarray, kind: str) -> np.ndarray:
     Args:
         values: (H, W) float32 from read_depth.
         kind: "disparity" (returned as it is), "depth" (inverted), or "relative depth" (0 is the
-            nearest point; inverted after FARTHEST has given it a unit).
+            nearest point; inverted after FAR_OVER_NEAR has given it a unit).
     Returns:
         (H, W) float32. NaN where unknown: not finite; in depth also <= 0, or 65535 among
         millimetres (see `known_depth`). Infinite depth becomes 0.
@@ -179,7 +179,7 @@ def to_disparity(values: np.ndarray, kind: str) -> np.ndarray:
     if kind == "relative depth":
         known = disparity[np.isfinite(disparity)]
         near, far = known.min(), known.max()
-        disparity = disparity - near + (far - near) / (FARTHEST - 1)
+        disparity = disparity - near + (far - near) / (FAR_OVER_NEAR - 1)
     if kind != "disparity":
         with np.errstate(divide="ignore", over="ignore"):
             disparity = np.where(disparity > 0, 1 / disparity, np.nan)

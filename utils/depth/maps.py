@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from utils.depth.embedded import STRETCH
 from utils.depth.estimators import fit_disparity, read_disparity, refine_disparity
 from utils.depth.map_files import MAP_SUFFIXES
 from utils.depth.own import own_disparity, settle_order
@@ -28,7 +29,6 @@ log = logging.getLogger("kbe")
 # What tools put behind a photo's name for its map.
 ADDED = re.compile(r"[-_. ](depth|disparity|disp|depth[-_]?map|inverse[-_]?depth|pred)", re.I)
 SETTLED_NS = 2_000_000_000  # a folder's time is that coarse on some file systems
-STRETCH = 0.02  # how far a map's aspect may be off the photo's
 
 
 def find_map(maps: Path | None, photo: Path) -> Path | None:

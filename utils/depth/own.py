@@ -30,7 +30,7 @@ log = logging.getLogger("kbe")
 # A map that is enlarged by no more has its edges at the photo's by that already; moving them as a
 # coarse estimate's costs thin stalks and leaves (docs/photo_depth.md).
 FINE = 2.5
-FARTHEST = 0.1  # percentile of a map that is its farthest point: less is a mistake
+FARTHEST_PERCENTILE = 0.1  # percentile of a map that is its farthest point: less is a mistake
 # Of the network's vote about two eyes' order (docs/photo_depth.md): what settles it where what only
 # one eye sees does not, and what is too much to be overruled by that.
 CLEAR_VOTE, LOUD_VOTE = 0.3, 0.5
@@ -123,7 +123,7 @@ def own_disparity(
         (1, 1, H, W) float32, not negative.
     """
     # Below the zero of two eyes that look inwards lies what is farther than where they meet.
-    disparity = disparity - min(0.0, float(np.nanpercentile(disparity, FARTHEST)))
+    disparity = disparity - min(0.0, float(np.nanpercentile(disparity, FARTHEST_PERCENTILE)))
     disparity = np.maximum(disparity, 0)  # NaN stays
     if np.isnan(disparity).any():
         size = disparity.shape[::-1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from utils.depth.eye_rows import LEAST_POINTS, match_points, reduced
+from utils.depth.eye_rows import LEAST_POINTS, MATCH_SIDE, match_points, reduced
 from utils.film.kinds import UnreadableFile
 from utils.film.opening import MAX_PIXELS, read_colours
 from utils.film.parts import DISPARITY
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STEREO_GROUP = "ster"  # ISO/IEC 23008-12: two pictures, the left eye's first
 # A picture is one eye's view if so many of the points that it shares with it lie where turning and
 # cropping the one puts them, to some px of a long side of MATCH_SIDE: from beside it they do not.
-SAME_VIEW, SAME_PX, MATCH_SIDE = 0.6, 1.0, 1024
+SAME_VIEW, SAME_PX = 0.6, 1.0
 
 
 class Pair(NamedTuple):

@@ -21,7 +21,7 @@ COLOR_SIGMA = 20.0
 # What a pixel of quite another colour still counts, so that noise finds neighbours.
 COLOR_DOUBT = 0.01
 # A pixel with neighbours both nearer and farther by this share of the largest counts half.
-RAMP = 0.01
+RAMP_SHARE = 0.01
 # Bins of the histogram that finds the median of a window.
 BINS = 32
 # Sharpening looks this far at most, px; a larger enlargement is done in two strides.
@@ -121,7 +121,7 @@ def sharpen_edges(disparity: np.ndarray, pixels: np.ndarray, radius: int) -> np.
         blend = ((step - STEP_SLOPE) / (STEP_EDGE - STEP_SLOPE)).clip(0, 1).astype(np.float32)
         lowest, highest = extremes(disparity, 1)
         # Zero on a ridge, or where a step begins or ends: those are surfaces, however thin.
-        ramp = np.minimum(highest - disparity, disparity - lowest) / (RAMP * peak)
+        ramp = np.minimum(highest - disparity, disparity - lowest) / (RAMP_SHARE * peak)
         flatness = (1 / (1 + ramp**2)).astype(np.float32)
         distances = np.arange(-window, window + 1, dtype=np.float32) ** 2
         spatial = np.exp(-(distances[:, None] + distances) / (0.5 * window**2)).astype(np.float32)

@@ -13,14 +13,21 @@ import cv2
 import numpy as np
 
 from utils.depth.eye_order import vote_of_strips
-from utils.depth.eye_rows import are_one_above_the_other, fit_rows, match_points, on_rows, reduced
+from utils.depth.eye_rows import (
+    MATCH_SIDE,
+    are_one_above_the_other,
+    fit_rows,
+    match_points,
+    on_rows,
+    reduced,
+)
 from utils.film.photos import as_stored, upright
 
 # Long side at which pictures are matched, px, and the widest search there.
-MATCH_SIDE, WIDEST = 1024, 256
-MARGIN_PX, MARGIN = 8, 0.15  # by which the search goes beyond what points show, px and share
+WIDEST_SEARCH = 256
+MARGIN_PX, MARGIN_SHARE = 8, 0.15  # by which the search goes beyond what points show, px and share
 # Window of the matching, px; P1 and P2 as OpenCV's documentation has them, for 3 channels.
-BLOCK = 5
+BLOCK_PX = 5
 BOTH_WAYS_PX = 1.5  # both ways may differ by this much
 LEAST_MATCHED, LEAST_RANGE_PX = 0.25, 1.0
 RIM_PX = 2  # around a front, colours are mixed
@@ -154,9 +161,9 @@ def upright_step(step: tuple[int, int], orientation: int) -> tuple[int, int]:
 def _reach(points):
     """Least disparity to search, and how many, by matched points (N, 4)."""
     low, high = np.percentile(points[:, 0] - points[:, 2], (1, 99))
-    margin = MARGIN_PX + MARGIN * (high - low)
+    margin = MARGIN_PX + MARGIN_SHARE * (high - low)
     low = int(np.floor(low - margin))
-    return low, min(WIDEST, int(np.ceil((high + margin - low) / 16)) * 16)
+    return low, min(WIDEST_SEARCH, int(np.ceil((high + margin - low) / 16)) * 16)
 
 
 def _both_ways(first, second, least, count):
@@ -164,9 +171,9 @@ def _both_ways(first, second, least, count):
     matcher = cv2.StereoSGBM.create(
         minDisparity=least,
         numDisparities=count,
-        blockSize=BLOCK,
-        P1=8 * 3 * BLOCK**2,
-        P2=32 * 3 * BLOCK**2,
+        blockSize=BLOCK_PX,
+        P1=8 * 3 * BLOCK_PX**2,
+        P2=32 * 3 * BLOCK_PX**2,
         uniquenessRatio=5,
         speckleWindowSize=100,
         speckleRange=2,

@@ -23,7 +23,7 @@ SAMPLE_PX = 4  # clean pixels are looked for this much farther from the edge
 ALIEN = np.float32(2)
 QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
 UNKNOWN = np.float32(1e6)  # the variance of a side that is nowhere seen clean
-MIN_WEIGHT = 0.5  # of clean pixels, below which a side has none worth the name
+LEAST_CLEAN = 0.5  # of clean pixels, below which a side has none worth the name
 FRONT, BACK = 0, 1  # the two sides, in the order in which arrays have them
 
 
@@ -137,7 +137,7 @@ def _measure_sides(photo, edges, clean, radius, sides):
                     mean[kind, c] += weight * pixels[row, column, c]
                 mean[kind, 3] += weight * d
         for kind in range(2):
-            source = kind if weights[kind] > MIN_WEIGHT else kind + 2
+            source = kind if weights[kind] > LEAST_CLEAN else kind + 2
             total = max(weights[source], 1e-9)
             for c in range(3):
                 sides.colors[e, kind, c] = mean[source, c] / total
@@ -147,7 +147,7 @@ def _measure_sides(photo, edges, clean, radius, sides):
             continue
         box, colors = (top, bottom, left, right), sides.colors[e]
         for kind in range(2):
-            if weights[kind] <= MIN_WEIGHT:
+            if weights[kind] <= LEAST_CLEAN:
                 level = near[e] if kind == 0 else far[e]
                 _purest(photo, kind, box, middle, level, colors)
         levels = near[e], far[e], middle

@@ -22,7 +22,7 @@ EDGE_REACH = 1 / 160
 # background, where the eye sees a fainter trace, from the lower share on...
 MIXED_SHARE, FAINT_SHARE = np.float32(0.25), np.float32(0.11)
 # ...that stands out of the background's own variation by this many standard deviations...
-STANDS_OUT = np.float32(2)
+MIXED_STANDS_OUT = np.float32(2)
 # ...if the two surfaces differ by more than this at all: squared, RGB in [0, 255].
 MIN_CONTRAST = np.float32(20**2)
 # The surroundings of a pixel are looked at in about this many steps to each side.
@@ -180,7 +180,7 @@ def _find_mixed(disparity, pixels, clean, candidates, radius, limit, mixed):
                 step = disparity[row, column] - disparity[y, x]
                 if clean[row, column] and abs(step) < limit:
                     variation += _along(pixels[row, column], surface, difference) ** 2
-        mixed[y, x] = along * along > STANDS_OUT * STANDS_OUT * variation / far_count
+        mixed[y, x] = along * along > MIXED_STANDS_OUT * MIXED_STANDS_OUT * variation / far_count
 
 
 @jit

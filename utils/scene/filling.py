@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Sixteen lines through a pixel, half a turn in equal steps: (dy, dx) of unit length.
 _ANGLES = np.arange(16) * np.pi / 16
-DIRECTIONS = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], axis=1).astype(np.float32)
+LINES = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)], axis=1).astype(np.float32)
 # How many times longer a line may be if it ends on a surface that is farther by the whole range.
 # Chosen on the stereo pairs of benchmarks/inpainting.py; anything from 1.5 to 4 does as well.
 FAR_PREFERENCE = np.float32(3)
@@ -81,7 +81,7 @@ def _guess(view, known):
         known = mask
         for _ in range(ROUNDS):
             parts = np.array_split(holes, 8 * thread_count())
-            run_all(_fill, [(values, mask, part, DIRECTIONS, span, filled) for part in parts])
+            run_all(_fill, [(values, mask, part, LINES, span, filled) for part in parts])
             mask = _anchored(filled[2, ..., 3], known, ALIKE * span)
             holes, values = np.argwhere(~mask).astype(np.int32), filled[2].copy()
             if not len(holes):

@@ -19,20 +19,20 @@ from utils.scene.edge_sides import Edges
 HAIR_REACH = 0.02
 # Colours of the sides are told apart if their means differ by so many standard deviations along
 # the way between them, and by so many levels of 255.
-APART, LEAST_CONTRAST = np.float32(3), np.float32(40)
+SIDES_APART, LEAST_CONTRAST = np.float32(3), np.float32(40)
 # A pixel is hair if it stands out of its own side by so many of that side's deviations...
-STANDS_OUT = np.float32(3)
+HAIR_STANDS_OUT = np.float32(3)
 # ...lies on the way between the colours up to this share of their difference...
-ASIDE = np.float32(0.35)
+HAIR_ASIDE = np.float32(0.35)
 # ...and is thin: an opening by a square of this share of the hair's reach to each side takes a
 # third of it away, at least.
 THICKNESS, LEAST_PX, THIN = 1 / 8, 2, np.float32(0.7)
 BREADTH = 1.5  # of the square's side: area over length of what stands out beyond the usual reach
-LEAST = np.float32(0.1)  # share below which hair is none
+LEAST_HAIR = np.float32(0.1)  # share below which hair is none
 LOSS = np.float32(2)  # what a path to its own side may have less than a strand's pixel
 DOUBT = np.float32(0.5)  # standard deviation of alpha that the geometry leaves open
 NOISE = np.float32(2.5)  # of a colour, that no texture explains, in levels of 255
-MIN_WEIGHT = np.float32(0.003)  # of a side's clean pixels around, in a Gaussian window
+LEAST_CELL = np.float32(0.003)  # of a side's clean pixels around, in a Gaussian window
 
 
 class Hair(NamedTuple):
@@ -99,7 +99,7 @@ def reached(share: np.ndarray, side: np.ndarray, steps: int) -> np.ndarray:
 def _tell_apart(front_sums, back_sums):
     """Which cells have sides of different colours (N,); colours (N, 6); variances (N, 3): the
     back's and both sides' along the way between them, the back's in all."""
-    told = np.minimum(front_sums[:, 0], back_sums[:, 0]) > MIN_WEIGHT
+    told = np.minimum(front_sums[:, 0], back_sums[:, 0]) > LEAST_CELL
     front, front_spread = colour_statistics(front_sums[told])
     back, back_spread = colour_statistics(back_sums[told])
     way = front - back
@@ -113,7 +113,9 @@ def _tell_apart(front_sums, back_sums):
     colors[told] = np.hstack([front, back])
     spread = np.trace(back_spread, axis1=1, axis2=2).clip(0)
     variance[told] = np.stack([along[0], along[0] + along[1], spread], 1)
-    apart = squared > np.maximum(LEAST_CONTRAST**2, APART**2 * (along[0] + along[1] + NOISE**2))
+    apart = squared > np.maximum(
+        LEAST_CONTRAST**2, SIDES_APART**2 * (along[0] + along[1] + NOISE**2)
+    )
     told[told] = apart
     return told, colors, variance
 
@@ -124,8 +126,8 @@ def _shares(pixels, colors, variance):
     squared = (way * way).sum(1)
     share = ((step * way).sum(1) / squared).clip(0, 1)
     aside = ((step - share[:, None] * way) ** 2).sum(1)
-    shown = share**2 * squared > STANDS_OUT**2 * (variance[:, 0] + NOISE**2)
-    shown &= aside < ASIDE**2 * squared
+    shown = share**2 * squared > HAIR_STANDS_OUT**2 * (variance[:, 0] + NOISE**2)
+    shown &= aside < HAIR_ASIDE**2 * squared
     # The geometry says that there is none.
     trust = squared / (variance[:, 1] + NOISE**2 + aside / 2)
     return np.where(shown, share * trust / (trust + 1 / DOUBT**2), 0)
@@ -143,7 +145,7 @@ def _strands(share, front, distance, reach, wide):
     path = np.where(thin | (distance <= reach), LOSS * share, np.float32(0))
     path = reached(np.where(front, np.float32(1), path), front, 2 * wide)
     share = np.where(thin, np.minimum(share, path), np.float32(0))
-    share[share < LEAST] = 0
+    share[share < LEAST_HAIR] = 0
     # What runs along the outline instead of growing out of it is the outline, missed by the depth.
     beyond = (share > 0) & (distance > reach)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(beyond.astype(np.uint8))

@@ -35,7 +35,7 @@ SLACK = np.float32(0.05)
 # Doubt (standard deviation of alpha) of the geometry: at the edge, and at the end of the reach.
 DOUBT_NEAR, DOUBT_FAR = np.float32(0.4), np.float32(0.08)
 # Shares below this are none, and above one minus this are all.
-LEAST = np.float32(0.04)
+LEAST_SHARE = np.float32(0.04)
 # Colours that a pixel's own neighbourhood shows, against the mean along the edge.
 LOCAL_PX = 3
 TRUST_MEAN = np.float32(0.5)
@@ -43,15 +43,15 @@ STRANGE = np.float32(4)  # standard deviations of the back, beyond which a colou
 OTHER_SIDE = np.float32(0.003)  # what a neighbour counts as one side's that depth has on the other
 PURE = 6  # power of alpha by which a neighbour counts as one side's
 # Standard deviations of the back from which a colour on the front's side of depth is no mixture.
-ASIDE = np.float32(2)
-GAP = 5  # a gap of a front: no square of so many pixels fits in
+NO_MIXTURE = np.float32(2)
+NARROW_PX = 5  # a gap of a front: no square of so many pixels fits in
 # A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
 # many standard deviations is the front's halo, and goes with it.
-HALO, STANDS_OUT = 0.5, np.float32(2.5)
+HALO, HALO_STANDS_OUT = 0.5, np.float32(2.5)
 HALO_SHARE = np.float32(0.25)
 # A back that varies more than this (squared, RGB) has colours that are no halo: then a halo's is
 # that by which the sides differ, up to this squared cosine of the angle between them.
-CALM, ALONG = np.float32(10**2), np.float32(0.5)
+CALM, ALONG_HALO = np.float32(10**2), np.float32(0.5)
 
 
 class Rims(NamedTuple):
@@ -123,7 +123,10 @@ def _find_glow(pixels, edges, sides, front, alpha):
     lantern moves, and lend its colour to all that the lantern hid.
     """
     gap = (alpha >= 0) & ~front
-    gap &= cv2.morphologyEx((~front).astype(np.uint8), cv2.MORPH_OPEN, np.ones((GAP, GAP))) == 0
+    gap &= (
+        cv2.morphologyEx((~front).astype(np.uint8), cv2.MORPH_OPEN, np.ones((NARROW_PX, NARROW_PX)))
+        == 0
+    )
     seen, beside = pixels[gap], edges.nearest[gap]
     colors, variance = sides.colors[beside], sides.variance[beside]
     fronts, backs = (
@@ -199,7 +202,7 @@ def _posterior(pixel, front, back, variance, prior, doubt):
     trust = squared / (NOISE * NOISE + variance + np.float32(0.5) * aside)
     belief = 1 / (doubt * doubt)
     share = (prior * belief + share * trust) / (belief + trust)
-    return min(max((share - LEAST) / (1 - 2 * LEAST), np.float32(0)), np.float32(1))
+    return min(max((share - LEAST_SHARE) / (1 - 2 * LEAST_SHARE), np.float32(0)), np.float32(1))
 
 
 @jit
@@ -258,7 +261,7 @@ def _refine(photo, ramp, rough, edges, sides, band, alpha, colors):
                     # What lies on its side and is no mixture of the two is the front's, too: think
                     # of the lit edge of a post.
                     aside = _between(pixels[row, column], fronts, backs)[2]
-                    aside /= ASIDE * ASIDE * (3 * NOISE * NOISE + variance)
+                    aside /= NO_MIXTURE * NO_MIXTURE * (3 * NOISE * NOISE + variance)
                     front = max(front, weight * (1 - 1 / (1 + aside**2)))
                 else:
                     front *= OTHER_SIDE
@@ -317,11 +320,11 @@ def _share_rest(photo, edges, sides, band, halo, alpha, colors):
             along += rest * (colors[k, c] - colors[k, 3 + c])
             squared += (colors[k, c] - colors[k, 3 + c]) ** 2
         taken = backs * np.sqrt(whole)
-        room = STANDS_OUT * np.sqrt(3 * QUANTUM * QUANTUM + variance)
+        room = HALO_STANDS_OUT * np.sqrt(3 * QUANTUM * QUANTUM + variance)
         if share == 0 and (distance[y, x] > halo or sides.along[e] < 0 or taken <= room):
             continue
         # A halo is of the colour by which the sides differ; a joint of the bricks behind is not.
-        if share == 0 and variance > CALM and along * along < ALONG * whole * squared:
+        if share == 0 and variance > CALM and along * along < ALONG_HALO * whole * squared:
             continue
         part = min((room / max(taken, np.float32(1e-6))) ** 2, np.float32(1))
         for c in range(3):

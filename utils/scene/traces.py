@@ -14,7 +14,7 @@ import numpy as np
 
 from kernels.jit import jit
 from utils.filters import nearest_pixels
-from utils.scene.edge_sides import Edges, Photo
+from utils.scene.edge_sides import DepthPhoto, Edges
 
 # A background is known from pixels beyond the band, up to so many reaches from an edge; a pixel is
 # compared with the nearest of them, at most so many reaches away, evened out by a Gaussian.
@@ -44,7 +44,7 @@ class _Band(NamedTuple):
 
 
 def find_traces(
-    photo: Photo, edges: Edges, front: np.ndarray, band: np.ndarray, way: np.ndarray
+    photo: DepthPhoto, edges: Edges, front: np.ndarray, band: np.ndarray, way: np.ndarray
 ) -> np.ndarray:
     """Find what in the colours of a background follows the outline before it.
 

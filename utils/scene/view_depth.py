@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # Numbers of 24 bits go up with the logarithm of depth, from the near plane to this many units of
 # the baseline, so that each is 2e-6 farther than the one before; 0 is where nothing is.
-FARTHEST = 1e9
-LARGEST = 2**24 - 1
-STEPS = (LARGEST - 1) / math.log(FARTHEST / float(NEAR_PLANE))  # for a factor of e
+FARTHEST_DEPTH = 1e9
+LARGEST_NUMBER = 2**24 - 1
+PER_E = (LARGEST_NUMBER - 1) / math.log(FARTHEST_DEPTH / float(NEAR_PLANE))  # for a factor of e
 
 
 class ViewDepth:
@@ -61,14 +61,14 @@ class ViewDepth:
             shift, focal_px, size, True, self._ready(numbers), lens, rim_numbers, numbers=True
         )
         shown = frame.astype(np.int32) @ np.array([2**16, 2**8, 1], np.int32)
-        depth = np.exp((shown - 1) / STEPS) * (float(NEAR_PLANE) / self.unit)
+        depth = np.exp((shown - 1) / PER_E) * (float(NEAR_PLANE) / self.unit)
         return np.where(shown > 0, depth, np.inf).astype(np.float32), holes
 
     def _numbers(self, points, moved):
         """(N, 3) uint8: the bytes of the numbers that stand for the depth of points (3, N)."""
         depth = torch.as_tensor(points)[2] + float(moved)
-        steps = (depth / float(NEAR_PLANE)).clamp(min=1).log() * STEPS + 1
-        number = steps.nan_to_num(1).round().clamp(1, LARGEST).int()
+        steps = (depth / float(NEAR_PLANE)).clamp(min=1).log() * PER_E + 1
+        number = steps.nan_to_num(1).round().clamp(1, LARGEST_NUMBER).int()
         return torch.stack([number >> 16, number >> 8 & 255, number & 255], 1).byte()
 
     def _ready(self, numbers):
