@@ -20,6 +20,7 @@ PRIVATE = {
         "data_loader.py",
         "workers end before their iterator is collected",
     ),
+    "torch._meta_registrations": ("utils/starting.py", "what a start can do without"),
     "torch._foreach_lerp_": ("utils/training/trainer.py", "all averages of weights in one step"),
     "accelerate.PartialState._shared_state": ("utils/training/trainer.py", "was a process set up?"),
     "huggingface_hub.file_download.http_get": (
