@@ -25,6 +25,7 @@ from utils.depth.sharpening import (
     sharpen_disparity,
     upsample_disparity,
 )
+from utils.depth.straight import straighten
 from utils.filters import fill_nearest
 from utils.starting import complete_torch
 
@@ -34,6 +35,8 @@ log = logging.getLogger("kbe")
 BLUR_SIDE, BLUR_RADIUS = 256, 8
 # Edges less blurred than this, in px of a quarter-size copy, would lose by passing through it.
 QUARTER_BLUR = 0.85
+# A map that is enlarged by no more has its edges at the photo's by that, and knows its lines.
+FINE = 2.5
 HUB_S = 6.0  # that the Hugging Face hub has to answer
 LARGEST_DISPARITY = 1e37  # of a disparity, so that differences stay finite in single precision
 
@@ -71,7 +74,7 @@ def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor)
 
     Networks take it at a quarter of their size. An estimate with finer edges than that keeps them:
     it is enlarged straight away, whether or not there is a network. Last, edges are moved to the
-    outlines that colours show.
+    outlines that colours show, and what is straight in the photo is made straight.
 
     Args:
         network: models.roles.Refiner in eval mode; None enlarges without one.
@@ -83,12 +86,15 @@ def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor)
     return _enlarge(_sharpen(network, image, disparity), image, disparity.shape[2:])
 
 
-def _enlarge(disparity, image, known):
-    """Bring (1, 1, h, w) to its photo and its outlines; what is known of it has size `known`."""
+def _enlarge(disparity, image, known, straight=True):
+    """Bring (1, 1, h, w) to its photo, its outlines, its lines; what is known has size `known`."""
     enlarged = upsample_disparity(disparity, image)[0, 0].numpy()
     pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
     scale = max(image.shape[2:]) / max(known)
-    return torch.from_numpy(align_outlines(enlarged, pixels, scale))[None, None]
+    enlarged = align_outlines(enlarged, pixels, scale)
+    if straight:
+        enlarged = straighten(enlarged, pixels, scale)
+    return torch.from_numpy(enlarged)[None, None]
 
 
 def _sharpen(network, image, disparity):
@@ -314,7 +320,8 @@ def read_disparity(
 def fit_disparity(disparity: np.ndarray, image: torch.Tensor) -> torch.Tensor:
     """Bring a given disparity map to the size of the photo.
 
-    A map at least as large keeps its own edges; a smaller one is enlarged along the photo's.
+    A map at least as large keeps its own edges; a smaller one is enlarged along the photo's, and if
+    it is smaller by more than FINE, straight lines become straight as in an estimate.
 
     Args:
         disparity: (h, w) float32 from `read_disparity`, of the same view as the image.
@@ -327,4 +334,5 @@ def fit_disparity(disparity: np.ndarray, image: torch.Tensor) -> torch.Tensor:
         return tensor
     if tensor.shape[2] >= image.shape[2]:
         return F.interpolate(tensor, tuple(image.shape[2:]), mode="nearest-exact")
-    return _enlarge(tensor, image, tensor.shape[2:])
+    fine = max(image.shape[2:]) <= FINE * max(tensor.shape[2:])
+    return _enlarge(tensor, image, tensor.shape[2:], straight=not fine)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from utils.depth.embedded import read_embedded
-from utils.depth.estimators import fit_disparity
+from utils.depth.estimators import FINE, fit_disparity
 from utils.depth.eye_order import vote_of_network
 from utils.depth.joining import fill
 from utils.depth.pairs import read_pair
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kbe")
 
-# A map that is enlarged by no more has its edges at the photo's by that already; moving them as a
-# coarse estimate's costs thin stalks and leaves (docs/photo_depth.md).
-FINE = 2.5
 FARTHEST_PERCENTILE = 0.1  # percentile of a map that is its farthest point: less is a mistake
 # Of the network's vote about two eyes' order (docs/photo_depth.md): what settles it where what only
 # one eye sees does not, and what is too much to be overruled by that.
@@ -130,6 +127,6 @@ def own_disparity(
         small = cv2.resize(estimate()[0, 0].numpy(), size, interpolation=cv2.INTER_AREA)
         disparity = fill(disparity, small)
     enlarged = max(image.shape[2:]) / max(disparity.shape)
-    if 1 < enlarged <= FINE:
+    if 1 < enlarged <= FINE:  # to move edges costs thin stalks and leaves (docs/photo_depth.md)
         return upsample_disparity(torch.from_numpy(disparity)[None, None], image)
     return fit_disparity(disparity, image)
