@@ -178,11 +178,11 @@ def _course(values, along, own, seen, limit):
     low, high = EXPLAINED
     strength = min(1.0, max(0.0, ((off[at] < 1).mean() - low) / (high - low)))
     weights = np.minimum(1, np.maximum(0, 3 - 2 * off)) * (own & seen) * strength
-    # Where it goes on unseen, on the same surface, that must not break.
+    # Where the surface goes on beyond an end, as it may with a bend, it must not break there.
     for way in range(2):
         ahead = along if way == 0 else 1 - along
-        beyond = off[ahead < 0]
-        if len(beyond) and beyond.max() < 1:
+        beyond = values[ahead < 0]
+        if len(beyond) > 1 and np.abs(np.diff(beyond)).max() < limit / 4:
             weights *= np.minimum(1, np.maximum(0, ahead / FADE))
     return course.astype(np.float32), weights.astype(np.float32)
 
