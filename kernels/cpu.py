@@ -39,7 +39,7 @@ def _project(points, size, focal_px, baseline, corner, frac_x, frac_y, disparity
         if not (z >= NEAR_PLANE and z < np.inf):
             continue
         # The ratio in single precision, the centre added in double, rounded once: a point made from
-        # a pixel falls onto that pixel's centre again (docs/method.md, Rendering).
+        # a pixel falls onto that pixel's centre again (docs/method/rendering.md).
         x = np.float32(points[0, i] * focal / z + center_x)
         y = np.float32(points[1, i] * focal / z + center_y)
         # One pixel outside still gives weight to the border; the padding takes the rest.
@@ -99,7 +99,7 @@ def degrid(zbuffer: np.ndarray, closed: np.ndarray, tolerance: float | np.float3
                 (above[x + 1], below[x - 1]),
             ):
                 # One nearer neighbour is a silhouette, two opposite ones are a surface with a
-                # crack in it (docs/method.md, Rendering).
+                # crack in it (docs/method/rendering.md).
                 both = first >= limit and second >= limit
                 total += first + second if both else np.float32(0)
                 count += np.float32(2) if both else np.float32(0)
@@ -210,7 +210,7 @@ def _visible_points(points, height, width, focal_px, baseline, mask):
     for i in range(count):
         if corner[i] != DROPPED:
             # Single precision rounds this to steps of 1/16, as the reference's training masks were
-            # (docs/method.md, Quirks we keep).
+            # (docs/method/reference.md, Quirks we keep).
             key = np.float32(1e6 - focal_px * baseline / (points[2, i] + GUARD))
             pixel = _nearest(corner[i], frac_x[i], frac_y[i], stride)
             if key < best[pixel]:  # strictly: equal keys stay with the earlier point

@@ -71,7 +71,7 @@ def ray_tables(height: int, width: int) -> tuple[np.ndarray, ...]:
     """
     count = int(np.hypot(height, width)) + 3
     # Summed step by step in single precision, and halves rounded away from zero: that decides
-    # which pixels a ray meets, so every twin does the same (docs/method.md, Filling).
+    # which pixels a ray meets, so every twin does the same (docs/method/inpainting.md, Filling).
     walked = np.cumsum(np.broadcast_to(UNITS[:, None], (16, count, 2)), axis=1, dtype=np.float32)
     steps = np.zeros((16, count + 1, 2), np.int32)
     steps[:, 1:] = np.sign(walked) * np.floor(np.abs(walked) + np.float32(0.5))
@@ -227,7 +227,8 @@ def _improve_ends(state, holes, places, bounds, ray, best, shortest, ends):
             continue
         across, along = np.int64(x[back] + x[ahead]), np.int64(y[back] + y[ahead])
         squared = across * across + along * along
-        # Strictly, so that of equal lines the earlier direction stays (docs/method.md, Filling).
+        # Strictly, so that of equal lines the earlier direction stays
+        # (docs/method/inpainting.md, Filling).
         if squared < best[i]:
             best[i], shortest[i] = squared, np.float32(np.sqrt(np.float64(squared)))
             ends[i, 0], ends[i, 1] = p - offsets[back], p + offsets[ahead]

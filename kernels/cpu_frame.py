@@ -124,7 +124,7 @@ def _project(cloud, camera, size, reach, begin, end, block):
 def _write_wide(zbuffer, x, y, key, spread):
     """Write the disparity of a wide footprint over all pixels within half its spacing."""
     # Half the way to the neighbours, who cover the other half: no crack and no halo
-    # (docs/method.md, Rendering).
+    # (docs/method/rendering.md).
     reach = HALF * spread + OVERLAP
     first_x, last_x = span(x, reach, zbuffer.shape[1] - 2)
     first_y, last_y = span(y, reach, zbuffer.shape[0] - 2)

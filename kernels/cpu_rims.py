@@ -3,7 +3,7 @@
 A rim point is drawn over the opaque frame wherever it stands in front of the z-buffer, as a tent
 that reaches to its neighbours, with a weight that makes the tents of one surface add up to one.
 Where the opaque cloud shows the rim's own surface, the point takes part in that instead, like any
-other, so that colours go on without a seam (docs/method.md, Rims).
+other, so that colours go on without a seam (docs/method/geometry.md, Rims).
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ extern "C" __global__ void find_lines(const unsigned char* known, const float* n
     }
     float behind = nearness_at(nearness, found[0], found[1], width);
     float before = nearness_at(nearness, found[2], found[3], width);
-    // What was uncovered belongs to what is behind (docs/method.md, Filling).
+    // What was uncovered belongs to what is behind (docs/method/inpainting.md, Filling).
     sources[t] = before < behind ? found[3] * width + found[2] : found[1] * width + found[0];
 }
 

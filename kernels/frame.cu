@@ -72,7 +72,7 @@ extern "C" __global__ void frame_zbuffer(
         return;
     }
     int first_x, last_x, first_y, last_y;
-    // Half the way to the neighbours, who cover the other half (docs/method.md, Rendering).
+    // Half the way to the neighbours, who cover the other half (docs/method/rendering.md).
     span(p.x, 0.5f * p.spread + OVERLAP, width, &first_x, &last_x);
     span(p.y, 0.5f * p.spread + OVERLAP, height, &first_y, &last_y);
     for (int y = first_y; y < last_y; ++y)

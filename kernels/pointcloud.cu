@@ -20,7 +20,7 @@ __device__ inline Projected project(const float* points, long long count, int b,
     float z = point[2 * count], focal = (float)focal_px[b];
     if (!(z >= NEAR_PLANE && z < INFINITE)) return p;
     // The ratio in single precision, the centre added in double, rounded once: a point made from a
-    // pixel falls onto that pixel's centre again (docs/method.md, Rendering).
+    // pixel falls onto that pixel's centre again (docs/method/rendering.md).
     float x = (float)((double)(point[0] * focal / z) + (0.5 * width - 0.5));
     float y = (float)((double)(point[count] * focal / z) + (0.5 * height - 0.5));
     if (!(x >= -1 && x < width && y >= -1 && y < height)) return p;

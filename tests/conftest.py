@@ -50,7 +50,7 @@ def own_log():
 
 @pytest.fixture(scope="session")
 def golden():
-    """Folder of the golden numbers (docs/method.md, Golden numbers)."""
+    """Folder of the golden numbers (docs/method/reference.md, Golden numbers)."""
     return GOLDEN
 
 

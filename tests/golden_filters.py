@@ -2,7 +2,7 @@
 
 import torch.nn.functional as F
 
-# The threshold with which the published inpainting weights were trained (docs/method.md, Geometry).
+# The threshold with which the published inpainting weights were trained (docs/method/geometry.md).
 VALID_THRESHOLD = 0.03
 
 

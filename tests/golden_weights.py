@@ -1,6 +1,6 @@
 """The golden data's deterministic weights: every tensor is made from its key.
 
-The recipe stands in docs/method.md, Golden numbers.
+The recipe stands in docs/method/reference.md, Golden numbers.
 """
 
 import math

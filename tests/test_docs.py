@@ -12,7 +12,7 @@ from utils.weights import download
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-PAGES += sorted((ROOT / "docs").glob("*.md"))
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 FOLDERS = r"(?:benchmarks|docs|images|kernels|models|tests|utils|\.ci)/"
 FLAG = r"(?<![\w-])--[a-zA-Z0-9](?:-?\w)*(?![\w-])"
 # Made by whoever trains, downloads or tries; and the example of a data set.
@@ -70,6 +70,20 @@ def test_the_front_page_is_one_page():
 def test_every_page_is_linked_from_the_front_page():
     linked = re.findall(r"\]\(docs/(\w+\.md)\)", (ROOT / "README.md").read_text())
     assert {path.name for path in (ROOT / "docs").glob("*.md")} == set(linked)
+
+
+def test_every_page_of_the_method_is_linked_from_its_first():
+    linked = re.findall(r"\]\(method/(\w+\.md)\)", (ROOT / "docs" / "method.md").read_text())
+    assert {path.name for path in (ROOT / "docs" / "method").glob("*.md")} == set(linked)
+
+
+def test_sections_that_the_code_points_to_are_there():
+    """As in "docs/method/inpainting.md, Filling": the page, and what it calls by that name."""
+    for path in (*ROOT.rglob("*.py"), *ROOT.glob("kernels/*.cu")):
+        for page, name in re.findall(r"docs/method/(\w+)\.md(?:, ([A-Z]\w+))?", path.read_text()):
+            there = ROOT / "docs" / "method" / f"{page}.md"
+            assert there.exists(), f"{path}: {there}"
+            assert re.search(rf"(?m)^#+ {name}|\*\*{name}|\b{name}\b", there.read_text()), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -75,7 +75,8 @@ def test_windows_match_golden_where_they_are_not_corrected(golden):
         words = [w for w in case["args"] if w != "--dolly"]
         start, end = numbers_of(words, "start"), numbers_of(words, "end")
         # The reference drops what is given as soon as one number is missing, and squeezes windows
-        # of another shape into the frame; ours differ on purpose (docs/method.md, P2 and G17).
+        # of another shape into the frame; ours differ on purpose
+        # (docs/method/reference.md, P2 and G17).
         partly = any(n is not None for n in start + end) and any(
             n is None for n in (start.u, start.v, start.w or start.h, end.u, end.v, end.w or end.h)
         )

@@ -15,7 +15,7 @@ def seeded():
 
 
 def naive_partial_convolution(conv, features, mask):
-    """The definition (docs/method.md, Partial convolution), pixel by pixel, for one sample."""
+    """The definition of docs/method/networks.md, pixel by pixel, for one sample."""
     kernel, stride, pad = conv.kernel_size[0], conv.stride[0], conv.padding[0]
     channels, height, width = features.shape
     padded, known = (functional.pad(tensor, [pad] * 4) for tensor in (features * mask, mask))

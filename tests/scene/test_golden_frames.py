@@ -1,7 +1,8 @@
 """The reference's frames, rendered by `Scene` with the reference's conventions.
 
-What we do otherwise is switched off for the comparison, one named thing at a time (docs/method.md,
-What we do otherwise). Of the stored frames only a part is kept, and compared.
+What we do otherwise is switched off for the comparison, one named thing at a time
+(docs/method/reference.md, What we do otherwise). Of the stored frames only a part is kept, and
+compared.
 """
 
 import json

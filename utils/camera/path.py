@@ -44,7 +44,7 @@ class CameraPath:
     """A film's camera: a Stand for every time from 0 to 1; lens and focal length follow from it.
 
     Whatever way the camera goes, a point at the focus depth is where the window says
-    (docs/method.md, Camera path).
+    (docs/method/camera.md, Camera path).
     """
 
     stand: Callable[[float], Stand]  # time -> Stand
@@ -149,7 +149,7 @@ def published_path(
     """Return the way between two windows by the published formula, which golden numbers hold.
 
     Sideways it goes by the window's offset at the *new* distance, so that a window smaller than the
-    other by s is shown centred at s times its offset (docs/method.md, Camera path). Films take
+    other by s is shown centred at s times its offset (docs/method/camera.md). Films take
     `utils.camera.moves`. Source: Niklaus et al., 3D Ken Burns Effect from a Single Image, 2019
     (arXiv:1909.05483), section 4.
 

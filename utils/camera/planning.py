@@ -4,7 +4,7 @@ A shot goes from a wide window to a tight one, or back. Both show the subject wh
 one it stands on a third or near the middle. The camera moves along with the windows by more or
 less, and aside; what it does not do, its lens does. Thousands of such shots are rated by where they
 show some points of the scene, and the best ones rendered small, until one invents little enough.
-Nothing here is random (docs/method.md, Automatic shot).
+Nothing here is random (docs/method/camera.md, Automatic shot).
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def aspect_box(image_size: tuple[int, int], aspect: float | None) -> tuple[float
 
 
 # (divisor that gives the centre, share that gives the size) of each end, by dolly
-# (docs/method.md, Windows).
+# (docs/method/camera.md, Windows).
 _DEFAULTS = {
     False: ((2.15, 0.90), (1.85, 0.85)),
     True: ((2.0, 0.8), (2.0, 0.3)),

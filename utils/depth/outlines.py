@@ -3,7 +3,7 @@
 An estimate is coarser than its photo: its edges are ramps, and run beside an outline instead of
 along it. Then a rim of the object stays behind when the camera moves, or a rim of the wall goes
 with the object, and points on the ramp fly between the two. So near each edge every pixel is asked
-which side it looks like, and takes the depth of that side (docs/method.md, Outlines).
+which side it looks like, and takes the depth of that side (docs/method/outlines.md, Outlines).
 """
 
 from __future__ import annotations

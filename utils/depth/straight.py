@@ -3,7 +3,7 @@
 Along the image of a straight line in space disparity is affine, and where it is, the line is
 straight from everywhere. An estimate wobbles along an outline, and then a column bends. So along
 the long straight segments of a photo disparity is made affine, where it nearly is, and what lies
-beside them on the same surface follows (docs/method.md, Straight lines).
+beside them on the same surface follows (docs/method/outlines.md, Straight lines).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Points between the pixels of one surface, where it would open before a moved camera.
 
-See docs/method.md, Closed surfaces.
+See docs/method/rendering.md, Closed surfaces.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Splat(NamedTuple):
 
 
 # What is left of a gap is closed as the cracks of a grid are, in the z-buffer, which closes a whole
-# px (docs/method.md, Rendering). Tents of rims meet until they are two apart, and are not to
+# px (docs/method/rendering.md). Tents of rims meet until they are two apart, and are not to
 # overlap more than those of the photo, or a rim that is half there would be more than half.
 OPAQUE, TENT = Splat(float(GROW_FROM), 0.4, 0.0), Splat(1.0, 0.0, 1.0)
 MOST_PARTS = 32  # of a pair's gap

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from utils.scene.uncovered import Inpaints
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
-# nothing moves by a pixel, and single precision would place points badly (docs/method.md, What we
-# do otherwise, G8).
+# nothing moves by a pixel, and single precision would place points badly
+# (docs/method/reference.md, G8).
 DISPARITY_FLOOR = 0.005
 # Inpainting works on at most this many pixels; a larger photo is inpainted at reduced size, which
 # bounds time and memory, and stays near the 1024 x 768 that the networks were trained for.
@@ -198,7 +198,7 @@ class Scene:
         """Put points between neighbours of one surface, where it would open in one of the views.
 
         They take the place of those that were there before; what is inpainted afterwards is closed
-        for the same views (docs/method.md, Closed surfaces).
+        for the same views (docs/method/rendering.md, Closed surfaces).
 
         Args:
             views: what `render` is asked for, as `CameraPath.view` returns it.

@@ -104,7 +104,7 @@ def surface_mask(
     """
     limit = jump * float(disparity.amax())
     # Only the far side goes: a ramp lies behind the object, and dropping the near side too, as the
-    # reference does, would eat thin things away (docs/method.md, Geometry).
+    # reference does, would eat thin things away (docs/method/geometry.md).
     kept = _in_front(disparity, 1) - disparity < limit
     level = disparity[0, 0].float().cpu().numpy()
     behind = (~kept).view(-1).nonzero().view(-1)
@@ -165,7 +165,7 @@ def _find_mixed(disparity, pixels, clean, candidates, radius, limit, mixed):
             continue
         surface = far / far_count
         difference = near / near_count - surface
-        # `along` over `between` is the object's share in the colour (docs/method.md, Geometry).
+        # `along` over `between` is the object's share in the colour (docs/method/geometry.md).
         between = _along(surface + difference, surface, difference)
         along = _along(pixels[y, x], surface, difference)
         if between <= MIN_CONTRAST or along <= FAINT_SHARE * between:

@@ -185,7 +185,7 @@ def _fill(values, mask, holes, directions, span, filled):
         for line in range(count):
             if end_steps[line] != 0:
                 # The shortest line alone would often end on the object that the hole nearly
-                # surrounds (docs/method.md, Filling).
+                # surrounds (docs/method/inpainting.md, Filling).
                 cost[line] *= 1 + FAR_PREFERENCE * (end_disparity[line] - farthest) / span
                 if best < 0 or cost[line] < cost[best]:
                     best = line

@@ -2,7 +2,7 @@
 
 Strands of hair, fur and whiskers are too thin for a depth map: they lie beyond its edge, at the
 depth of what is behind. Where the colours of the two sides are clearly told apart, colour finds
-them (docs/method.md, Rims).
+them (docs/method/geometry.md, Rims).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Structure is the rule's (`filling.py`), texture that of the photo: coarse to fine, every patch that
 touches a hole looks for its like among the known patches of its surface (PatchMatch, Barnes et al.
 2009), and all that overlap vote on each pixel (Wexler et al. 2007). Depth says what may be a source
-(Daribo and Saito 2011, Gautier et al. 2011). See docs/method.md, Texture in holes.
+(Daribo and Saito 2011, Gautier et al. 2011). See docs/method/inpainting.md, Texture in holes.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Patches (`patches.py`) agree on what a pattern of bricks does next. Of waves, leaves or strokes of a
 brush each of them knows something else, and their mean is a blur. There blocks are laid, each a
-coherent piece of the surface, as in image quilting (Efros and Freeman 2001). See docs/method.md,
-Texture in holes.
+coherent piece of the surface, as in image quilting (Efros and Freeman 2001). See
+docs/method/inpainting.md, Texture in holes.
 """
 
 from __future__ import annotations

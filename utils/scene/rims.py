@@ -2,7 +2,7 @@
 
 A lens, a scaled photo, or a pixel that is half a leaf and half the wall behind it mixes two
 surfaces. Such a pixel is taken apart: the front becomes a rim point with an alpha, the back an
-opaque point of its own colour under it (docs/method.md, Rims).
+opaque point of its own colour under it (docs/method/geometry.md, Rims).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Sharpening and compression draw lines beside an outline, dark ones beside what is bright, and a lens
 blurs it farther than any band reaches. A pixel of them may well be one of the background's own; but
-that they follow the outline gives them away (docs/method.md, Rims).
+that they follow the outline gives them away (docs/method/geometry.md, Rims).
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ JUDGE_LOSSES = (
 
 
 class AdversarialTrainer(InpaintingTrainer):
-    """Refines inpainting on moved views of single photos (docs/method.md, Training).
+    """Refines inpainting on moved views of single photos (docs/method/training.md, Training).
 
     The discriminator steps every time, on the inpainted view against the photo. The generator steps
     every `balance_steps`, after `pretrain_steps`, counted within cycles of `stop_steps`.

@@ -20,7 +20,8 @@ from utils.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
-# How fast the reference's schedule hands over from order to gradients (docs/method.md, Training).
+# How fast the reference's schedule hands over from order to gradients
+# (docs/method/training.md, Training).
 BETA = 0.015
 MEAN_PX = 40.0  # about the mean disparity of a scene whose nearest point has BASELINE, 120 px
 LEAST_SHARE = 0.05  # of the mean disparity, added before logarithms are taken
@@ -153,7 +154,7 @@ class MeanFigures:
 def instance_loss(disparity: torch.Tensor, instances: torch.Tensor, slack: float) -> torch.Tensor:
     """Keep disparity smooth inside objects: the sum over the photos that show any.
 
-    See docs/method.md, Training.
+    See docs/method/training.md, Training.
 
     Args:
         disparity: (B, 1, h, w).
@@ -356,7 +357,7 @@ def load_semantics(device: str | torch.device) -> nn.Module:
 
 
 class EstimationTrainer(DepthTrainer):
-    """Trains the network that guesses coarse disparity from one photo (docs/method.md, Training).
+    """Trains the network that guesses coarse disparity from one photo (docs/method/training.md).
 
     Samples of relative disparity take the scale-and-shift-invariant loss of MiDaS. So do samples of
     known scale with `--depth-loss ssi`; with `reference` they take the reference's schedule.

@@ -103,7 +103,7 @@ def hidden_mask(lifted: Lifted, shift: torch.Tensor) -> torch.Tensor:
 def random_windows(
     size: tuple[int, int], uniform: Sequence[float]
 ) -> tuple[CropWindow, CropWindow]:
-    """Start and end window of a random camera move (docs/method.md, Training).
+    """Start and end window of a random camera move (docs/method/training.md, Training).
 
     Args:
         size: (height, width), px.
@@ -246,7 +246,7 @@ LOSSES = (
 class InpaintingTrainer(Trainer):
     """Trains inpainting of colour and disparity with the truth in holes.
 
-    See docs/method.md, Training.
+    See docs/method/training.md, Training.
     """
 
     role = "inpainting"

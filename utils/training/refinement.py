@@ -226,7 +226,7 @@ LOSSES = (
 class RefinementTrainer(DepthTrainer):
     """Trains the network that brings coarse disparity to the photo's edges.
 
-    See docs/method.md, Training.
+    See docs/method/training.md, Training.
 
     The input is the truth, degraded, or with `--model-path` what a frozen estimation network makes
     of the photo, brought to the truth's scale and shift. A network that weighs candidates learns
