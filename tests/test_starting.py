@@ -35,6 +35,27 @@ def test_torch_comes_without_shapes_until_they_are_asked_for():
     assert told(script) == ["False", "False", "none", "1", "4", "6", "6"]
 
 
+def test_networks_of_ones_own_may_compile_and_train():
+    script = """if True:
+        from utils.starting import import_torch
+        import_torch()
+        import torch
+        network = torch.nn.Conv2d(3, 4, 3)
+        image = torch.rand(1, 3, 8, 8)
+        print(torch.compile(network, backend="eager")(image).sum().isfinite().item())
+        torch.optim.Adam(network.parameters()).step()"""
+    assert told(script) == ["True"]
+
+
+def test_a_program_that_runs_a_command_has_all_of_torch(tmp_path):
+    script = f"""if True:
+        import sys
+        import kbe
+        kbe.main(["--in", "missing.jpg", "--out", {str(tmp_path)!r}, "--quiet"])
+        print("torch" in sys.modules, "torch._meta_registrations" in sys.modules)"""
+    assert told(script) == ["True", "True"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone keeps memory so")
 def test_memory_that_was_freed_is_not_cleared_again():
     script = """if True:

@@ -82,6 +82,14 @@ def chapters(path):
     ]
 
 
+def key_frames(path):
+    """Seconds at which players can begin."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        packets = [one for one in container.demux(stream) if one.pts is not None]
+        return [float(one.pts * stream.time_base) for one in packets if one.is_keyframe]
+
+
 def entries(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
@@ -96,6 +104,7 @@ def test_photos_become_one_film_with_their_times(album, tmp_path, capsys):
     assert [(one["start"], one["end"]) for one in photos] == [(0, 1), (0.7, 1.7), (1.4, 2.4)]
     assert [Path(one["photo"]).stem for one in photos] == ["a", "b", "d"]
     assert chapters(film) == [("a", 0, 0.7), ("b", 0.7, 1.4), ("d", 1.4, 2.4)]
+    assert key_frames(film) == [0, 0.7, 1.4]
     moves = [one["move"] for one in photos]
     assert all(one != other for one, other in zip(moves, moves[1:], strict=False))
     before = film.read_bytes()

@@ -277,6 +277,31 @@ def test_music_damaged_in_the_middle_is_played_on(tmp_path):
     assert abs(samples.shape[1] / RATE - 4) <= 1024 / RATE
 
 
+# -- cuts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("h264", ".mp4"), ("h265", ".mp4"), ("vp9", ".webm"), ("av1", ".mp4")]
+)
+@pytest.mark.parametrize("fade", [0, 4])
+def test_players_can_begin_where_a_shot_begins(tmp_path, codec, suffix, fade):
+    path = tmp_path / f"film{suffix}"
+    with VideoWriter(path, SIZE, 25, codec) as video:
+        fader = CrossFader(lambda frame: video.write(frame, cut=fader.begins), 4)
+        for number, level in enumerate((90, 100, 80)):
+            fader.add(number, flat(level, 14), fade)
+        fader.finish()
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        keys = [
+            round(float(packet.pts * stream.time_base * 25))
+            for packet in container.demux(stream)
+            if packet.is_keyframe and packet.pts is not None
+        ]
+    assert keys == [0, 14 - fade, 28 - 2 * fade]
+
+
 # -- chapters -------------------------------------------------------------------------------------
 
 

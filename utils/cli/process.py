@@ -40,7 +40,8 @@ def run_command(command: Callable[[Settings], int], settings: Settings) -> int:
     set_up_log(settings.verbose, settings.quiet)
     try:
         with _terminating():
-            _load_modules()
+            # Run by another program, a command must leave it a whole torch.
+            _load_modules(whole=command.__module__ != "__main__")
             return command(settings)
     except KeyboardInterrupt:
         log.error("interrupted; finished films are kept.")
@@ -59,17 +60,21 @@ def run_command(command: Callable[[Settings], int], settings: Settings) -> int:
         return 1
 
 
-def _load_modules() -> None:
+def _load_modules(whole: bool) -> None:
     """Import what every film needs, without a search for garbage meanwhile.
 
     Torch and the rest bring half a million objects that stay. Python would look through all of them
     four times before the first frame, for 0.3 s and more; frozen, they are left out of later ones.
+
+    Args:
+        whole: load all of torch, too.
     """
     if "torch" in sys.modules:  # a program that calls main: what else is there may be garbage
         return
     gc.disable()
     try:
-        import_torch()
+        if not whole:
+            import_torch()
         for name in ("utils.cli.plan", "utils.weights.chosen", "kernels.cpu_frame"):
             importlib.import_module(name)
         gc.freeze()

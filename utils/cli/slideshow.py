@@ -254,7 +254,7 @@ class _Reel:
 
     def _write(self, frame: Any) -> None:
         try:
-            self.video.write(frame)
+            self.video.write(frame, cut=self.fader.begins)
         except Exception as error:
             raise _Ended from error
         self.bar.update()

@@ -27,7 +27,7 @@ CODECS = {
         # The rest is from benchmarks/encoders.py: five B-frames between two others suit a camera
         # that moves evenly. At the SSIM of "veryfast" at CRF 17, this takes 0.95 of its bytes and
         # 0.7 of its CPU time; with subme=1, 1.13 and 0.61. A shot has no cuts, and to look for them
-        # took an eighth of what is left.
+        # took an eighth of what is left; where one begins is told (`VideoWriter.write`).
         "libx264",
         (".mp4", ".mov", ".mkv"),
         "yuv420p",
@@ -54,7 +54,11 @@ CODECS = {
         51,
         (16, 8192),
         # Likewise; below 50 px of width it even writes where nothing is its own, and may crash.
-        {"preset": "veryfast", "x265-params": "log-level=none:cutree=0"},
+        {
+            "preset": "veryfast",
+            "forced-idr": "1",  # where a shot begins, or no player could begin there
+            "x265-params": "log-level=none:cutree=0",
+        },
     ),
     "vp9": Codec(
         "libvpx-vp9",

@@ -66,6 +66,11 @@ class CrossFader:
             return None
         return self._start, self._start + self._taken
 
+    @property
+    def begins(self) -> bool:
+        """Whether a shot begins with the frame that is written next."""
+        return self.written == self._start
+
     def finish(self) -> None:
         """Write what was kept back: there is no next shot."""
         while self._tail:

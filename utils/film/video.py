@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from kernels.threads import memory_bytes
@@ -114,11 +115,12 @@ class VideoWriter:
         with _naming(self.path):
             return self._exit.__exit__(*error)
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, cut: bool = False) -> None:
         """Hand over one frame; waits only if the encoder is QUEUE_FRAMES behind.
 
         Args:
             frame: (height, width, 3) uint8 RGB. It is copied, so the caller may use it again.
+            cut: whether a shot begins with it: then it is a key frame, at which players can begin.
         Raises:
             ValueError: shape or type do not fit.
             OSError: an earlier frame could not be written.
@@ -127,6 +129,8 @@ class VideoWriter:
             raise ValueError(
                 f"a frame must be {(*self.size, 3)} uint8, got {frame.shape} {frame.dtype}."
             )
+        if cut:
+            self._encoder.cuts.add(self._written)
         self._hand_over(np.array(frame))
 
     def _hand_over(self, frame):
@@ -202,6 +206,7 @@ class _Encoder:
         self.path, self.comment, self.fps = path, settings.comment, settings.fps
         self.frames, self.chapters, self.sound = 0, settings.chapters, None
         self.keep, self.kept = range(0), {}  # numbers of frames, and those that are there
+        self.cuts = set()  # numbers of frames with which a shot begins
         self.suffix = path.suffix.lower()
         mp4 = self.suffix in (".mp4", ".mov")
         muxing = {"fflags": "+bitexact"}  # no dates and no random numbers
@@ -250,6 +255,7 @@ class _Encoder:
         if self.frames in self.keep:
             self.kept[self.frames] = frame
         frame.pts, frame.time_base = self.frames, 1 / self.fps
+        frame.pict_type = PictureType.I if self.frames in self.cuts else PictureType.NONE
         self.frames += 1
         self.container.mux(self.stream.encode(frame))
         if self.sound:
