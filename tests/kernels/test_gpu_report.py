@@ -25,7 +25,8 @@ def test_every_kernel_is_compared_and_a_wrong_one_is_told(monkeypatch):
     asked = []
     monkeypatch.setattr(kernels, "_on_cuda", lambda _, impl: asked.append(impl))
     operators = gpu_report.operators()
-    assert set(kernels.__all__) <= set(operators)
+    operations = {name for name in kernels.__all__ if not isinstance(getattr(kernels, name), type)}
+    assert operations <= set(operators)
     for name, function in operators.items():
         del asked[:]
         line, good = gpu_report.compared(name, function)
