@@ -3,8 +3,11 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from utils import starting
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,7 +69,23 @@ def test_memory_that_was_freed_is_not_cleared_again():
         for _ in range(2):
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
             for _ in range(8):
-                np.ones(2**22)
+                np.ones(2**21)
             print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"""
     first, second = map(int, told(script))
     assert second < first / 4
+
+
+def test_an_earlier_c_library_keeps_as_much_as_it_takes(monkeypatch):
+    taken = {}
+
+    def mallopt(what, value):
+        fits = what != starting.M_MMAP_THRESHOLD or value <= 2**25
+        if fits:
+            taken[what] = value
+        return int(fits)
+
+    monkeypatch.setattr(starting.sys, "platform", "linux")
+    monkeypatch.setattr(starting.ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    starting.keep_memory()
+    # Else the other settings would freeze it where it begins, at 128 KB: every array anew.
+    assert taken[starting.M_MMAP_THRESHOLD] == 2**25

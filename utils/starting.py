@@ -17,6 +17,7 @@ COMPILER = "torch._dynamo"  # behind torch.compile, torch.export, optimizers and
 # array anew.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 KEPT_BYTES = 2**30
+MOST_MMAP_THRESHOLD = 2**25  # that earlier versions of glibc take, mallopt(3); they refuse more
 
 
 class _ShapesFirst(importlib.abc.MetaPathFinder):
@@ -61,5 +62,6 @@ def keep_memory() -> None:
     except (OSError, AttributeError):  # another C library
         return
     mallopt(M_ARENA_MAX, 1)
-    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+    if not mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):
+        mallopt(M_MMAP_THRESHOLD, MOST_MMAP_THRESHOLD)
     mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
