@@ -140,7 +140,7 @@ def test_portrait_photos_fill_the_film_without_bars(album, tmp_path, capsys):
 def test_cuts_join_shots_as_they_are_and_fades_are_means(album, tmp_path, monkeypatch):
     raw = []
     monkeypatch.setattr(
-        slideshow.VideoWriter, "write", lambda self, frame: raw.append(np.array(frame))
+        slideshow.VideoWriter, "write", lambda self, frame, cut=False: raw.append(np.array(frame))
     )
     monkeypatch.setattr(slideshow.VideoWriter, "_stop", lambda self, *error: None)
     photos = [album / "a.png", album / "d.png"]
@@ -191,7 +191,7 @@ def test_without_a_good_photo_there_is_no_film(album, tmp_path, capsys):
 
 
 def test_a_film_that_cannot_be_written_ends_the_run_once(album, tmp_path, capsys, monkeypatch):
-    def full(self, frame):
+    def full(self, frame, cut=False):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(slideshow.VideoWriter, "write", full)
