@@ -62,6 +62,15 @@ def test_a_column_stays_straight():
     assert np.abs(straight - truth)[~wall].mean() < np.abs(estimate - truth)[~wall].mean() / 2
 
 
+def test_a_line_along_what_is_far_from_straight_is_left_alone():
+    """The inside of a bend in the road: straight in this photo, and bowed by 24 of 80 in space."""
+    rows, columns = grid()
+    mask = (columns >= LEFT) & (columns < RIGHT)
+    bow = 24 * (2 * rows / SIZE[0] - 1) ** 2
+    disparity = np.where(mask, NEAR - bow, FAR).astype(np.float32)
+    np.testing.assert_array_equal(straighten(disparity, painted(mask)), disparity)
+
+
 def test_ground_meets_its_wall_in_a_straight_line():
     rows, columns = grid()
     ground = rows > 150 + columns / 10
