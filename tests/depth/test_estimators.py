@@ -46,6 +46,20 @@ def compact():
 # -- our networks -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("broken", "flag"), [("estimation", "--estim"), ("refinement", "--refine")]
+)
+def test_networks_that_give_no_numbers_are_named(compact, broken, flag):
+    image, refiner = torch.rand(1, 3, 48, 64), CompactRefine((8, 8, 8)).eval()
+    coarse = estimate_disparity(compact, image).numpy().copy()
+    if broken == "estimation":
+        coarse[..., 3, 4] = np.nan
+    else:
+        next(refiner.parameters()).data.fill_(torch.nan)
+    with pytest.raises(ValueError, match=f"{broken} gave NaN[^\\0]*{flag}"):
+        refine_disparity(refiner, image, torch.from_numpy(coarse))
+
+
 @pytest.mark.parametrize("size", [(16, 16), (48, 800), (300, 40), (128, 96)])
 def test_any_photo_is_estimated_and_refined_at_its_own_size(compact, size):
     image = torch.rand(1, 3, *size)

@@ -63,7 +63,7 @@ def test_a_column_stays_straight():
 
 
 def test_a_line_along_what_is_far_from_straight_is_left_alone():
-    """The inside of a bend in the road: straight in this photo, and bowed by 24 of 80 in space."""
+    """Seen along its bow: straight in this photo, and bowed by 24 of 80 in space."""
     rows, columns = grid()
     mask = (columns >= LEFT) & (columns < RIGHT)
     bow = 24 * (2 * rows / SIZE[0] - 1) ** 2

@@ -82,8 +82,22 @@ def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor)
         disparity: (1, 1, h, w) relative disparity, as estimated.
     Returns:
         (1, 1, H, W) float32 relative disparity, not negative, on the CPU.
+    Raises:
+        ValueError: a network gave something else than numbers.
     """
-    return _enlarge(_sharpen(network, image, disparity), image, disparity.shape[2:])
+    _check_finite(disparity, "estimation", "--estim-path")
+    sharp = _sharpen(network, image, disparity)
+    _check_finite(sharp, "refinement", "--refine-path")
+    return _enlarge(sharp, image, disparity.shape[2:])
+
+
+def _check_finite(disparity, role, flag):
+    bad = int((~disparity.isfinite()).sum())
+    if bad:
+        raise ValueError(
+            f"depth {role} gave NaN or infinity for {bad} of {disparity.numel()} pixels: its "
+            f"weights are broken.\n  Give others by {flag}, or leave it out."
+        )
 
 
 def _enlarge(disparity, image, known, straight=True):
