@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 MOST_ARGUMENTS, MOST_LINES = 8, 60
 # Larger ones that are there already. None is added; what has become small leaves the list.
@@ -67,6 +69,15 @@ def test_no_function_takes_more_than_eight_things():
 
 def test_no_function_is_longer_than_a_screen():
     assert not larger(MOST_LINES, lines, MANY_LINES)
+
+
+@pytest.mark.parametrize(
+    ("most", "measure", "known"),
+    [(MOST_ARGUMENTS, arguments, MANY_ARGUMENTS), (MOST_LINES, lines, MANY_LINES)],
+)
+def test_what_has_become_small_leaves_the_list(most, measure, known):
+    found = {entry.rpartition(",")[0] for entry in larger(most, measure, {})}
+    assert {f"{file}: {name}" for file in known for name in known[file]} == found
 
 
 def test_what_is_counted():

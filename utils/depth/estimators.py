@@ -38,7 +38,7 @@ QUARTER_BLUR = 0.85
 # A map that is enlarged by no more has its edges at the photo's by that, and knows its lines.
 FINE = 2.5
 HUB_S = 6.0  # that the Hugging Face hub has to answer
-LARGEST_DISPARITY = 1e37  # of a disparity, so that differences stay finite in single precision
+LARGEST_DISPARITY = 1e37  # so that differences stay finite in single precision
 
 
 def resize_image(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

@@ -69,7 +69,7 @@ def align_outlines(
         (H, W) float32; the same array where there is no edge.
     """
     limit = np.float32(EDGE_JUMP * disparity.max())
-    reach = max(2, round(min(REACH * max(disparity.shape), COARSE_PX * enlarged)))
+    reach = max(2, round(reach_px(disparity.shape, enlarged)))
     edges = _find_edges(disparity, reach, limit) if limit > 0 else None
     if edges is None:
         return disparity
@@ -86,6 +86,16 @@ def align_outlines(
     labels, evidence = _take_sides(pixels, front, distance, band, around, reach)
     strength = _strength(edges, limit, reach) * _taper(front, distance, edges, reach) * evidence
     return _step_up(disparity, labels, distance, step, band, strength, reach)
+
+
+def reach_px(size: tuple[int, ...], enlarged: float) -> float:
+    """How far an outline may be from the edge of an estimate, px.
+
+    Args:
+        size: (height, width) of the map.
+        enlarged: how many times as large as the estimate it is.
+    """
+    return min(REACH * max(size), COARSE_PX * enlarged)
 
 
 def _find_edges(disparity, reach, limit):

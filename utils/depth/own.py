@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kbe")
 
-FARTHEST_PERCENTILE = 0.1  # percentile of a map that is its farthest point: less is a mistake
+FARTHEST_PERCENTILE = 0.1  # of a map, that is its farthest point: less is a mistake
 # Of the network's vote about two eyes' order (docs/photo_depth.md): what settles it where what only
 # one eye sees does not, and what is too much to be overruled by that.
 CLEAR_VOTE, LOUD_VOTE = 0.3, 0.5

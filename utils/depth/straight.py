@@ -15,17 +15,16 @@ import cv2
 import numpy as np
 
 from kernels.jit import jit
+from utils.depth.outlines import reach_px
 from utils.depth.segments import find_segments
 from utils.depth.steps import EDGE_JUMP, is_step
 
 SIDE = 1024  # px, about: of the copy that a larger map is straightened on
-# How far an outline may be from the edge of an estimate: see utils.depth.outlines.
-REACH, COARSE_PX = 0.01, 2.0
 # Of the long side: how far off what was seen of a segment its places lie, and how far beyond its
 # ends one looks whether it goes on; if so, what is changed fades within this share of its length.
 UNSEEN, BEYOND, FADE = 0.01, 0.03, 0.25
-# In reaches: how far off a line its disparity is read, at least 1.5 px; how far to the side it is
-# taken to hold; and places along it.
+# In reaches (`reach_px`): how far off a line its disparity is read, at least 1.5 px; how far to the
+# side it is taken to hold; and places along it.
 ASIDE, ASIDE_PX, BAND, EVERY = 0.4, 1.5, 0.5, 1 / 6
 # In reaches, how far what is changed there spreads, first the large forms; and what weighs against
 # it, so that it dies away.
@@ -66,10 +65,9 @@ def straighten(disparity: np.ndarray, pixels: np.ndarray, enlarged: float = np.i
     segments = find_segments(pixels) if limit > 0 else []
     if not segments:
         return disparity
-    side = max(disparity.shape)
-    stride = max(1, round(side / SIDE))
+    stride = max(1, round(max(disparity.shape) / SIDE))
     small = np.ascontiguousarray(disparity[stride // 2 :: stride, stride // 2 :: stride])
-    reach = max(2.0, min(REACH * side, COARSE_PX * enlarged)) / stride
+    reach = max(2.0, reach_px(disparity.shape, enlarged)) / stride
     lines = _lines_of(segments, small.shape, stride, max(1.0, EVERY * reach))
     values = _beside(small, lines, reach)
     wanted, weights = _courses(values, lines.along, lines.seen, lines.first, limit)

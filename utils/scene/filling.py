@@ -9,16 +9,11 @@ becomes part of the scene, disparity too; what is filled there lives in one fram
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 
 from kernels.jit import jit
 from kernels.threads import run_all, thread_count
-
-if TYPE_CHECKING:
-    pass
 
 # Sixteen lines through a pixel, half a turn in equal steps: (dy, dx) of unit length.
 _ANGLES = np.arange(16) * np.pi / 16
@@ -78,14 +73,15 @@ def _guess(view, known):
     holes = np.argwhere(~mask).astype(np.int32)
     if mask.any() and len(holes):
         span = np.float32(max(values[..., 3][mask].max() - values[..., 3][mask].min(), 1e-6))
-        known = mask
+        seen = mask
         for _ in range(ROUNDS):
             parts = np.array_split(holes, 8 * thread_count())
             run_all(_fill, [(values, mask, part, LINES, span, filled) for part in parts])
-            mask = _anchored(filled[2, ..., 3], known, ALIKE * span)
-            holes, values = np.argwhere(~mask).astype(np.int32), filled[2].copy()
+            mask = _anchored(filled[2, ..., 3], seen, ALIKE * span)
+            holes = np.argwhere(~mask).astype(np.int32)
             if not len(holes):
                 break
+            values = filled[2].copy()
     return torch.from_numpy(filled).permute(0, 3, 1, 2).contiguous()
 
 

@@ -166,10 +166,8 @@ class HoledView:
     def _moved(self, points):
         """Return points (1, 3, N) of the photo's camera as the moved one sees them."""
         points = points + points.new_tensor(self.camera.shift).view(1, 3, 1)
-        points = (
-            points - points[:, 2:] * self._slope
-        )  # so that the axis is what the lens looks along
-        return points.contiguous()
+        # So that the axis is what the lens looks along.
+        return (points - points[:, 2:] * self._slope).contiguous()
 
 
 class Inpaints(Protocol):
