@@ -26,6 +26,24 @@ def extremes(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
     return cv2.erode(values, square), cv2.dilate(values, square)
 
 
+def nearest_marked(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance in px to the nearest pixel of a mask, and which of its pixels that is.
+
+    Args:
+        mask: (H, W) bool, somewhere True.
+    Returns:
+        (H, W) float32; (H, W) int32, a number below K; (K,) flat index of the mask's pixels,
+        ascending.
+    """
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~mask).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    pixels = np.flatnonzero(mask)
+    number = np.zeros(len(pixels) + 1, np.int32)
+    number[labels.flat[pixels]] = np.arange(len(pixels), dtype=np.int32)
+    return distance, number[labels], pixels
+
+
 def nearest_pixels(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance in px to the nearest pixel of a mask, and that pixel's flat index.
 
@@ -34,12 +52,8 @@ def nearest_pixels(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         (H, W) float32, (H, W) int64.
     """
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~mask).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    index = np.zeros(labels.max() + 1, np.int64)
-    index[labels[mask]] = np.flatnonzero(mask)
-    return distance, index[labels]
+    distance, number, pixels = nearest_marked(mask)
+    return distance, pixels[number]
 
 
 def fill_nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:

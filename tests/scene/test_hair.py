@@ -8,6 +8,7 @@ import torch
 from utils.scene import FarSide
 from utils.scene import rims as rims_module
 from utils.scene.cloud import Scene
+from utils.scene.hair import reached
 from utils.scene.rims import find_rims
 
 SIZE = (128, 320)  # the usual reach is 2 px here, hair's 6 px
@@ -121,3 +122,16 @@ def test_scene_with_hair_at_rest_is_the_photo():
     frame, holes = Scene(image, disparity, 160.0, 120.0).render((0, 0, 0))
     error = np.abs(frame - (image[0].permute(1, 2, 0) * 255).round().numpy())
     assert not holes.any() and np.quantile(error, 0.99) <= 2 and error.mean() < 0.25
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 40])
+def test_paths_are_those_of_a_naive_loop(steps):
+    rng = np.random.default_rng(steps)
+    share = (rng.random((31, 45)) * (rng.random((31, 45)) < 0.7)).astype(np.float32)
+    side = rng.random((31, 45)) < 0.01
+    want = np.where(side, share, np.float32(0))
+    for _ in range(steps + 1):
+        around = np.pad(want, 1)
+        moved = [around[y : y + 31, x : x + 45] for y in range(3) for x in range(3)]
+        want = np.minimum(np.max(moved, axis=0), share)
+    np.testing.assert_array_equal(reached(share, side, steps), want)

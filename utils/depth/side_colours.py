@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from kernels.jit import jit
+
 CELLS = 4  # per reach, in which colours are summed up
 
 
@@ -28,17 +30,32 @@ def sum_colours(pixels: np.ndarray, index: np.ndarray, reach: int) -> np.ndarray
     Returns:
         (cells, 10): weight (share of the window), RGB, products of two of them.
     """
-    height, width = pixels.shape[:2]
     cell = max(1, reach // CELLS)
-    rows, columns = -(-height // cell), -(-width // cell)
-    place = cells_of(index, (height, width), reach)
-    values = pixels.reshape(-1, 3)[index].astype(np.float32)
-    first, second = np.triu_indices(3)
-    parts = [None, *values.T, *(values[:, first] * values[:, second]).T]
-    counted = np.stack([np.bincount(place, part, rows * columns) for part in parts], 1)
+    rows, columns = (-(-side // cell) for side in pixels.shape[:2])
+    counted = np.zeros((rows * columns, 10), np.float64)
+    _count(pixels, index, cell, columns, counted)
     sums = counted.astype(np.float32).reshape(rows, columns, 10) / cell**2
     blurred = cv2.GaussianBlur(sums, (0, 0), reach / cell, borderType=cv2.BORDER_CONSTANT)
     return blurred.reshape(-1, 10)
+
+
+@jit
+def _count(pixels, index, cell, columns, counted):
+    """Add a one, the colour and its products to the cell of each pixel: `sum_colours`' columns."""
+    width = pixels.shape[1]
+    color = np.empty(3, np.float32)
+    for k in range(index.shape[0]):
+        y, x = index[k] // width, index[k] % width
+        sums = counted[y // cell * columns + x // cell]
+        sums[0] += 1
+        column = 4
+        for first in range(3):
+            color[first] = pixels[y, x, first]
+            sums[1 + first] += color[first]
+        for first in range(3):
+            for second in range(first, 3):
+                sums[column] += color[first] * color[second]
+                column += 1
 
 
 def colour_statistics(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels.jit import jit
 from utils.depth.steps import least_step
-from utils.filters import extremes, nearest_pixels
+from utils.filters import extremes, nearest_marked
 from utils.scene.edges import on_slope
 
 # How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
@@ -64,10 +64,8 @@ def find_edges(disparity: np.ndarray, limit: np.float32) -> Edges | None:
     if not steep.any():
         return None
     far, near = (ends[steep] for ends in extremes(disparity, 2))
-    distance, nearest = nearest_pixels(steep)
-    number = np.zeros(steep.size, np.int32)
-    number[steep.ravel()] = np.arange(len(near), dtype=np.int32)
-    return Edges(np.flatnonzero(steep).astype(np.int32), near, far, distance, number[nearest])
+    distance, nearest, pixels = nearest_marked(steep)
+    return Edges(pixels.astype(np.int32), near, far, distance, nearest)
 
 
 def measure_both_sides(photo: DepthPhoto, edges: Edges) -> Sides:
@@ -94,7 +92,7 @@ def _borrow_backs(edges, sides, limit):
     clear = np.zeros(edges.nearest.shape, bool)
     clear.flat[edges.pixels[seen]] = True
     blind = np.flatnonzero(blind)
-    beside = np.searchsorted(edges.pixels, nearest_pixels(clear)[1].flat[edges.pixels[blind]])
+    beside = np.flatnonzero(seen)[nearest_marked(clear)[1].flat[edges.pixels[blind]]]
     same = np.abs(edges.far[beside] - edges.far[blind]) < limit
     blind, beside = blind[same], beside[same]
     variance[blind] = variance[beside]

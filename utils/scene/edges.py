@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from kernels.jit import jit
 from utils.depth.steps import EDGE_JUMP, is_step
+from utils.filters import extremes
 
 # A slope is longer than this, px, and than EDGE_REACH, with this share of its steepness or more all
 # along. What is shorter is the ramp of an edge: once outlines are aligned, 99 of 100 ramps are 5 px
@@ -105,12 +106,11 @@ def surface_mask(
     limit = jump * float(disparity.amax())
     # Only the far side goes: a ramp lies behind the object, and dropping the near side too, as the
     # reference does, would eat thin things away (docs/method/geometry.md).
-    kept = _in_front(disparity, 1) - disparity < limit
-    level = disparity[0, 0].float().cpu().numpy()
-    behind = (~kept).view(-1).nonzero().view(-1)
-    if len(behind):
-        slope = on_slope(level, behind.cpu().numpy(), np.float32(limit))
-        kept.view(-1)[behind] = torch.from_numpy(slope).to(kept.device)
+    level = np.ascontiguousarray(disparity[0, 0].float().cpu().numpy())
+    on_surface = extremes(level, 1)[1] - level < np.float32(limit)
+    behind = np.flatnonzero(~on_surface)
+    on_surface.flat[behind] = on_slope(level, behind, np.float32(limit))
+    kept = torch.from_numpy(on_surface)[None, None].to(disparity.device)
     reach = round(max(disparity.shape[2:]) * EDGE_REACH)
     if image is None or reach < 2:
         return kept

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from kernels.jit import jit
 from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
 from utils.scene.edge_sides import Edges
 
@@ -89,11 +90,56 @@ def find_hair(
 
 def reached(share: np.ndarray, side: np.ndarray, steps: int) -> np.ndarray:
     """For each pixel (H, W) the largest share that a path from its side has all along."""
-    share = share.astype(np.float32)
+    share = share.astype(np.float32, copy=False)
     found = np.where(side, share, np.float32(0))
-    for _ in range(steps + 1):
-        found = np.minimum(cv2.dilate(found, np.ones((3, 3), np.uint8)), share)
+    _follow_paths(share, found, steps + 1)
     return found
+
+
+@jit
+def _follow_paths(share, found, steps):
+    """Raise `found` to what paths of so many steps have; only what grew last can pass it on."""
+    height, width = share.shape
+    shares, best = share.reshape(-1), found.reshape(-1)
+    most = 0
+    for pixel in range(best.shape[0]):
+        most += best[pixel] < shares[pixel]
+    grown, more = np.empty(most, np.int32), np.zeros(best.shape[0], np.float32)
+    count = 0
+    for pixel in range(best.shape[0]):
+        if best[pixel] >= shares[pixel]:
+            continue
+        y, x, reaches = pixel // width, pixel % width, best[pixel]
+        for row in range(max(0, y - 1), min(height, y + 2)):
+            for column in range(max(0, x - 1), min(width, x + 2)):
+                reaches = max(reaches, found[row, column])
+        if reaches > best[pixel]:
+            grown[count] = pixel
+            count += 1
+            more[pixel] = min(reaches, shares[pixel])
+    for _ in range(1, steps):
+        _raise(best, more, grown, count)
+        # The list is read to its end and written anew from its begin.
+        last, count = grown[:count].copy(), 0
+        for k in range(last.shape[0]):
+            y, x = last[k] // width, last[k] % width
+            for row in range(max(0, y - 1), min(height, y + 2)):
+                for column in range(max(0, x - 1), min(width, x + 2)):
+                    pixel = row * width + column
+                    reaches = min(best[last[k]], shares[pixel])
+                    if reaches > best[pixel] and reaches > more[pixel]:
+                        if more[pixel] == 0:
+                            grown[count] = pixel
+                            count += 1
+                        more[pixel] = reaches
+    _raise(best, more, grown, count)
+
+
+@jit
+def _raise(best, more, grown, count):
+    """Write to the best what grew by now."""
+    for k in range(count):
+        best[grown[k]], more[grown[k]] = more[grown[k]], 0
 
 
 def _tell_apart(front_sums, back_sums):

@@ -169,10 +169,12 @@ def _with_hair(hair, photo, edges, sides, band, alpha, colors):
     _refine(close[0], share, share, close[1], sides, hair.pixels, share.copy(), beside)
     beside[:, :3] = hair.colors[:, :3]
     alpha.flat[hair.pixels] = np.maximum(alpha.flat[hair.pixels], hair.share)
-    together = np.union1d(band, hair.pixels).astype(np.int32)
+    number = np.zeros(alpha.size, np.int32)
+    number[band] = number[hair.pixels] = 1
+    together = np.flatnonzero(number).astype(np.int32)
+    number[together] = np.arange(len(together), dtype=np.int32)
     merged = np.empty((len(together), 6), np.float32)
-    merged[np.searchsorted(together, band)] = colors
-    merged[np.searchsorted(together, hair.pixels)] = beside
+    merged[number[band]], merged[number[hair.pixels]] = colors, beside
     return edges, sides, together, merged
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from kernels.jit import jit
-from utils.filters import nearest_pixels
+from utils.filters import nearest_marked
 from utils.scene.edge_sides import DepthPhoto, Edges
 
 # A background is known from pixels beyond the band, up to so many reaches from an edge; a pixel is
@@ -66,8 +66,8 @@ def find_traces(
     counts = clean.astype(np.float32)
     weights = cv2.GaussianBlur(counts, (0, 0), EVEN * reach)
     even = cv2.GaussianBlur(back * counts[..., None], (0, 0), EVEN * reach)
-    away, source = nearest_pixels(clean)
-    source = source.flat[band]
+    away, number, pixels = nearest_marked(clean)
+    source = pixels[number.flat[band]]
     known = (away.flat[band] <= AWAY * reach) & (distance.flat[band] <= reach)
     known &= np.abs(photo.disparity.flat[source] - far.flat[band]) < photo.limit
     known &= front.flat[band] | same.flat[band]
