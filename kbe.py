@@ -34,6 +34,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from utils import cli, depth, export, film, scene, weights  # each is loaded when it is used
@@ -122,10 +123,11 @@ def make_films(
     def finish(job, ready, stop):
         return write(job, settings, ready, stop, hide_bar=several or cli.hide_bar())
 
-    def begin(job, on):
-        return prepare(job, settings, on, shared)
+    def begin(job, on, stop):
+        return prepare(job, settings, on, shared, stop)
 
-    return cli.run_jobs(jobs, begin, finish, networks, several)
+    ahead = cli.photos_ahead(jobs, settings, networks)
+    return cli.run_jobs(jobs, begin, finish, networks, several, ahead)
 
 
 class Ready(NamedTuple):
@@ -140,11 +142,19 @@ class Ready(NamedTuple):
 
 
 def prepare(
-    job: Job, settings: Settings, networks: "Networks", shared: "Shared"
+    job: Job,
+    settings: Settings,
+    networks: "Networks",
+    shared: "Shared",
+    stop: Event | None = None,
 ) -> Ready | dict[str, Any]:
-    """Take a photo through the chain up to rendering; or return the result, if that is not due."""
+    """Take a photo through the chain up to rendering; or return the result, if that is not due.
+
+    Raises:
+        CancelledError: `stop` was set, at the next stage.
+    """
     # Read.
-    clock, settings = cli.Stopwatch(settings), job.chosen(settings)
+    clock, settings = cli.Stopwatch(settings, stop), job.chosen(settings)
     result = job.about() | {"video": str(job.video)}
     if settings.skip_existing and not settings.dry_run and cli.is_there(job, settings, networks):
         return result | {"skipped": True}

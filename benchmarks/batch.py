@@ -4,7 +4,7 @@
 
 One process makes `--count` films; its memory is read from /proc as each result line comes. Then, in
 turn: photos in a process each, a batch as it is, and a batch that does one thing after another
-instead of preparing the next photo while a film is made.
+instead of preparing the next photos while a film is made.
 """
 
 import argparse
@@ -27,8 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SERIAL = """
 import sys, threading
 import kbe, utils.cli.batch
-utils.cli.batch.overlap = lambda jobs, prepare, finish: (
-    finish(job, prepare(job), threading.Event()) for job in jobs)
+stop = threading.Event()
+utils.cli.batch.overlap = lambda jobs, prepare, finish, ahead: (
+    finish(job, prepare(job, stop), stop) for job in jobs)
 sys.exit(kbe.main())
 """
 EARLY = 20  # photos after which memory is compared with that at the end

@@ -2,14 +2,23 @@
 
 import io
 import threading
+from concurrent.futures import CancelledError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from waiting import PATIENCE
 
-from utils.cli.batch import overlap
+from utils.cli import batch
+from utils.cli.batch import overlap, run_jobs
+from utils.cli.command_line import settings_from
+from utils.cli.jobs import Job
 from utils.cli.made import fingerprint
+from utils.cli.reporting import Stopwatch
 from utils.cli.runs import find_photos, plan_jobs
+
+JOB = Job(Path("a.jpg"), Path("out"), Path("out/a.mp4"), "")
 
 
 @pytest.fixture
@@ -254,7 +263,7 @@ def test_fingerprint_changes_with_photo_settings_weights_and_depth(tmp_path):
 def test_results_come_in_order_and_the_next_is_prepared_meanwhile():
     prepared = [threading.Event() for _ in range(4)]
 
-    def prepare(job):
+    def prepare(job, stop):
         prepared[job].set()
         return job * 10
 
@@ -269,7 +278,7 @@ def test_results_come_in_order_and_the_next_is_prepared_meanwhile():
 def test_at_most_one_prepared_job_waits():
     waiting, most, prepared = set(), [], [threading.Event() for _ in range(12)]
 
-    def prepare(job):
+    def prepare(job, stop):
         prepared[job].set()
         waiting.add(job)
         most.append(len(waiting))
@@ -290,7 +299,7 @@ def test_at_most_one_prepared_job_waits():
 def test_leaving_early_stops_the_work_and_leaves_no_thread(error):
     threads, told, begun = threading.active_count(), [], threading.Event()
 
-    def prepare(job):
+    def prepare(job, stop):
         if job == 1:
             assert begun.wait(PATIENCE)
             raise error
@@ -305,12 +314,105 @@ def test_leaving_early_stops_the_work_and_leaves_no_thread(error):
     assert threading.active_count() == threads
 
 
+def test_as_many_as_asked_are_prepared_at_once_and_come_in_order():
+    ahead, together = 3, threading.Barrier(3)
+    begun, most, lock = set(), [], threading.Lock()
+
+    def prepare(job, stop):
+        with lock:
+            begun.add(job)
+            most.append(len(begun))
+        if job < ahead:
+            together.wait(PATIENCE)  # raises unless all three are there
+        return job
+
+    def finish(job, value, stop):
+        with lock:
+            begun.discard(job)
+        return job
+
+    assert list(overlap(range(12), prepare, finish, ahead)) == list(range(12))
+    assert max(most) <= ahead + 2  # one more whose turn is over, one that begins in its place
+
+
+@pytest.mark.parametrize("ahead", [2, 4])
+def test_what_is_prepared_in_threads_is_told_to_stop(ahead):
+    threads, told, begun = threading.active_count(), [], threading.Barrier(ahead + 1)
+
+    def prepare(job, stop):
+        if job == 0:
+            return job
+        begun.wait(PATIENCE)
+        told.append(stop.wait(PATIENCE))
+
+    def finish(job, value, stop):
+        assert job == 0
+        begun.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(overlap(range(9), prepare, finish, ahead))
+    assert told == [True] * ahead
+    assert threading.active_count() == threads
+
+
+def test_a_stage_ends_where_nobody_waits_for_the_film_any_more():
+    stop = threading.Event()
+    clock = Stopwatch(stop=stop)
+    clock.lap("depth")
+    stop.set()
+    with pytest.raises(CancelledError):
+        clock.lap("planning")
+
+
+def test_giving_up_is_no_failure_of_a_photo(caplog):
+    def prepare(job, on, stop):
+        raise CancelledError
+
+    networks = SimpleNamespace(device=torch.device("cpu"))
+    with pytest.raises(CancelledError):
+        list(
+            run_jobs(
+                [Job(Path("a.jpg"), Path("out"), Path("out/a.mp4"), "")],
+                prepare,
+                None,
+                networks,
+                True,
+            )
+        )
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "flags", "moves", "device", "ahead"),
+    [
+        (1, 64, {}, 1, "cpu", 1),
+        (2, 64, {}, 1, "cpu", 2),
+        (64, 64, {}, 1, "cpu", 4),
+        (64, 4, {}, 1, "cpu", 1),  # memory for one
+        (64, 8, {}, 1, "cpu", 2),
+        (64, 64, {"max_size": 0}, 1, "cpu", 1),  # photos of any size
+        (64, 64, {}, 3, "cpu", 1),  # films of one photo share its scene
+        (64, 64, {}, 1, "cuda", 1),
+    ],
+)
+def test_photos_ahead_are_what_cores_and_memory_allow(
+    cores, memory, flags, moves, device, ahead, monkeypatch
+):
+    monkeypatch.setattr(batch, "thread_count", lambda: cores)
+    monkeypatch.setattr(batch, "memory_bytes", lambda: memory * 2**30)
+    jobs = [JOB._replace(more=move + 1 < moves) for move in range(moves)]
+    settings = settings_from({"inputs": ["a.jpg"], "out": "out"} | flags)
+    networks = SimpleNamespace(device=torch.device(device))
+    assert batch.photos_ahead(jobs, settings, networks) == ahead
+
+
 def test_failure_of_finishing_reaches_the_caller():
     def finish(job, value, stop):
         raise OSError(f"job {job}")
 
     with pytest.raises(OSError, match="job 0"):
-        list(overlap(range(3), lambda job: job, finish))
+        list(overlap(range(3), lambda job, stop: job, finish))
 
 
 @pytest.mark.parametrize("line", ["a" * 3000 + ".jpg", "\udcff\udcfea.jpg"])

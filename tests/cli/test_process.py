@@ -93,11 +93,13 @@ def test_quiet_says_nothing(photo, depth, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_stages_are_said_before_the_first_frame(photo, tmp_path, capsys):
+def test_stages_are_said_before_the_first_frame(photo, tmp_path, capsys, monkeypatch):
     from utils.cli import reporting
 
+    untold = {"read": "estimating depth ...", "planning": "inpainting what the camera uncovers ..."}
+
     def said(*flags):
-        reporting._tell_stage.cache_clear()
+        monkeypatch.setattr(reporting, "_untold", dict(untold))
         assert run("--in", photo, "--out", tmp_path / "o", "--duration", "0.2", *flags) == 0
         out, err = capsys.readouterr()
         assert out.count("\n") == 1 and "frames of" in out, "results only"

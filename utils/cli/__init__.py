@@ -6,7 +6,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "batch": ["run_jobs"],
+        "batch": ["photos_ahead", "run_jobs"],
         "calls": ["film_one"],
         "cluster": ["over_cluster"],
         "jobs": ["Job", "prepare_folder"],

@@ -1,51 +1,82 @@
-"""A batch: one photo is filmed while the next is prepared, and one that fails stops no other."""
+"""A batch: one photo is filmed while others are prepared, and one that fails stops no other."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
+from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
+from kernels.threads import memory_bytes, thread_count
 from utils.cli.reporting import log, log_error
 from utils.processes import result_of
 
+if TYPE_CHECKING:
+    from utils.cli.flags import Settings
+
+# Photos that are prepared at once, at most: much of that is one thread's work, and beyond this the
+# film that is made meanwhile keeps the rest of a large machine busy.
+MOST_AHEAD = 4
+# What preparing a photo takes at most: networks, which work at one size, and the rest per pixel.
+NETWORK_BYTES, PIXEL_BYTES = 5e8, 300
+
 
 def run_jobs(
-    jobs: list, begin: Callable, finish: Callable, networks: Any, batch: bool
+    jobs: list,
+    begin: Callable,
+    finish: Callable,
+    networks: Any,
+    batch: bool,
+    ahead: int = 1,
 ) -> Generator[dict[str, Any]]:
     """Yield the result of each job, in order.
 
     Args:
         jobs: list of utils.cli.jobs.Job, or of what has its `photo` and `about`.
-        begin: function of a job and the networks to use; returns a dict where that is the whole
-            result, else what `finish` needs.
-        finish: function of a job, that, and a threading.Event that tells it to give up; returns a
-            dict. Where the GPU's memory does not suffice, it is called again with what `begin`
-            then makes on the CPU.
+        begin: function of a job, the networks to use, and a threading.Event that tells it to give
+            up; returns a dict where that is the whole result, else what `finish` needs.
+        finish: function of a job, that, and the same event; returns a dict. Where the GPU's memory
+            does not suffice, it is called again with what `begin` then makes on the CPU.
         networks: utils.weights.Networks.
         batch: a photo that fails gives its `Job.about` and "error"; otherwise it raises.
+        ahead: how many jobs are begun at once, see `photos_ahead`.
     """
 
     def attempt(work, job):
         try:
             return _with_gpu_or_without(work, job, networks)
         except Exception as error:
-            if not batch:
+            if not batch or isinstance(error, CancelledError):
                 raise
             return job.about() | {"error": log_error(error, job.photo)}
 
-    def begin_one(job):
-        return attempt(lambda on: begin(job, on), job)
+    def begin_one(job, stop):
+        return attempt(lambda on: begin(job, on, stop), job)
 
     def finish_one(job, ready, stop):
         if isinstance(ready, dict):  # failed, skipped or a dry run
             return ready
         return attempt(
-            lambda on: finish(job, ready if on is networks else begin(job, on), stop), job
+            lambda on: finish(job, ready if on is networks else begin(job, on, stop), stop), job
         )
 
-    return overlap(jobs, begin_one, finish_one)
+    return overlap(jobs, begin_one, finish_one, ahead)
+
+
+def photos_ahead(jobs: list, settings: Settings, networks: Any) -> int:
+    """Return how many photos of a batch are prepared at once.
+
+    One where films of one photo share what is made for them, where a GPU does the work, or where
+    nothing bounds a photo's size; otherwise as many as cores and half of the memory allow.
+    """
+    sides = {job.choice.get("max_size", settings.max_size) or math.inf for job in jobs}
+    if networks.device.type != "cpu" or any(job.more for job in jobs):
+        return 1
+    fitting = memory_bytes() / 2 / (NETWORK_BYTES + PIXEL_BYTES * max(sides) ** 2)
+    return max(1, min(MOST_AHEAD, 1 + thread_count() // 2, int(fitting)))
 
 
 def _with_gpu_or_without(work, job, networks):
@@ -65,31 +96,49 @@ def _with_gpu_or_without(work, job, networks):
     return work(networks.on_cpu)
 
 
-def overlap(jobs: list, prepare: Callable, finish: Callable) -> Generator[Any]:
-    """Yield the result of each job, in order, while the next job is being prepared.
+def overlap(jobs: list, prepare: Callable, finish: Callable, ahead: int = 1) -> Generator[Any]:
+    """Yield the result of each job, in order, while the next jobs are being prepared.
 
-    Preparing stays in the calling thread, where Ctrl-C arrives; finishing runs in one other thread.
-    At most one prepared job waits for it, which bounds the memory.
+    One at a time is prepared in the calling thread, where Ctrl-C arrives, and several in threads;
+    finishing runs in one other thread, a job after the other. Beside the job that is finished there
+    are never more than `ahead` others, and one more at the moment where it ends: this bounds the
+    memory.
 
     Args:
         jobs: list of anything.
-        prepare: function of a job.
-        finish: function of a job, what `prepare` returned, and a threading.Event that tells it to
-            give up: it is set when the caller stops early, who then waits for it.
+        prepare: function of a job and a threading.Event that tells it to give up: it is set when
+            the caller stops early, who then waits for it.
+        finish: function of a job, what `prepare` returned, and that event.
+        ahead: how many are prepared at once.
     """
     stop = threading.Event()
-    with ThreadPoolExecutor(1, "film") as beside:
-        running = None
+    with contextlib.ExitStack() as pools:
+        film = pools.enter_context(ThreadPoolExecutor(1, "film"))
+        begin = _at_once
+        if ahead > 1:
+            begin = pools.enter_context(ThreadPoolExecutor(ahead, "photo")).submit
+        running: deque[Future[Any]] = deque()
         try:
             for job in jobs:
-                prepared = prepare(job)
-                previous, running = running, beside.submit(finish, job, prepared, stop)
+                if len(running) > ahead:
+                    yield result_of(running.popleft())
+                prepared = begin(prepare, job, stop)
+                running.append(film.submit(_finish, finish, job, prepared, stop))
                 del prepared  # or it would be kept until the next one is there
-                if previous:
-                    yield result_of(previous)
-            if running:
-                yield result_of(running)
+            while running:
+                yield result_of(running.popleft())
         finally:
             stop.set()
-            if running:
-                running.cancel()  # if it has not begun
+            for future in running:
+                future.cancel()  # if it has not begun
+
+
+def _at_once(function, *values):
+    """Call a function as a pool would, and in this thread."""
+    done: Future[Any] = Future()
+    done.set_result(function(*values))
+    return done
+
+
+def _finish(finish, job, prepared, stop):
+    return finish(job, prepared.result(), stop)

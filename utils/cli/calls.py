@@ -60,8 +60,8 @@ def film_one(
     with _jobs_of(photo, out, values) as (jobs, settings):
         shared = Shared()
 
-        def begin(job: Job, networks: Any) -> Any:
-            return in_own_state(prepare, job, settings, networks, shared)
+        def begin(job: Job, networks: Any, stop: threading.Event) -> Any:
+            return in_own_state(prepare, job, settings, networks, shared, stop)
 
         def finish(job: Job, ready: Any, stop: threading.Event) -> Any:
             if out is None:

@@ -1,11 +1,12 @@
 """What a run says: notes to standard error, results to standard output, seconds per stage."""
 
-import functools
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -143,25 +144,28 @@ def _sentence(result: dict[str, Any]) -> str:
     )
 
 
-@functools.cache  # once in a run
+# What comes after a stage, where it takes longer than a moment: told once in a run.
+_untold = {"read": "estimating depth ...", "planning": "inpainting what the camera uncovers ..."}
+
+
 def _tell_stage(ended: str) -> None:
-    """Say what comes after a stage, where it takes longer than a moment."""
-    if ended == "read":
-        log.info("estimating depth ...")
-    if ended == "planning":
-        log.info("inpainting what the camera uncovers ...")
+    if said := _untold.pop(ended, None):
+        log.info(said)
 
 
 class Stopwatch:
     """Seconds per stage; those of other photos in between do not count.
 
     With settings, the first photo of a run also says which stage begins: it waits for them.
+    With an event, a stage ends by CancelledError once that is set.
     """
 
-    def __init__(self, settings: "Settings | None" = None) -> None:
+    def __init__(
+        self, settings: "Settings | None" = None, stop: threading.Event | None = None
+    ) -> None:
         """Start."""
         self._laps: dict[str, float] = {}
-        self._settings = settings
+        self._settings, self._stop = settings, stop
         self.go_on()
 
     def go_on(self) -> None:
@@ -170,6 +174,8 @@ class Stopwatch:
 
     def lap(self, name: str, tell: bool = True) -> None:
         """End the stage `name`; with `tell`, what comes next takes its time."""
+        if self._stop and self._stop.is_set():
+            raise CancelledError
         now = time.perf_counter()
         self._laps[name], self._last = now - self._last, now
         if tell and self._settings and not self._settings.flat:

@@ -17,7 +17,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from utils import UsageError
-from utils.cli.batch import run_jobs
+from utils.cli.batch import photos_ahead, run_jobs
 from utils.cli.jobs import Job, prepare_folder
 from utils.cli.made import fingerprint, is_made
 from utils.cli.plan import check_film, whole_frame, working_size
@@ -184,11 +184,12 @@ def film_slideshow(
 
     shared = Shared()
 
-    def begin(shot: Slide, on: Networks) -> Any:
-        return prepare(shot.job, settings, on, shared)
+    def begin(shot: Slide, on: Networks, stop: Event) -> Any:
+        return prepare(shot.job, settings, on, shared, stop)
 
+    ahead = photos_ahead([shot.job for shot in shots], settings, networks)
     if settings.dry_run:
-        plans = run_jobs(shots, begin, _never, networks, True)
+        plans = run_jobs(shots, begin, _never, networks, True, ahead)
         yield from _told(shots, plans, about, "dry_run", settings)
         return
     metadata = _describe(shots, settings, networks)
@@ -207,7 +208,7 @@ def film_slideshow(
         tqdm(total=planned, unit="frame", disable=hide_bar()) as bar,
     ):
         reel = _Reel(settings, video, bar, max(shot.fade for shot in shots))
-        with closing(run_jobs(shots, begin, reel.add, networks, True)) as results:
+        with closing(run_jobs(shots, begin, reel.add, networks, True, ahead)) as results:
             try:
                 for shot, result in zip(shots, results, strict=True):
                     yield result | reel.times.get(shot.number, {})

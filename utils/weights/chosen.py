@@ -121,6 +121,7 @@ class Networks:
             "inpaint_depth": inpaint_depth,
         }
         self.devices, self.trust = devices, trust
+        self._loading = threading.Lock()  # photos that are prepared at once ask at once
 
     @property
     def device(self) -> torch.device:
@@ -158,9 +159,10 @@ class Networks:
         Args:
             estimates: whether its depth is estimated.
         """
-        if estimates and self.paths["estimation"]:
-            _ = self.estimator, self.refiner
-        _ = self.inpainter, self.depth_inpainter
+        with self._loading:
+            if estimates and self.paths["estimation"]:
+                _ = self.estimator, self.refiner
+            _ = self.inpainter, self.depth_inpainter
 
     @cached_property
     def on_cpu(self) -> "Networks":
