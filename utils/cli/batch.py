@@ -114,7 +114,7 @@ def overlap(jobs: list, prepare: Callable, finish: Callable, ahead: int = 1) -> 
     stop = threading.Event()
     with contextlib.ExitStack() as pools:
         film = pools.enter_context(ThreadPoolExecutor(1, "film"))
-        begin = _at_once
+        begin: Callable[..., Future[Any]] = _at_once
         if ahead > 1:
             begin = pools.enter_context(ThreadPoolExecutor(ahead, "photo")).submit
         running: deque[Future[Any]] = deque()
