@@ -183,13 +183,16 @@ class _Ends(NamedTuple):
 
 
 class _Rated(NamedTuple):
-    """A shot before it is rendered."""
+    """N shots before they are rendered, the best ones first."""
 
-    rank: int  # larger = better, before the score counts
-    score: float
-    wide: Stand
-    tight: Stand
-    parallax: float
+    ends: list[tuple[Stand, Stand]]  # wide, tight
+    rank: np.ndarray  # (N,) int, larger = better, before the score counts
+    parallax: np.ndarray  # (N,)
+
+    def pick(self, index):
+        """Return these shots."""
+        index = np.asarray(index, int)
+        return _Rated([self.ends[k] for k in index], self.rank[index], self.parallax[index])
 
 
 class _Search:
@@ -243,42 +246,40 @@ class _Search:
 
     def best(self, budget):
         """Return the best Shot within the budget, else a calm one that invents little."""
-        shots = sorted(self._shots(), key=lambda shot: (shot.rank, shot.score), reverse=True)
-        invented = {}
+        shots, invented = self._shots(), {}
         for first in range(0, MOST_TRIED, BATCH):
-            batch = shots[first : first + BATCH]
-            self._render(batch, invented)
-            for shot in batch:
-                share = max(invented[shot.wide], invented[shot.tight])
+            batch = shots.pick(range(first, min(first + BATCH, len(shots.ends))))
+            for k, share in enumerate(self._render(batch, invented)):
                 if share <= SMALL_SHARE * budget:
-                    return self._describe(shot, share)
+                    return self._describe(batch, k, share)
         # Edges everywhere: hardly any motion, with the subject whole if that is possible.
-        whole = [shot for shot in shots if shot.rank > 0] or shots
-        calm = sorted(whole, key=lambda shot: shot.parallax)[: 2 * BATCH]
-        self._render(calm, invented)
-        shares = [max(invented[shot.wide], invented[shot.tight]) for shot in calm]
+        calm = shots.pick(np.flatnonzero(shots.rank > 0)) if (shots.rank > 0).any() else shots
+        calm = calm.pick(np.argsort(calm.parallax, kind="stable")[: 2 * BATCH])
+        shares = self._render(calm, invented)
         least = int(np.argmin(shares))
-        return self._describe(calm[least], shares[least])
+        return self._describe(calm, least, shares[least])
 
     def _render(self, shots, invented):
-        """Add the share that is invented at each end of shots to {stand: share}."""
-        stands = dict.fromkeys(stand for shot in shots for stand in (shot.wide, shot.tight))
+        """Return the larger share that is invented at an end of each shot, by {stand: share}."""
+        stands = dict.fromkeys(stand for ends in shots.ends for stand in ends)
         new = [stand for stand in stands if stand not in invented]
         shares = run_all(self._invented, [(stand,) for stand in new])
         invented |= dict(zip(new, shares, strict=True))
+        return [max(invented[wide], invented[tight]) for wide, tight in shots.ends]
 
-    def _describe(self, shot, share):
+    def _describe(self, shots, k, share):
         """Give a shot its direction and its reason."""
+        (wide, tight), parallax = shots.ends[k], float(shots.parallax[k])
         pulls = self.subject is not None and self.subject.mask.mean() > FILLS
-        zoom = shot.wide.window.width / shot.tight.window.width
+        zoom = wide.window.width / tight.window.width
         reason = f"{'pull-out' if pulls else 'push-in'} by {zoom:.2f}"
         if self.subject:
             reason += f", subject at ({self.middle[0]:.0f}, {self.middle[1]:.0f})"
         else:
             reason = f"gentle {reason}, no clear subject"
-        start, end = (shot.tight, shot.wide) if pulls else (shot.wide, shot.tight)
+        start, end = (tight, wide) if pulls else (wide, tight)
         mask = self.subject.mask if self.subject else None
-        return Shot(start, end, self.focus, shot.parallax, share, reason, mask)
+        return Shot(start, end, self.focus, parallax, share, reason, mask)
 
     def _invented(self, stand):
         pose = self._pose(stand)
@@ -287,14 +288,20 @@ class _Search:
         return self.scene.holes(pose, pose.focal_px * size[1] / self.box[1], size)
 
     def _shots(self):
-        """Yield all shots, rated."""
-        for share, (part, slide) in itertools.product(WIDTHS, WAYS):
+        """Rate all shots."""
+        ends, rated = [], []
+        for share in WIDTHS:
             crop = (self.box[0] * share, self.box[1] * share)
             aim = self._aim(crop)
-            wide = self._ends(self._wide(crop, aim), crop, aim, part, 0.0)
-            tight = self._ends(self._tight(crop), crop, aim, part, slide * self.strength)
-            for index in range(len(wide.stands)):
-                yield from self._rate(wide, index, tight)
+            wide_windows, tight_windows = self._wide(crop, aim), self._tight(crop)
+            for part, slide in WAYS:
+                wide = self._ends(wide_windows, crop, aim, part, 0.0)
+                tight = self._ends(tight_windows, crop, aim, part, slide * self.strength)
+                for index, stand in enumerate(wide.stands):
+                    ends += [(stand, other) for other in tight.stands]
+                    rated.append(self._rate(wide, index, tight))
+        rank, score, parallax = map(np.concatenate, zip(*rated, strict=True))
+        return _Rated(ends, rank, parallax).pick(np.lexsort((-score, -rank)))
 
     def _aim(self, crop):
         """Middle of the wide window: the photo's, or the subject's where the film is narrower."""
@@ -399,7 +406,7 @@ class _Search:
         return np.stack(beyond, axis=1), framing
 
     def _rate(self, wide, index, tight):
-        """Yield the shots from one wide end to all tight ones."""
+        """Rank, score and parallax of the shots from one wide end to all tight ones."""
         motion = np.hypot(*(tight.shifted - wide.shifted[index]).swapaxes(0, 1))
         seen = tight.seen & wide.seen[index]
         parallax, own = (
@@ -418,10 +425,7 @@ class _Search:
         # Whole with a margin, or at least whole; gentler only where it is not; then as it goes.
         rank = np.where(beyond[:, 0] <= ROUGH, 2, np.where(beyond[:, 1] <= ROUGH, 1, 0))
         rank = np.where(rank == 0, -(zoom > LEAST_ZOOM + 1e-6).astype(int), rank + 2 * enough)
-        for k, stand in enumerate(tight.stands):
-            yield _Rated(
-                int(rank[k]), float(score[k]), wide.stands[index], stand, float(parallax[k])
-            )
+        return rank, score, parallax
 
 
 def _fit(center, half, limit):

@@ -32,14 +32,10 @@ def invented_shares(
         size: (height, width) of the film (of one eye's picture), px.
         times: from 0 to 1; by default those at which most is uncovered.
     """
-
     scene.close_surfaces(path.views(size))
-
-    def share(t):
-        return float(scene.render(**path.view(t, size), fill=False)[1].mean())
-
+    views = [path.view(t, size) for t in (path.inpaint_at if times is None else times)]
     with ThreadPoolExecutor(render_threads(scene.device, size)) as pool:
-        return tuple(pool.map(share, path.inpaint_at if times is None else times))
+        return tuple(pool.map(scene.unreached, views))
 
 
 def kept_part(view: Any, path: CameraPath, size: tuple[int, int], most: float) -> float:

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from kernels import Cloud
 from kernels.constants import GROW_FROM, RIM_FULL, RIM_SHARED
 from kernels.jit import jit
+from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP
 from utils.scene.surface import Lens, Sheet, connected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from utils.scene.rims import Rims
@@ -49,16 +51,27 @@ class Between(NamedTuple):
     down: torch.Tensor  # (K,)
 
     def sample(self, image: torch.Tensor) -> torch.Tensor:
-        """Return (1, C, K), interpolated in (1, C, H, W); what has no share is not looked at."""
-        width, flat = image.shape[3], image[0].flatten(1)
+        """Return (1, C, K), interpolated in (1, C, H, W)."""
+        flat = image[0].flatten(1)
+        return self.mix((image.shape[2], image.shape[3]), lambda pixel: flat[:, pixel])[None]
+
+    def mix(
+        self, size: tuple[int, int], values: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Return (C, K), interpolated; what has no share is not looked at.
+
+        Args:
+            size: (height, width) of the map.
+            values: from the flat index of pixels (K,) to what the map has there, (C, K).
+        """
         total: Any = 0
         for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
             share = (self.across if right else 1 - self.across) * (
                 self.down if below else 1 - self.down
             )
-            pixel = (self.pixel + right + below * width).clamp(max=flat.shape[1] - 1)
-            total = total + torch.where(share > 0, share * flat[:, pixel], 0)
-        return total[None]
+            pixel = (self.pixel + right + below * size[1]).clamp(max=size[0] * size[1] - 1)
+            total = total + torch.where(share > 0, share * values(pixel), 0)
+        return total
 
 
 def close_sheet(sheet: Sheet, views: Sequence[dict[str, Any]], limit: float | None = None) -> Cloud:
@@ -90,21 +103,24 @@ def close_rims(
     """
     height, width = disparity.shape[2:]
     limit = EDGE_JUMP * float(disparity.amax())
-    # As maps: disparity; colours times alpha, alpha, and whether the cloud has the point, too.
-    disparity, maps = disparity.clone(), disparity.new_zeros(5, height * width)
+    disparity = disparity.clone()
     disparity.view(-1)[rims.pixel] = rims.rim_disparity
-    alpha = rims.colors[:, 3:].clamp(max=RIM_FULL.item()).float()
-    shared = rims.colors[:, 3:] == RIM_SHARED.item()
-    maps[:, rims.pixel] = torch.cat([rims.colors[:, :3] * alpha, alpha, shared], 1).T
     rim = np.zeros((height, width), bool)
     rim.flat[rims.pixel.cpu().numpy()] = True
     pairs = connected(disparity[0, 0].cpu().numpy(), rim, limit)
     between = find_between(disparity, pairs, lens, views, TENT)
     points, spacing = lift_between(between, disparity, lens)
-    maps = between.sample(maps.view(1, 5, height, width))[0]
-    alpha = maps[3:4]
-    colors = torch.cat([maps[:3] / alpha.clamp(min=1), alpha]).T.round().byte()
-    colors[maps[4] > 0.999, 3] = RIM_SHARED.item()
+    # Colours times alpha, alpha, and whether the cloud has the point, too; nothing where is no rim.
+    alpha = rims.colors[:, 3:].clamp(max=RIM_FULL.item()).float()
+    shared = rims.colors[:, 3:] == RIM_SHARED.item()
+    values = torch.cat([rims.colors[:, :3] * alpha, alpha, shared], 1).T
+    values = F.pad(values, (1, 0))
+    number = torch.zeros(height * width, dtype=torch.int32, device=disparity.device)
+    number[rims.pixel] = torch.arange(1, values.shape[1], dtype=torch.int32, device=number.device)
+    mixed = between.mix((height, width), lambda pixel: values[:, number[pixel]])
+    alpha = mixed[3:4]
+    colors = torch.cat([mixed[:3] / alpha.clamp(min=1), alpha]).T.round().byte()
+    colors[mixed[4] > 0.999, 3] = RIM_SHARED.item()
     return Cloud(points[0], colors, spacing)
 
 
@@ -134,7 +150,14 @@ def find_between(
     right, down = pairs
     parts = np.ones((2, *values.shape), np.uint8)
     camera = np.array([*lens.shift, *lens.slope, lens.focal_px, lens.scale], np.float64)
-    _count_parts(values, right, down, camera, _numbers(views), splat, parts)
+    numbers = _numbers(views)
+    least = _least_change(values, camera, numbers, splat)
+    run_in_parts(
+        lambda begin, end: _count_parts(
+            _Map(values, right, down), (begin, end), least, camera, numbers, splat, parts
+        ),
+        len(values),
+    )
     most = MOST_PARTS
     while (total := _write_between(right, down, parts, *_room(0))) > values.size:
         most -= max(1, most // 4)
@@ -181,11 +204,18 @@ def _room(count):
     return np.empty(count, np.int64), np.empty(count, np.float32), np.empty(count, np.float32)
 
 
+class _Map(NamedTuple):
+    """A map of disparity (H, W), and which of its neighbours hang together, see `connected`."""
+
+    disparity: np.ndarray
+    right: np.ndarray
+    down: np.ndarray
+
+
 @jit
-def _count_parts(disparity, right, down, camera, views, splat, parts):
-    """Into how many parts each pair is cut: parts (2, H, W), those to the right and below."""
+def _least_change(disparity, camera, views, splat):
+    """No gap opens where disparity changes less than this."""
     height, width = disparity.shape
-    # No gap opens where disparity changes less than this.
     largest = disparity.max()
     least = np.inf
     for k in range(views.shape[0]):
@@ -196,7 +226,15 @@ def _count_parts(disparity, right, down, camera, views, splat, parts):
         nearest = max(camera[6] + min(views[k, 2], 0.0) * largest, 1e-3 * camera[6])
         gain = views[k, 3] * camera[6] * reach / (nearest * nearest)
         least = min(least, (splat.slack_px + splat.slack * splat.least_px) / max(gain, 1e-12))
-    for y in range(height):
+    return least
+
+
+@jit
+def _count_parts(surfaces, rows, least, camera, views, splat, parts):
+    """Into how many parts each pair is cut: parts (2, H, W), those to the right and below."""
+    disparity, right, down = surfaces
+    height, width = disparity.shape
+    for y in range(rows[0], rows[1]):
         for x in range(width):
             d, place = disparity[y, x], (x - (width - 1) * 0.5, y - (height - 1) * 0.5)
             if x + 1 < width and right[y, x] and abs(disparity[y, x + 1] - d) > least:

@@ -108,6 +108,7 @@ class Scene:
         self.inpainted_grids: list[Grid] = []
         self.seen_grid: Grid | None = None  # of what a second eye saw
         self._cloud: Cloud | None = None
+        self._unreached: dict[tuple, float] = {}  # of the cloud as it is
         self._views: list[dict[str, Any]] = []  # for which surfaces are closed
         # Points between others, of each picture, the photo's first.
         self._between: list[Cloud] = []
@@ -206,7 +207,8 @@ class Scene:
         views = list(views)
         if views == self._views:
             return  # the planner has asked for the same film
-        self._views, self._cloud = views, None
+        self._views = views
+        self._changed()
         self._rims.pop(True, None)
         self._between = [self._close_photo(), *map(self._close_filled, self._filled)]
 
@@ -279,6 +281,17 @@ class Scene:
             frame, holes = frame.cpu().numpy(), holes.cpu().numpy()
         return frame, holes
 
+    def unreached(self, view: dict[str, Any]) -> float:
+        """Return the share of a view that no point reaches; asked again, it is not drawn again.
+
+        Args:
+            view: what `render` is asked for, as `CameraPath.view` returns it.
+        """
+        asked = tuple(view.items())
+        if asked not in self._unreached:
+            self._unreached[asked] = float(self.render(**view, fill=False)[1].mean())
+        return self._unreached[asked]
+
     def add_seen(
         self,
         points: torch.Tensor,
@@ -302,7 +315,8 @@ class Scene:
         self._colors = [torch.cat([self._colors[0], colors.to(self.device)])]
         self._spacing = [torch.cat([self._spacing[0], spacing.to(self.device)])]
         self.seen_points += points.shape[1]
-        self.seen_grid, self._cloud = grid, None
+        self.seen_grid = grid
+        self._changed()
 
     @torch.inference_mode()
     def inpaint(
@@ -349,7 +363,7 @@ class Scene:
             (self._points, self._colors, self._spacing), other.inpainted(), strict=True
         ):
             parts.append(torch.as_tensor(added, device=self.device))
-        self._cloud = None
+        self._changed()
 
     def copy(self) -> Scene:
         """Return a scene that grows by itself; what is there already is in memory once."""
@@ -380,13 +394,19 @@ class Scene:
 
     # -- more points --
 
+    def _changed(self):
+        """Forget what was made of the points before."""
+        self._cloud = None
+        self._unreached.clear()
+
     def _append(self, points, image, spacing, keep):
         """Add the pixels where `keep` (1, 1, H, W) is true to the cloud; return how many."""
         index = keep.view(-1).nonzero().view(-1)
         self._points.append(points[0, :, index])
-        self._colors.append((image[0].flatten(1)[:, index].T * 255).round().clamp(0, 255).byte())
+        colors = (image[0] * 255).round_().clamp_(0, 255).byte().flatten(1)[:, index]
+        self._colors.append(torch.stack(list(colors), dim=1))
         self._spacing.append(spacing.view(-1)[index])
-        self._cloud = None
+        self._changed()
         return len(index)
 
     def _append_photo(self, keep):

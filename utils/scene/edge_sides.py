@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels.jit import jit
+from kernels.threads import run_in_parts
 from utils.depth.steps import least_step
 from utils.filters import extremes, nearest_marked
 from utils.scene.edges import on_slope
@@ -74,7 +75,14 @@ def measure_both_sides(photo: DepthPhoto, edges: Edges) -> Sides:
     sides = Sides(*(np.zeros((count, *axes), np.float32) for axes in ((2, 3), (2,), (2,), ())))
     clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * int(photo.reach)))
     radius = int(np.ceil(clean)) + SAMPLE_PX
-    _measure_sides(photo, edges, clean, radius, sides)
+
+    def measure(begin, end):
+        some = edges._replace(
+            **{name: getattr(edges, name)[begin:end] for name in ("pixels", "near", "far")}
+        )
+        _measure_sides(photo, some, clean, radius, Sides(*(part[begin:end] for part in sides)))
+
+    run_in_parts(measure, count)
     _borrow_backs(edges, sides, photo.limit)
     return sides
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from kernels.jit import jit
+from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP, is_step
 from utils.filters import extremes
 
@@ -46,7 +47,13 @@ def on_slope(disparity: np.ndarray, pixels: np.ndarray, limit: np.float32) -> np
     """
     found = np.zeros(len(pixels), bool)
     longest = np.float32(max(LONGEST_RAMP, EDGE_REACH * max(disparity.shape)))
-    _follow_slopes(np.ascontiguousarray(disparity), pixels, np.float32(limit), longest, found)
+    disparity, limit = np.ascontiguousarray(disparity), np.float32(limit)
+    run_in_parts(
+        lambda begin, end: _follow_slopes(
+            disparity, pixels[begin:end], limit, longest, found[begin:end]
+        ),
+        len(pixels),
+    )
     return found
 
 

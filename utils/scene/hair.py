@@ -14,7 +14,7 @@ import numpy as np
 
 from kernels.jit import jit
 from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
-from utils.scene.edge_sides import Edges
+from utils.scene.edge_sides import DepthPhoto, Edges
 
 # Hair is looked for up to this share of the long side from a depth edge: 20 px at 1024.
 HAIR_REACH = 0.02
@@ -45,23 +45,19 @@ class Hair(NamedTuple):
     variance: np.ndarray  # (K, 2) of both along the way between them; of the back
 
 
-def find_hair(
-    disparity: np.ndarray, pixels: np.ndarray, edges: Edges, front: np.ndarray, reach: int,
-    limit: np.float32,
-) -> Hair | None:  # fmt: skip
+def find_hair(photo: DepthPhoto, edges: Edges, front: np.ndarray) -> Hair | None:
     """Find the hair of a photo: thin things of the front's colour that grow out of it.
 
     Args:
-        disparity: (H, W).
-        pixels: (H, W, 3) RGB, 0 to 255.
-        edges: the depth edges of that map.
+        photo: with its disparity.
+        edges: the depth edges of that.
         front: (H, W) bool, by disparity.
-        reach: px from an edge within which a lens may have mixed the sides.
-        limit: step between two surfaces.
     Returns:
         Hair, or None where there is none.
     """
-    wide, distance = round(max(disparity.shape) * HAIR_REACH), edges.distance
+    disparity, pixels, limit, _ = photo
+    reach, wide = int(photo.reach), round(max(disparity.shape) * HAIR_REACH)
+    distance = edges.distance
     if wide <= reach:
         return None
     around = np.flatnonzero((distance > wide) & (distance <= 4 * wide))

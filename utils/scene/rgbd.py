@@ -31,6 +31,7 @@ class RgbdScene:
         self.scene, self.device = scene, scene.device
         self.left: Any = scene  # or its Matte
         self.inpaint, self.close_surfaces = scene.inpaint, scene.close_surfaces
+        self.unreached = scene.unreached
 
     def render(
         self,

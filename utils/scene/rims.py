@@ -15,6 +15,7 @@ import torch
 
 from kernels.constants import RIM_FULL, RIM_SHARED
 from kernels.jit import jit
+from kernels.threads import run_all, run_in_parts
 from utils.depth.steps import EDGE_JUMP, TWICE_AS_FAR
 from utils.scene.edge_sides import (
     ALIEN,
@@ -38,6 +39,9 @@ DOUBT_NEAR, DOUBT_FAR = np.float32(0.4), np.float32(0.08)
 LEAST_SHARE = np.float32(0.04)
 # Colours that a pixel's own neighbourhood shows, against the mean along the edge.
 LOCAL_PX = 3
+LOCAL_WEIGHTS = 1 / (
+    1 + np.float32(0.3) * ((np.indices((2 * LOCAL_PX + 1,) * 2) - LOCAL_PX) ** 2).sum(axis=0)
+)
 TRUST_MEAN = np.float32(0.5)
 STRANGE = np.float32(4)  # standard deviations of the back, beyond which a colour is not one of its
 OTHER_SIDE = np.float32(0.003)  # what a neighbour counts as one side's that depth has on the other
@@ -75,7 +79,8 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
         Rims on the device of the image, or None where there is no edge.
     """
     depth_map = np.ascontiguousarray(disparity[0, 0].float().cpu().numpy())
-    pixels = np.ascontiguousarray(image[0].float().permute(1, 2, 0).cpu().numpy() * 255)
+    pixels = np.empty((*depth_map.shape, 3), np.float32)
+    np.multiply(image[0].float().permute(1, 2, 0).cpu().numpy(), np.float32(255), out=pixels)
     limit = np.float32(jump * depth_map.max())
     edges = find_edges(depth_map, limit)
     if edges is None:
@@ -83,10 +88,14 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     reach = max(2, round(max(depth_map.shape) * EDGE_REACH))
     photo = DepthPhoto(depth_map, pixels, limit, np.float32(reach))
     band = np.flatnonzero(edges.distance <= reach).astype(np.int32)
-    sides = measure_both_sides(photo, edges)
     front = depth_map > ((edges.near + edges.far) / 2)[edges.nearest]
-    alpha, colors = _find_shares(photo, edges, sides, front, band)
-    hair = find_hair(depth_map, pixels, edges, front, reach, limit)
+    (sides, alpha, colors), hair = run_all(
+        lambda look: look(),
+        (
+            (lambda: _find_shares(photo, edges, front, band),),
+            (lambda: find_hair(photo, edges, front),),
+        ),
+    )
     if hair:
         edges, sides, band, colors = _with_hair(hair, photo, edges, sides, band, alpha, colors)
     _share_rest(photo, edges, sides, band, np.float32(max(1, HALO * reach)), alpha, colors)
@@ -99,8 +108,9 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     return Rims(solid, solid_disparity[None, None], index, rim_colors, rim_disparity)
 
 
-def _find_shares(photo, edges, sides, front, band):
-    """Alpha (H, W), -1 outside the band, and colours of both sides (K, 6) of the band's pixels."""
+def _find_shares(photo, edges, front, band):
+    """Sides; alpha (H, W), -1 outside the band; colours of both (K, 6) of the band's pixels."""
+    sides = measure_both_sides(photo, edges)
     # A one-pixel ramp across the edge: the labels' staircase, smoothed and made steep again.
     ramp = 0.5 + 2.5 * (cv2.GaussianBlur(front.astype(np.float32), (5, 5), 1.0) - 0.5)
     ramp = np.where(front, ramp.clip(0.75, 1), ramp.clip(0, 0.25))
@@ -111,9 +121,14 @@ def _find_shares(photo, edges, sides, front, band):
     glow = _find_glow(photo.pixels, edges, sides, front, rough)
     rough[glow] = 1
     alpha = rough.copy()
-    _refine(photo, ramp, rough, edges, sides, band, alpha, colors)
+    run_in_parts(
+        lambda begin, end: _refine(
+            photo, ramp, rough, edges, sides, band[begin:end], alpha, colors[begin:end]
+        ),
+        len(band),
+    )
     alpha[glow] = 1
-    return _connected(alpha, front, int(photo.reach)), colors
+    return sides, _connected(alpha, front, int(photo.reach)), colors
 
 
 def _find_glow(pixels, edges, sides, front, alpha):
@@ -254,25 +269,26 @@ def _refine(photo, ramp, rough, edges, sides, band, alpha, colors):
                     share = np.float32(1) if d > middle else np.float32(0)
                 if abs(d - near[e]) >= limit and abs(d - far[e]) >= limit:
                     continue
-                squared = (row - y) ** 2 + (column - x) ** 2
-                weight = 1 / (1 + np.float32(0.3) * squared)
+                weight = LOCAL_WEIGHTS[row - y + LOCAL_PX, column - x + LOCAL_PX]
                 front, back = weight * share**PURE, weight * (1 - share) ** PURE
                 # A highlight of the front may look like the back: depth has its say, too.
                 if d > middle:
                     back *= OTHER_SIDE
                     # What lies on its side and is no mixture of the two is the front's, too: think
                     # of the lit edge of a post.
-                    aside = _between(pixels[row, column], fronts, backs)[2]
-                    aside /= NO_MIXTURE * NO_MIXTURE * (3 * NOISE * NOISE + variance)
-                    front = max(front, weight * (1 - 1 / (1 + aside**2)))
+                    if share < 1:
+                        aside = _between(pixels[row, column], fronts, backs)[2]
+                        aside /= NO_MIXTURE * NO_MIXTURE * (3 * NOISE * NOISE + variance)
+                        front = max(front, weight * (1 - 1 / (1 + aside**2)))
                 else:
                     front *= OTHER_SIDE
                 # Nor is all the back's that is not the front's: think of a roof's dark rim.
-                off = np.float32(0)
-                for c in range(3):
-                    off += (pixels[row, column, c] - backs[c]) ** 2
-                off /= STRANGE * STRANGE * (3 * QUANTUM * QUANTUM + variance)
-                back /= 1 + off**4
+                if back > 0:
+                    off = np.float32(0)
+                    for c in range(3):
+                        off += (pixels[row, column, c] - backs[c]) ** 2
+                    off /= STRANGE * STRANGE * (3 * QUANTUM * QUANTUM + variance)
+                    back /= 1 + off**4
                 weights_front += front
                 weights_back += back
                 for c in range(3):

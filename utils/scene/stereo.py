@@ -104,6 +104,10 @@ class StereoScene:
             holes = self.merge(*shown) > 127
         return self.merge(left, right), holes
 
+    def unreached(self, view: dict[str, Any]) -> float:
+        """Return the share of both eyes' picture that no point reaches; see `Scene.unreached`."""
+        return float(self.render(**view, fill=False)[1].mean())
+
     def close_surfaces(self, views: Iterable[dict[str, Any]]) -> None:
         """Close surfaces for both eyes of each view; see `Scene.close_surfaces`."""
         self.scene.close_surfaces(

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from utils.depth.steps import EDGE_JUMP, least_step
+from kernels.jit import jit
+from kernels.threads import run_in_parts
+from utils.depth.steps import EDGE_JUMP, is_step
 
 if TYPE_CHECKING:
     import torch
@@ -28,20 +30,26 @@ def connected(
     """
     if limit is None:
         limit = EDGE_JUMP * float(disparity.max())
-    pairs = (
-        (disparity[:, :-1], disparity[:, 1:], kept[:, :-1] & kept[:, 1:]),
-        (disparity[:-1], disparity[1:], kept[:-1] & kept[1:]),
-    )
-    right, down = (
-        both & _one_surface(first, second, np.float32(limit)) for first, second, both in pairs
+    height, width = disparity.shape
+    right, down = np.empty((height, width - 1), bool), np.empty((height - 1, width), bool)
+    run_in_parts(
+        lambda begin, end: _connect(disparity, kept, np.float32(limit), begin, end, right, down),
+        height,
     )
     return right, down
 
 
-def _one_surface(first, second, limit):
-    """Whether disparities differ by less than a step."""
-    near, far = np.maximum(first, second), np.minimum(first, second)
-    return near - far < least_step(near, far, limit)
+@jit
+def _connect(disparity, kept, limit, begin, end, right, down):
+    """Write `connected` for the rows begin .. end."""
+    height, width = disparity.shape
+    for y in range(begin, end):
+        for x in range(width - 1):
+            both = kept[y, x] & kept[y, x + 1]
+            right[y, x] = both and not is_step(disparity[y, x], disparity[y, x + 1], limit)
+        for x in range(width if y + 1 < height else 0):
+            both = kept[y, x] & kept[y + 1, x]
+            down[y, x] = both and not is_step(disparity[y, x], disparity[y + 1, x], limit)
 
 
 class Lens(NamedTuple):

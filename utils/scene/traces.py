@@ -13,12 +13,14 @@ import cv2
 import numpy as np
 
 from kernels.jit import jit
+from kernels.threads import run_all, run_in_parts
 from utils.filters import nearest_marked
 from utils.scene.edge_sides import DepthPhoto, Edges
 
 # A background is known from pixels beyond the band, up to so many reaches from an edge; a pixel is
 # compared with the nearest of them, at most so many reaches away, evened out by a Gaussian.
 AROUND, AWAY, EVEN = 4, 2, 0.5
+BAND = 16  # rows that are evened out together, in radii of that Gaussian's window
 # Those of the band that are as far from the outline (within ALIKE px) are compared along it: in a
 # window that reaches so far beyond the band, of which every second row and column is looked at...
 ALIKE, WINDOW_PX, STRIDE = np.float32(0.75), 13, 2
@@ -35,8 +37,8 @@ class _Band(NamedTuple):
     """The pixels of a band whose background is known."""
 
     pixels: np.ndarray  # (K,) flat index
-    number: np.ndarray  # (H, W) int32, which of them each pixel is; -1 for none
-    distance: np.ndarray  # (K,) px from the outline, negative in the front
+    number: np.ndarray  # (H, W) int32, which of them each pixel is
+    distance: np.ndarray  # (H, W) px from the outline, negative in the front; infinite beyond
     far: np.ndarray  # (K,) disparity of the back there
     rest: np.ndarray  # (K, 3) by how much they differ from the background
     doubt: np.ndarray  # (K,) how much of that, squared, may be the background's own slope
@@ -63,32 +65,69 @@ def find_traces(
     clean = ~front & (distance > reach + 1) & (distance <= AROUND * reach) & same
     if not clean.any():
         return traces
-    counts = clean.astype(np.float32)
-    weights = cv2.GaussianBlur(counts, (0, 0), EVEN * reach)
-    even = cv2.GaussianBlur(back * counts[..., None], (0, 0), EVEN * reach)
     away, number, pixels = nearest_marked(clean)
     source = pixels[number.flat[band]]
     known = (away.flat[band] <= AWAY * reach) & (distance.flat[band] <= reach)
     known &= np.abs(photo.disparity.flat[source] - far.flat[band]) < photo.limit
     known &= front.flat[band] | same.flat[band]
     band, source = band[known], source[known]
-    number = np.full(front.shape, -1, np.int32)
+    number, along = np.zeros(front.shape, np.int32), np.full(front.shape, np.inf, np.float32)
     number.flat[band] = np.arange(len(band), dtype=np.int32)
+    along.flat[band] = np.where(front.flat[band], -1, 1) * distance.flat[band]
     slope = np.full(len(edges.far), np.inf, np.float32)  # hair has no edge pixels
-    _measure_slope(back, distance, clean, edges.pixels, reach, slope)
+    run_in_parts(
+        lambda begin, end: _measure_slope(
+            back, distance, clean, edges.pixels[begin:end], reach, slope[begin:end]
+        ),
+        len(edges.pixels),
+    )
     compared = _Band(
         band,
         number,
-        np.where(front, -distance, distance).flat[band].astype(np.float32),
+        along,
         far.flat[band],
-        back.reshape(-1, 3)[band] - even.reshape(-1, 3)[source] / weights.flat[source][:, None],
+        back.reshape(-1, 3)[band] - _even_out(back, clean, source, EVEN * reach),
         ACROSS * slope[edges.nearest.flat[band]] * away.flat[band] ** 2,
         (way[known] ** 2).sum(axis=1),
     )
     found = np.zeros((len(band), 3), np.float32)
-    _average_along(compared, reach + WINDOW_PX, photo.limit, found)
+    run_in_parts(
+        lambda begin, end: _average_along(
+            compared, begin, end, reach + WINDOW_PX, photo.limit, found
+        ),
+        len(band),
+    )
     traces[known] = found
     return traces
+
+
+def _even_out(back, clean, source, sigma):
+    """Mean colours (K, 3) of the clean pixels around each source, in a Gaussian window.
+
+    In bands, each with what lies around it: the colours are those of the photo blurred as a whole.
+    """
+    radius = (round(8 * sigma + 1) | 1) // 2
+    (height, width), rows = clean.shape, BAND * radius
+    mean = np.empty((len(source), 3), np.float32)
+
+    def blur(band):
+        among = np.flatnonzero(source // width // rows == band)
+        if len(among) == 0:
+            return
+        y, x = np.divmod(source[among], width)
+        top, bottom = max(0, band * rows - radius), min(height, (band + 1) * rows + radius)
+        # What OpenCV does together starts at the same columns, or colours would be rounded anew.
+        left, right = max(0, x.min() - radius) // 64 * 64, min(width, x.max() + radius + 64)
+        counts = clean[top:bottom, left:right].astype(np.float32)
+        sums = back[top:bottom, left:right] * counts[..., None]
+        counts, sums = (
+            cv2.GaussianBlur(part, (2 * radius + 1,) * 2, sigma) for part in (counts, sums)
+        )
+        y, x = y - top, x - left
+        mean[among] = sums[y, x] / counts[y, x, None]
+
+    run_all(blur, [(band,) for band in range(-(-height // rows))])
+    return mean
 
 
 @jit
@@ -125,20 +164,20 @@ def _measure_slope(back, distance, clean, edge, reach, slope):
 
 
 @jit
-def _average_along(band, radius, limit, found):
+def _average_along(band, begin, end, radius, limit, found):
     """Mean of the rest over pixels as far from the outline, less what may be chance: (K, 3)."""
     height, width = band.number.shape
     spread = np.float32(2 / radius**2)
     mean, square = np.zeros(3, np.float32), np.zeros(3, np.float32)
-    for k in range(band.pixels.shape[0]):
+    for k in range(begin, end):
         y, x = band.pixels[k] // width, band.pixels[k] % width
-        mean[:], square[:] = 0, 0
+        mean[:], square[:], own = 0, 0, band.distance[y, x]
         total, squares = np.float32(0), np.float32(0)
         for row in range(max(0, y - radius), min(height, y + radius + 1), STRIDE):
             for column in range(max(0, x - radius), min(width, x + radius + 1), STRIDE):
-                j = band.number[row, column]
-                if j < 0 or abs(band.distance[j] - band.distance[k]) > ALIKE:
+                if abs(band.distance[row, column] - own) > ALIKE:
                     continue
+                j = band.number[row, column]
                 if abs(band.far[j] - band.far[k]) >= limit:
                     continue
                 weight = 1 / (1 + spread * ((row - y) ** 2 + (column - x) ** 2))
