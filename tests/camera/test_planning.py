@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from utils.camera import CameraPath, Lifted, check_window, invented_shares, plan_shot
-from utils.camera.planning import BUDGET, LEAST_ZOOM, MARGIN, find_point
+from utils.camera.moves import MOST_INVENTED
+from utils.camera.planning import LEAST_ZOOM, MARGIN, find_point
 from utils.camera.subject import find_subject
 from utils.scene import Scene
 
@@ -113,7 +114,9 @@ def test_subject_is_never_cut_and_budget_and_windows_hold(size, middle, side):
         assert stand.window.width / stand.window.height == pytest.approx(size[1] / size[0])
     zoom = path.crop[1] / min(shot.start.window.width, shot.end.window.width)
     assert LEAST_ZOOM - 1e-6 <= zoom <= 1.5 + 1e-6
-    assert max(invented_shares(scene, path, view_size(path), (0, 0.25, 0.5, 0.75, 1))) <= BUDGET
+    assert (
+        max(invented_shares(scene, path, view_size(path), (0, 0.25, 0.5, 0.75, 1))) <= MOST_INVENTED
+    )
     # Whole and clear of the border: as much of it as is shown lies inside.
     for t in (0, 0.5, 1):
         share, at_border = red_share(path, scene, t, MARGIN / 2)
@@ -161,7 +164,7 @@ def test_a_landscape_stays_inside_the_photo():
     image = texture((240, 320), GREY)
     disparity = np.repeat(np.linspace(5, 120, 240, dtype=np.float32)[:, None], 320, axis=1)
     shot, path, scene = shoot(image, disparity)
-    assert max(invented_shares(scene, path, view_size(path), (0, 0.5, 1))) <= BUDGET
+    assert max(invented_shares(scene, path, view_size(path), (0, 0.5, 1))) <= MOST_INVENTED
 
 
 def test_a_subject_that_fills_the_photo_is_pulled_out_of():
@@ -181,7 +184,7 @@ def test_film_of_another_shape_looks_at_the_subject():
     for t in (0, 1):
         share, at_border = red_share(path, scene, t, 0.01)
         assert share > 0.1 and at_border == 0
-    assert max(invented_shares(scene, path, view_size(path), (0, 1))) <= BUDGET
+    assert max(invented_shares(scene, path, view_size(path), (0, 1))) <= MOST_INVENTED
 
 
 def test_given_focus_decides_between_two_things():

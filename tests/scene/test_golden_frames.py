@@ -52,7 +52,7 @@ class ReferenceInpaint(Inpaint):
 def film(golden, monkeypatch):
     """Make the scene and camera path of a golden case: `film(case) -> scene, path, group`."""
     # G5: the reference lifts every pixel of the photo, also those on the ramp of an edge.
-    monkeypatch.setattr(cloud, "surface_mask", lambda disparity, image=None: disparity > 0)
+    monkeypatch.setattr(cloud, "surface_mask", lambda disparity: disparity > 0)
     with h5py.File(golden / "geometry.h5") as file:
 
         def make(case):
@@ -162,8 +162,8 @@ def test_inpainted_frames_match_golden(film, case, monkeypatch):
     monkeypatch.setattr(
         cloud,
         "surface_mask",
-        lambda disparity, image=None: (
-            valid_mask(disparity if image is not None else network.seen) > 0
+        lambda disparity: (
+            valid_mask(disparity if disparity is scene.disparity else network.seen) > 0
         ),
     )
     added = 0

@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kornia.filters import gaussian_blur2d
 
 from models.pointcloud_inpainting import Inpaint
 from models.roles import Inpainting
@@ -65,44 +64,6 @@ def test_surface_mask_keeps_a_thin_wire():
     disparity = torch.full((1, 1, 9, 9), 10.0)
     disparity[..., 4] = 100
     assert surface_mask(disparity)[..., 4].all()
-
-
-def test_surface_mask_drops_the_ghost_of_a_blurred_object():
-    """A red disc blurred over a green wall by more than the ring that is always dropped."""
-    rows, columns = torch.meshgrid(torch.arange(300), torch.arange(1200), indexing="ij")
-    inside = ((rows - 150) ** 2 + (columns - 600) ** 2 < 80**2).float()
-    soft = gaussian_blur2d(inside[None, None], (9, 9), (2.0, 2.0))
-    image = torch.cat([soft, 1 - soft, 0 * soft], dim=1)
-    disparity = 10 + 90 * inside[None, None]
-    kept = surface_mask(disparity, image)[0, 0]
-    ghost = kept & (inside == 0) & (image[0, 0] > 0.5)
-    assert ghost.sum() == 0
-    assert (kept[inside == 1]).all()
-    assert kept[(inside == 0) & (image[0, 0] < 0.2)].float().mean() > 0.999
-
-
-@pytest.mark.parametrize(("roughness", "traces"), [(0.004, False), (0.08, True)])
-def test_surface_mask_drops_a_faint_trace_where_it_shows(roughness, traces):
-    """An eighth of the object's colour: seen on a smooth background, lost on a rough one."""
-    size = (320, 640)
-    near = torch.zeros(1, 1, *size)
-    near[..., :300] = 1
-    trace = torch.zeros(1, 1, *size)
-    trace[..., 300:303] = 0.125
-    noise = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0)) * roughness
-    object_color, background = 0.9, 0.3
-    share = torch.maximum(near, trace)
-    image = share * object_color + (1 - share) * (background + noise)
-    kept = surface_mask(10 + 90 * near, image)[0, 0]
-    assert not kept[:, 300].any()  # next to the edge, whatever its colour
-    assert (kept[:, 301:303].float().mean() > 0.5) == traces
-    assert kept[:, 303:].float().mean() > 0.98
-
-
-def test_surface_mask_believes_background_between_reeds():
-    disparity, image = torch.full((1, 1, 40, 1200), 10.0), torch.zeros(1, 3, 40, 1200)
-    disparity[..., ::7], image[:, 0, :, ::7] = 100, 1
-    assert surface_mask(disparity, image)[..., 3::7].all()
 
 
 # -- rendering ----------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from utils.camera.windows import CropWindow
 # as fast as the focus. The lens does the rest.
 MOST_ADVANCE = 0.5
 MOST_PACE = 2
-# A move that chooses its windows goes only so far that at most this share of a frame is invented.
+# A move that chooses its windows goes only so far, and the automatic shot is one of those, that at
+# most this share of a frame is invented.
 MOST_INVENTED = 0.03
 MOST_INVENTED_BY_DOLLY = 0.06
 # At strength 1: by how much a zoom enlarges, what part of the way to the focus a dolly zoom goes,

@@ -18,13 +18,13 @@ import numpy as np
 from kernels import Cloud, View, render_frame
 from kernels.threads import run_all
 from utils.camera.focus import Focus
+from utils.camera.moves import MOST_INVENTED
 from utils.camera.path import CameraPath, CameraPose, Stand
 from utils.camera.subject import find_subject
 from utils.camera.windows import CropWindow, aspect_box
 
-BUDGET = 0.03  # share of a frame that may be invented
-SMALL_SHARE = 0.7  # of it, on the small copy, where some narrow gaps are closed
-SEARCH_SIDE = 160  # px, long side of the copy on which subject and holes are looked for
+SMALL_SHARE = 0.7  # of MOST_INVENTED, on the small copy, where some narrow gaps are closed
+SEARCH_SIDE = 160  # px, long side of copies on which subject, holes and windows are looked for
 POINTS = 200  # of it, that stand for a surface when its motion is measured
 BATCH, MOST_TRIED = 32, 256  # shots rendered together, and in all
 
@@ -86,7 +86,7 @@ def plan_shot(
     aspect: float | None = None,
     focus: tuple[float, float] | None = None,
     strength: float = 1.0,
-    budget: float = BUDGET,
+    budget: float = MOST_INVENTED,
 ) -> Shot:
     """Choose the shot of a photo.
 

@@ -11,8 +11,8 @@ import torch
 
 from utils import UsageError, camera
 from utils.camera import (
-    BUDGET,
     MEASURED_SIDE,
+    MOST_INVENTED,
     MOVES,
     CameraPath,
     CropWindow,
@@ -345,7 +345,7 @@ def _plan_shot(photo, scene, plan, settings):
     whole = CameraPath(shot.stand, scene.size, scene.focal_px, shot.focus, crop, name="auto")
     for part in WAY_KEPT:
         path = whole.scaled(part)
-        if max(invented_shares(scene, path, plan.view_size)) <= BUDGET:
+        if max(invented_shares(scene, path, plan.view_size)) <= MOST_INVENTED:
             break
     first, last = (window.scaled(1 / across, 1 / down) for window in (path.start, path.end))
     log.info("%s: automatic shot: %s", photo, shot.reason)

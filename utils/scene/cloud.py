@@ -38,9 +38,6 @@ DISPARITY_FLOOR = 0.005
 # Inpainting works on at most this many pixels; a larger photo is inpainted at reduced size, which
 # bounds time and memory, and stays near the 1024 x 768 that the networks were trained for.
 INPAINT_PIXELS = 1_000_000
-# Inpainted points nearer than the photo's by this share of the largest disparity are dropped; less
-# is the roughness of inpainted depth.
-HIDING = 0.05
 
 
 def scale_disparity(
@@ -116,7 +113,7 @@ class Scene:
         self._filled: list[Sheet] = []  # what was inpainted
         self._layers = find_rims(self.disparity, self.image) if rims else None
         # (1, 1, H, W) bool: which pixels of the photo show one surface.
-        self.surface = surface_mask(self.disparity, None if self._layers else self.image)
+        self.surface = surface_mask(self.disparity)
         self._behind = self._behind_rims()
         self._append_photo(self.kept())
         self.photo_points = self._points[0].shape[1]  # they come first in the cloud
@@ -460,7 +457,9 @@ class Scene:
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (z > 0)
         pixel = torch.where(inside, row * width + column, 0).long()
         seen = self.disparity.view(-1)[pixel]
-        return inside & (self.focal_px * self.baseline / z > seen + HIDING * self.disparity.amax())
+        return inside & (
+            self.focal_px * self.baseline / z > seen + EDGE_JUMP * self.disparity.amax()
+        )
 
     # -- for inpainting --
 
@@ -476,7 +475,7 @@ class Scene:
             disparity = F.interpolate(disparity, size, mode="nearest-exact")
         elif self._layers:
             return image, disparity, torch.ones_like(self.surface)
-        return image, disparity, surface_mask(disparity, image)
+        return image, disparity, surface_mask(disparity)
 
     def _added(self):
         """Return the points beyond the photo's."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from utils.depth import align, cut_map
+from utils.depth.steps import EDGE_JUMP
 from utils.film import in_fours, resize
 from utils.scene.grids import Grid
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from utils.scene.cloud import Scene
 
 log = logging.getLogger("kbe")
-
-# What is behind the front by less than this share of the largest disparity is that front itself.
-BEHIND = 0.05
 
 
 def add_second_eye(scene: Scene, plan: Any) -> int:
@@ -56,7 +54,7 @@ def add_second_eye(scene: Scene, plan: Any) -> int:
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     front = film[row.clip(0, height - 1), column.clip(0, width - 1)]
     seen = fitted(hidden.astype(np.uint8)) > 0
-    seen &= ~inside | (front > disparity + BEHIND * film.max())
+    seen &= ~inside | (front > disparity + EDGE_JUMP * film.max())
     depth = (scene.focal_px * scene.baseline / disparity[seen]).astype(np.float32)
     x = (u[seen] - (width - 1) / 2) * depth / scene.focal_px
     y = (v[seen] - (height - 1) / 2) * depth / scene.focal_px

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
-from utils.camera import AutoZoom, CropWindow, find_zoom_window
+from utils.camera import SEARCH_SIDE, AutoZoom, CropWindow, find_zoom_window
 from utils.scene.cloud import Scene
 from utils.scene.edges import surface_mask
-
-# The automatic zoom compares its candidates on views of this long side, px.
-ZOOM_SEARCH_SIDE = 160
 
 
 def small_scene(scene: Scene, long_side: int = 480) -> Scene:
@@ -37,7 +34,7 @@ def find_scene_zoom(
     Returns:
         AutoZoom with window and candidate centres in the scene's pixels.
     """
-    scale = min(1.0, ZOOM_SEARCH_SIDE / max(scene.size))
+    scale = min(1.0, SEARCH_SIDE / max(scene.size))
     size = [max(1, round(side * scale)) for side in scene.size]
     disparity = F.interpolate(scene.disparity, size, mode="nearest-exact")
     scale_v, scale_u = (small / side for small, side in zip(size, scene.size, strict=True))

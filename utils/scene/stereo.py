@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from utils.camera import NO_LENS, nearest_depth
+from utils.camera import NO_LENS, depth_range, nearest_depth
 from utils.film.colour import light_to_srgb, srgb_to_light
 from utils.scene.cloud import Scene
 from utils.scene.matte import Matte
@@ -36,8 +36,6 @@ PARALLAX_SHARE = 0.025
 IN_FRONT = 1 / 3  # of it is in front of the screen
 # Half the shift of the pictures is at most this share: a shallow scene stays a little flat.
 MOST_SHIFT = 0.02
-# Nearest and farthest are quantiles: a few stray pixels shall not flatten the rest.
-NEAR_QUANTILE, FAR_QUANTILE = 0.99, 0.01
 
 # Left and right eye's linear RGB to what red-cyan glasses on an sRGB screen bring nearest to it, by
 # least squares: E. Dubois, A projection method to generate anaglyph stereo images, ICASSP 2001, the
@@ -68,10 +66,7 @@ class StereoScene:
         self.scene: Any = scene  # or its Matte
         self.device = scene.device
         self.merge: Callable[..., np.ndarray] = MERGES[layout]
-        inverse = 1 / scene.depth.flatten()
-        inverse = inverse[:: max(1, len(inverse) // 1_000_000)]  # quantile() takes 16 million
-        ends = torch.tensor([NEAR_QUANTILE, FAR_QUANTILE], device=inverse.device)
-        near, far = (1 / inverse.quantile(ends)).tolist()
+        near, far = depth_range(scene.depth)
         moved = min(path.pose(t).shift[2] for t in path.inpaint_at)
         near = max(near, nearest_depth(scene.depth))  # what is nearer, at the border, passes by
         near, far = 1 / (near + moved), 1 / (max(near, far) + moved)
