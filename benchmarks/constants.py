@@ -64,6 +64,7 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/scene/edges.py": "SQRT2",
         "utils/scene/filling.py": "_ANGLES",
         "utils/scene/patches.py": "BYTES",
+        "utils/scene/rims.py": "LOCAL_WEIGHTS",
     },
     # Memory, threads, waiting: they move time, never a frame. And what keeps from dividing by 0.
     "machine": {
@@ -79,6 +80,7 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/scene/patches.py": "SEED",
         "utils/scene/quilting.py": "SEED",
         "utils/camera/planning.py": "BATCH",
+        "utils/scene/traces.py": "BAND",
     },
     # From papers and the reference.
     "published": {
