@@ -11,7 +11,7 @@ processes changes what is drawn, and a resumed run continues with the photos it 
 import itertools
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +24,18 @@ from utils.training.data_sets import Opened
 
 MOST_UNKNOWN = 100  # batches in a row that may hold no known pixel
 DRAWS = 16  # uniform random numbers that come with each sample, for the trainer's own decisions
+
+
+class Drawing(NamedTuple):
+    """How samples are drawn from photos."""
+
+    crop: tuple[int, int]  # (height, width) in px of what the network sees
+    other_crops: Sequence[tuple[int, int]] = ()  # each training batch has one of all
+    crop_scale: float = 0.5  # the smallest window, as a share of the largest that fits in the photo
+    second_view: bool = False  # whether samples carry a second view of their scene
+    colours: bool = True  # whether the colours of training samples vary
+    spoil: bool = False  # whether those are sometimes blurred, noisy or badly compressed
+    seed: int = 0  # of everything random
 
 
 class Samples(Dataset):
@@ -41,20 +53,14 @@ class Samples(Dataset):
     def __init__(
         self,
         sets: Sequence[Opened],
-        crop: tuple[int, int],
+        drawing: Drawing,
         *,
         train: bool,
-        seed: int = 0,
-        second_view: bool = False,
-        scale_min: float = 0.5,
         cache_mib: int = 0,
-        other_crops: Sequence[tuple[int, int]] = (),
-        spoil: bool = False,
     ) -> None:
         """Remember how to draw; nothing is read before the first index."""
-        self.sets, self.train, self.seed, self.spoil = sets, train, seed, spoil and train
-        self.crops = [tuple(crop), *map(tuple, other_crops)]
-        self.second_view, self.scale_min = second_view, scale_min
+        self.sets, self.train, self.drawing = sets, train, drawing
+        self.crops = [tuple(crop) for crop in (drawing.crop, *drawing.other_crops)]
         self.cache: dict[tuple[int, int], Any] = {}
         self.cache_left = cache_mib * 2**20
 
@@ -78,14 +84,14 @@ class Samples(Dataset):
     def _sample(self, which, item, number, shape=0):
         opened, crop = self.sets[which], self.crops[shape]
         views = self._views(which, item)
-        rng = np.random.default_rng([self.seed, number])
+        rng = np.random.default_rng([self.drawing.seed, number])
         draws = rng.random(DRAWS + 8, dtype=np.float32)
         if not self.train:
             draws[:8] = (0, 0, 0.999, 0.5, 0.5, 0.999, 0, 0)
         order = list(range(len(views)))
         first = views[order.pop(int(draws[0] * len(order)))]
         second = views[order.pop(int(draws[1] * len(order)))] if order else None
-        paired = self.second_view and second is not None
+        paired = self.drawing.second_view and second is not None
         align = max(
             1,
             *(
@@ -94,18 +100,19 @@ class Samples(Dataset):
                 if k in first
             ),
         )
-        box = choose_box(first["image"].shape[:2], crop, draws[2:5], self.scale_min, paired, align)
+        scale = self.drawing.crop_scale
+        box = choose_box(first["image"].shape[:2], crop, draws[2:5], scale, paired, align)
         flip = draws[5] < 0.5
         floor = opened.data_set["confidence_min"]
         sample = make_view(first, box, crop, flip, floor)
-        if self.spoil:
+        if self.train and self.drawing.spoil:
             pixels = spoil(sample["image"].permute(1, 2, 0).numpy(), rng)
             sample["image"] = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
         sample["metric"] = torch.tensor(float(first["kind"] not in ("relative", "order")))
         sample["ordered"] = torch.tensor(float(first["kind"] == "order"))
         sample["uniform"] = torch.from_numpy(draws[8:].copy())
         sample["name"] = opened.label(item)
-        if self.second_view:
+        if self.drawing.second_view:
             sample |= self._second(first, second, box, crop, flip, floor, sample)
         return sample
 
@@ -146,7 +153,7 @@ class Stream(Sampler):
     """Endless shuffled batches of keys for `Samples`, a pure function of seed and step.
 
     An epoch draws `weight * len` items of each set, each item equally often to within one.
-    Process `rank` of `world` takes its share of every global batch, so two processes see together
+    Process (rank, of how many) takes its share of every global batch, so two processes see together
     what one with the doubled batch sees. With several crops each global batch draws one of them.
     """
 
@@ -159,15 +166,14 @@ class Stream(Sampler):
         seed: int,
         start: int = 0,
         steps: int | None = None,
-        rank: int = 0,
-        world: int = 1,
+        process: tuple[int, int] = (0, 1),
         crops: int = 1,
     ) -> None:
         """Begin at batch `start` and stop before batch `steps` (None: never)."""
         self.items, self.seed, self.batch_size = items, seed, batch_size
         self.weights = [opened.data_set["weight"] for opened in sets]
-        self.start, self.steps, self.rank, self.world = start, steps, rank, world
-        self.crops = crops
+        self.start, self.steps, self.crops = start, steps, crops
+        self.rank, self.world = process
         shares = zip(items, self.weights, strict=True)
         self.counts = [max(1, round(len(i) * w)) for i, w in shares]
         self.epoch_length = sum(self.counts)
@@ -256,41 +262,30 @@ class TrainingData:
 
     Args:
         sets: opened data sets (`utils.training.data_sets.open_data_set`).
+        drawing: how samples are drawn from them. Validation keeps to its first crop, to the largest
+            window, and to the photos' own colours.
         held_out: opened data sets to validate on, or None to set aside a share of `sets`.
-        crop: (height, width) in px of what the network sees.
-        other_crops: further sizes; each training batch draws one of all. Validation keeps `crop`.
         batch_size: samples per process and step.
-        second_view: whether samples carry a second view of their scene.
-        crop_scale: the smallest window, as a share of the largest that fits in the photo.
-        colours: whether to vary the colours of training samples.
         workers: processes that read ahead; 0 reads in the training process.
         cache_mib: how much memory decoded photos may fill, over all workers.
         val_share, val_images: share of each set to set aside; how many photos at most to use.
-        seed: of everything random.
-        spoil: whether training samples are sometimes blurred, noisy or badly compressed.
     """
 
     def __init__(
         self,
         sets: Sequence[Opened],
+        drawing: Drawing,
         held_out: Sequence[Opened] | None = None,
         *,
-        crop: tuple[int, int],
         batch_size: int,
-        second_view: bool = False,
-        crop_scale: float = 0.5,
-        colours: bool = True,
         workers: int = 1,
         cache_mib: int = 4096,
         val_share: float = 0.01,
         val_images: int = 64,
-        seed: int = 0,
-        other_crops: Sequence[tuple[int, int]] = (),
-        spoil: bool = False,
     ) -> None:
         """Split the sets; nothing is read yet."""
-        self.sets, self.batch_size, self.seed = sets, batch_size, seed
-        self.workers, self.colours = workers, colours
+        self.sets, self.drawing, self.batch_size = sets, drawing, batch_size
+        self.workers = workers
         self.unknown = 0  # batches in a row of which nothing is known
         self.measured = all(opened.data_set["disparity"] != "none" for opened in sets)
         self.items, check_items = split(sets, val_share)
@@ -299,23 +294,10 @@ class TrainingData:
             self.items = [np.arange(len(opened)) for opened in sets]
             check_sets, check_items = held_out, [np.arange(len(opened)) for opened in held_out]
         self.check_items = [i[: max(1, val_images // len(check_items))] for i in check_items]
-        options: dict[str, Any] = {
-            "second_view": second_view,
-            "seed": seed,
-            "scale_min": crop_scale,
-        }
         memory = cache_mib // max(1, workers)
-        self.samples = Samples(
-            sets,
-            crop,
-            train=True,
-            cache_mib=memory,
-            other_crops=other_crops,
-            spoil=spoil,
-            **options,
-        )
-        self.check_samples = Samples(check_sets, crop, train=False, cache_mib=1024, **options)
-        self.epoch_length = Stream(sets, self.items, batch_size, seed=seed).epoch_length
+        self.samples = Samples(sets, drawing, train=True, cache_mib=memory)
+        self.check_samples = Samples(check_sets, drawing, train=False, cache_mib=1024)
+        self.epoch_length = Stream(sets, self.items, batch_size, seed=drawing.seed).epoch_length
 
     def training(
         self, start: int, steps: int | None, rank: int = 0, world: int = 1, pinned: bool = False
@@ -331,11 +313,10 @@ class TrainingData:
             self.sets,
             self.items,
             self.batch_size,
-            seed=self.seed,
+            seed=self.drawing.seed,
             start=start,
             steps=steps,
-            rank=rank,
-            world=world,
+            process=(rank, world),
             crops=len(self.samples.crops),
         )
         # The cores belong to the network. Here and not in the workers: OpenCV's threads do not
@@ -368,7 +349,7 @@ class TrainingData:
                 f"the last was {batch['name'][0]}.\n"
                 "  Look at its depth and confidence, or lower the set's 'confidence_min'."
             )
-        return prepare(batch, device, self.colours)
+        return prepare(batch, device, self.drawing.colours)
 
     def validation(self, device: str | torch.device) -> Iterator[dict[str, Any]]:
         """Every held-out sample once, in order, as large as the aspect allows, colours as is.

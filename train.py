@@ -200,21 +200,15 @@ def training_data(
     """The stream of batches over opened data sets."""
     import data_loader
 
-    names = (
-        "crop",
-        "other_crops",
-        "batch_size",
-        "crop_scale",
-        "colours",
-        "spoil",
-        "workers",
-        "cache_mib",
-        "val_share",
-        "val_images",
-        "seed",
+    def chosen(*names):
+        return {name: getattr(settings, name) for name in names}
+
+    drawing = data_loader.Drawing(
+        **chosen("crop", "other_crops", "crop_scale", "colours", "spoil", "seed"),
+        second_view=second_view,
     )
-    options = {name: getattr(settings, name) for name in names}
-    return data_loader.TrainingData(sets, held_out, second_view=second_view, **options)
+    reading = chosen("batch_size", "workers", "cache_mib", "val_share", "val_images")
+    return data_loader.TrainingData(sets, drawing, held_out, **reading)
 
 
 def photos_with_masks(folder: str) -> dict[str, Any]:

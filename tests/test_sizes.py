@@ -16,24 +16,14 @@ MOST_TUNED = 260  # numbers in the rooms of benchmarks/constants.py; it only fal
 # Larger ones that are there already. None is added; what has become small leaves the list.
 ROOMS = ("kernels", "models", "utils")
 MANY_ARGUMENTS = {
-    "data_loader.py": {
-        "TrainingData.__init__",
-        "Samples.__init__",
-        "Stream.__init__",
-    },  # settings, by name
     "kernels/patches.py": {"search", "seed_field", "vote"},
     "kernels/quilting.py": {"_cost", "lay_blocks", "seed_blocks", "spread_blocks"},
     "utils/scene/quilting.py": {"_followed"},
-    "utils/synthetic/raster.py": {"rasterize"},
-    "utils/synthetic/shading.py": {"_bumped", "_lamps", "shade"},
 }
 MANY_LINES = {
     "kernels/patches.py": {"search"},
     "kernels/quilting.py": {"lay_blocks"},
     "utils/scene/patches.py": {"_complete_level"},
-    "utils/synthetic/outdoors.py": {"car"},
-    "utils/synthetic/raster.py": {"rasterize"},
-    "utils/synthetic/shading.py": {"shade"},
 }
 
 

@@ -30,7 +30,7 @@ from utils.synthetic.film import (
     sky_table,
 )
 from utils.synthetic.mesh import Builder, box, quad, shifted
-from utils.synthetic.raster import LEVEL_OFFSETS, project, rasterize
+from utils.synthetic.raster import LEVEL_OFFSETS, Casters, project, rasterize
 from utils.synthetic.scenes import FAMILIES, draw_scene
 from utils.synthetic.shards import BASELINE
 from utils.synthetic.textures import bake, load_textures
@@ -69,17 +69,14 @@ def cast(triangles, size, focal, cutout=None, uvs=None, atlas=None):
     )
     count = len(triangles)
     keys, ids = np.zeros(size, np.float32), np.full(size, -1, np.int32)
-    rasterize(
-        project(triangles.reshape(-1, 3), matrix),
+    casters = Casters(
         np.arange(3 * count, dtype=np.int32).reshape(-1, 3),
         np.ones(count, bool),
         np.full(count, -1, np.int32) if cutout is None else cutout,
         np.zeros((3 * count, 2), np.float32) if uvs is None else uvs,
         np.zeros((1, LEVEL_OFFSETS[-1]), np.uint8) if atlas is None else atlas,
-        0.02,
-        keys,
-        ids,
     )
+    rasterize(project(triangles.reshape(-1, 3), matrix), casters, 0.02, keys, ids)
     with np.errstate(divide="ignore"):
         return 1 / keys, ids
 

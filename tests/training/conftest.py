@@ -68,5 +68,6 @@ def flags(tmp_path):
 def batch(tmp_path):
     """Both views of two drawn scenes, the way the loader gives them, uncropped and in order."""
     opened = data_sets.open_data_set(write_scenes(tmp_path / "scenes"))
-    drawn = data_loader.Samples([opened], (32, 48), train=False, second_view=True)
+    drawing = data_loader.Drawing((32, 48), second_view=True)
+    drawn = data_loader.Samples([opened], drawing, train=False)
     return data_loader.prepare(data_loader.collate([drawn[0, n, n] for n in (0, 1)]), "cpu", False)

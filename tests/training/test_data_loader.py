@@ -38,7 +38,8 @@ def folder_set(root, count=3, **keys):
 
 
 def samples(data_set, crop=(32, 40), train=False, **options):
-    return data_loader.Samples([data_sets.open_data_set(data_set)], crop, train=train, **options)
+    drawing = data_loader.Drawing(crop, **options)
+    return data_loader.Samples([data_sets.open_data_set(data_set)], drawing, train=train)
 
 
 @pytest.fixture
@@ -400,7 +401,9 @@ def test_instances_come_from_masks(tmp_path):
     numbers[10:20, 10:20] = 7
     cv2.imwrite(str(tmp_path / "masks" / "photo0.png"), numbers)
     opened = data_sets.open_data_set(data_set, masks=True)
-    found = data_loader.Samples([opened], (40, 48), train=False)[0, 0, 0]["instances"]
+    found = data_loader.Samples([opened], data_loader.Drawing((40, 48)), train=False)[0, 0, 0][
+        "instances"
+    ]
     assert torch.equal(found[0], torch.from_numpy(numbers))
     assert not samples(data_set, (40, 48))[0, 0, 0]["instances"].any()  # read only when needed
 
@@ -512,7 +515,8 @@ def test_mirroring_mirrors_the_shift(scenes):
 def test_sets_with_and_without_second_views_mix(scenes, tmp_path_factory):
     folder = folder_set(tmp_path_factory.mktemp("folder"))
     opened = [data_sets.open_data_set(d) for d in (scenes, folder)]
-    drawn = data_loader.Samples(opened, (24, 32), train=True, second_view=True)
+    drawing = data_loader.Drawing((24, 32), second_view=True)
+    drawn = data_loader.Samples(opened, drawing, train=True)
     batch = data_loader.collate([drawn[0, 0, 0], drawn[1, 0, 1]])
     assert batch["has_second"].tolist() == [1, 0]
     assert batch["second_mask"][1].sum() == 0
@@ -567,15 +571,14 @@ def test_stream_resumed_midway_continues_the_same():
 def test_every_batch_draws_one_of_the_crops_for_all_processes():
     drawn = [{key[3] for key in batch} for batch in stream(steps=40, crops=3)]
     assert all(len(shapes) == 1 for shapes in drawn) and set.union(*drawn) == {0, 1, 2}
-    other = [{key[3] for key in batch} for batch in stream(steps=40, crops=3, rank=1, world=2)]
+    other = [{key[3] for key in batch} for batch in stream(steps=40, crops=3, process=(1, 2))]
     assert other == drawn
 
 
 def test_batches_come_in_their_crops_and_validation_in_the_first(tmp_path):
     opened = data_sets.open_data_set(folder_set(tmp_path, count=4))
-    data = data_loader.TrainingData(
-        [opened], crop=(32, 40), other_crops=[(40, 24)], batch_size=2, workers=0
-    )
+    drawing = data_loader.Drawing((32, 40), other_crops=[(40, 24)])
+    data = data_loader.TrainingData([opened], drawing, batch_size=2, workers=0)
     shapes = {tuple(batch["image"].shape[2:]) for batch in data.training(0, 12)}
     assert shapes == {(32, 40), (40, 24)}
     assert {tuple(b["image"].shape[2:]) for b in data.validation("cpu")} == {(32, 40)}
@@ -583,7 +586,7 @@ def test_batches_come_in_their_crops_and_validation_in_the_first(tmp_path):
 
 def test_two_processes_see_what_one_with_the_doubled_batch_sees():
     together = list(stream(batch_size=4, steps=5))
-    halves = [list(stream(batch_size=2, steps=5, rank=r, world=2)) for r in (0, 1)]
+    halves = [list(stream(batch_size=2, steps=5, process=(r, 2))) for r in (0, 1)]
     assert [a + b for a, b in zip(*halves, strict=True)] == together
 
 
@@ -609,7 +612,8 @@ def test_tiny_sets_still_train_and_validate(length):
 
 def training_data(root, **options):
     opened = [data_sets.open_data_set(folder_set(root, count=4))]
-    return data_loader.TrainingData(opened, crop=(32, 40), batch_size=2, **options)
+    drawing = data_loader.Drawing((32, 40))
+    return data_loader.TrainingData(opened, drawing, batch_size=2, **options)
 
 
 def test_number_of_workers_changes_nothing(tmp_path):
@@ -650,7 +654,9 @@ def test_validation_is_the_same_every_time(tmp_path):
 
 def test_validation_on_a_set_of_its_own_leaves_all_for_training(tmp_path_factory):
     opened = [data_sets.open_data_set(folder_set(tmp_path_factory.mktemp(n))) for n in "ab"]
-    data = data_loader.TrainingData(opened[:1], opened[1:], crop=(32, 40), batch_size=2)
+    data = data_loader.TrainingData(
+        opened[:1], data_loader.Drawing((32, 40)), opened[1:], batch_size=2
+    )
     assert len(data.items[0]) == 3 and len(data.check_items[0]) == 3
     assert "b0" in next(iter(data.validation("cpu")))["name"][0]
 

@@ -10,6 +10,7 @@ from utils.training import data_sets
 
 PARAM = {"baseline": 2.0, "focal": 30.0}
 SIZE = (40, 48)
+DRAWING = data_loader.Drawing(SIZE)
 
 
 def depth_map():
@@ -48,7 +49,7 @@ def opened(folder, masks=False, **keys):
 
 
 def sample(folder, masks=False, **keys):
-    return data_loader.Samples([opened(folder, masks, **keys)], SIZE, train=False)[0, 0, 0]
+    return data_loader.Samples([opened(folder, masks, **keys)], DRAWING, train=False)[0, 0, 0]
 
 
 # -- what is data ---------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ def test_a_set_of_which_one_photo_is_known_is_taken(folder):
 
 
 def data(folder, **keys):
-    return data_loader.TrainingData([opened(folder, **keys)], crop=SIZE, batch_size=1, workers=0)
+    return data_loader.TrainingData([opened(folder, **keys)], DRAWING, batch_size=1, workers=0)
 
 
 def test_a_hundred_batches_without_a_known_pixel_are_an_error(folder):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from kernels.jit import jit
 from utils.synthetic.mesh import rotation
-from utils.synthetic.raster import NEAR, project, rasterize
+from utils.synthetic.raster import NEAR, Casters, project, rasterize
 from utils.synthetic.shading import (
     CLOUD,
     GROUND,
@@ -19,6 +19,11 @@ from utils.synthetic.shading import (
     SUN,
     SUN_COLOUR,
     ZENITH,
+    Air,
+    Frame,
+    Lamps,
+    SoftLight,
+    Surfaces,
     gather_rays,
     plan_rays,
     shade,
@@ -151,18 +156,13 @@ def _shadow_map(scene, atlas, matrix, size, casters):
     """Keys of the nearest shadow casters seen from a light, (size, size) float32."""
     keys = np.full((size, size), -1e30 if matrix[2, 3] == 1.0 else 0.0, np.float32)
     ids = np.empty((size, size), np.int32)
-    rasterize(
-        project(scene["points"], matrix),
-        scene["faces"],
-        scene[casters],
-        scene["cutout"],
-        scene["uvs"],
-        atlas,
-        0.05,
-        keys,
-        ids,
-    )
+    seen = _casters(scene, scene[casters], atlas)
+    rasterize(project(scene["points"], matrix), seen, 0.05, keys, ids)
     return keys
+
+
+def _casters(scene, visible, atlas):
+    return Casters(scene["faces"], visible, scene["cutout"], scene["uvs"], atlas)
 
 
 def _ambient_lights(scene, atlas, lighting):
@@ -185,7 +185,7 @@ def _ambient_lights(scene, atlas, lighting):
     centre, radius = lighting.ambient_focus
     matrices = [_orthographic(d, centre, radius, AMBIENT_MAP) for d in directions]
     maps = [_shadow_map(scene, atlas, m, AMBIENT_MAP, "soft") for m in matrices]
-    return (
+    return SoftLight(
         directions,
         colours,
         np.stack(matrices),
@@ -212,19 +212,14 @@ def _lamp_lights(scene, atlas, lighting):
         axis = np.asarray(direction, float) / np.linalg.norm(direction)
         rows.append(((*position, 1.0, *axis), colour, matrix, 0.03, lighting.lamp_soft))
     if not rows:
-        return (
-            np.zeros((0, 7)),
-            np.zeros((0, 3)),
-            np.zeros((0, 4, 4)),
-            np.zeros((0, 1, 1), np.float32),
-            np.zeros(0),
-            np.zeros(0),
-        )
+        none = np.zeros(0)
+        maps = np.zeros((0, 1, 1), np.float32)
+        return Lamps(np.zeros((0, 7)), np.zeros((0, 3)), np.zeros((0, 4, 4)), maps, none, none)
     maps = np.stack([_shadow_map(scene, atlas, row[2], SUN_MAP, "hard") for row in rows])
     sources, colours, matrices, bias, soft = (
         np.array([row[i] for row in rows], float) for i in range(5)
     )
-    return sources, colours, matrices, maps, bias, soft
+    return Lamps(sources, colours, matrices, maps, bias, soft)
 
 
 class Studio:
@@ -238,8 +233,16 @@ class Studio:
         self._ambient = _ambient_lights(scene, self.atlas, lighting)
         self._lamps = _lamp_lights(scene, self.atlas, lighting)
         density, self._normals = measure_faces(scene["points"], scene["uvs"], scene["faces"])
-        self._meshes = (scene["points"], scene["normals"], scene["uvs"], scene["faces"], density)
-        self._seen = np.ones(len(scene["faces"]), bool)
+        self._surfaces = Surfaces(
+            scene["normals"],
+            scene["uvs"],
+            scene["faces"],
+            density,
+            scene["material"],
+            scene["materials"],
+            self.atlas,
+        )
+        self._casters = _casters(scene, np.ones(len(scene["faces"]), bool), self.atlas)
 
     def photograph(
         self, camera: Camera, size: tuple[int, int], shift: ArrayLike = (0.0, 0.0, 0.0)
@@ -268,22 +271,12 @@ class Studio:
         matrix[:3, 3] = lens @ (shift - turn @ camera.eye)
         matrix[3, 3] = 1.0
         projected = project(self.scene["points"], matrix)
-        rasterize(
-            projected,
-            self.scene["faces"],
-            self._seen,
-            self.scene["cutout"],
-            self.scene["uvs"],
-            self.atlas,
-            NEAR,
-            keys,
-            ids,
-        )
+        rasterize(projected, self._casters, NEAR, keys, ids)
         # A buffer pixel (X, Y) is (X - 1) / 2, (Y - 1) / 2 in the picture: centres are odd.
         image = np.empty((*keys.shape, 3), np.float32)
-        frame = (projected, turn.T @ np.linalg.inv(lens), camera.eye - turn.T @ shift, focal)
-        surfaces = (self.scene["material"], self.scene["materials"], self.atlas)
-        air = (
+        to_world = turn.T @ np.linalg.inv(lens)
+        frame = Frame(projected, to_world, camera.eye - turn.T @ shift, focal)
+        air = Air(
             self.lighting.sky,
             self.lighting.mirror,
             np.asarray(self.lighting.haze_colour, float),
@@ -291,9 +284,8 @@ class Studio:
         )
         need = np.empty(keys.shape, np.uint8)
         plan_rays(keys, ids, self._normals, self.scene["material"], self.scene["instance"], need)
-        shade(
-            keys, ids, need, frame, self._meshes, surfaces, self._ambient, self._lamps, air, image
-        )
+        rays = keys, ids, need
+        shade(rays, frame, self._surfaces, self._ambient, self._lamps, air, image)
         picture = np.empty((height, width, 3), np.float32)
         gather_rays(image, need, picture)
         centre_keys, centre_ids = keys[1::2, 1::2], ids[1::2, 1::2]

@@ -82,18 +82,18 @@ def car(b: Builder) -> None:
             b.add(shifted(wheel, (x * length, y * half, 0.32)), dark)
             hub = turned(shifted(cylinder(0.19, 0.24, 12), (0, 0, -0.12)), 0, np.pi / 2)
             b.add(shifted(hub, (x * length, y * half, 0.32)), steel(b))
+    _lights_and_plates(b, length, half, waist)
+
+
+def _lights_and_plates(b, length, half, waist):
+    """What a car of this length, half its width, and height of its windows has at its ends."""
     light = b.material(None, (0.8, 0.8, 0.75), glow=0.3, gloss=0.1)
     red = b.material(None, (0.5, 0.02, 0.02), gloss=0.1)
     plate = b.material("print", np.full(3, 0.7))
     for y in (-0.66, 0.66):
-        b.add(
-            shifted(cushion(0.2, 0.3, 0.14, 0.6, 8), (-length * 0.475, y * half, waist * 0.66)),
-            light,
-        )
-        b.add(
-            shifted(cushion(0.12, 0.26, 0.18, 0.6, 8), (length * 0.485, y * half, waist * 0.72)),
-            red,
-        )
+        lamp, tail = cushion(0.2, 0.3, 0.14, 0.6, 8), cushion(0.12, 0.26, 0.18, 0.6, 8)
+        b.add(shifted(lamp, (-length * 0.475, y * half, waist * 0.66)), light)
+        b.add(shifted(tail, (length * 0.485, y * half, waist * 0.72)), red)
     for x in (-0.502, 0.502):
         b.add(shifted(box(0.02, 0.5, 0.12), (x * length, 0, 0.45)), plate)
 

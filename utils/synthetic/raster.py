@@ -11,6 +11,7 @@ side by side.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -151,41 +152,52 @@ def _edges(corners, out):
     return volume
 
 
+class Casters(NamedTuple):
+    """The triangles of a scene as rays meet them."""
+
+    faces: np.ndarray  # (M, 3) int32
+    visible: np.ndarray  # (M,) bool; the others are skipped (a ceiling shall not cast shadows)
+    cutout: np.ndarray  # (M,) int32, texture whose alpha cuts holes, or -1
+    uvs: np.ndarray  # (N, 2) float32 texture coordinates in tiles
+    atlas: np.ndarray  # (T, bytes) uint8 textures with their mip levels
+
+
+@jit
+def _is_hole(casters, face, edges, x, y):
+    """Whether the texture that cuts holes into a triangle leaves the pixel (x, y) out."""
+    a, b, c = casters.faces[face, 0], casters.faces[face, 1], casters.faces[face, 2]
+    wa = edges[0, 0] * x + edges[0, 1] * y + edges[0, 2]
+    wb = edges[1, 0] * x + edges[1, 1] * y + edges[1, 2]
+    wc = edges[2, 0] * x + edges[2, 1] * y + edges[2, 2]
+    total = 1.0 / (wa + wb + wc)
+    uvs = casters.uvs
+    u = (wa * uvs[a, 0] + wb * uvs[b, 0] + wc * uvs[c, 0]) * total
+    v = (wa * uvs[a, 1] + wb * uvs[b, 1] + wc * uvs[c, 1]) * total
+    return fetch(casters.atlas, casters.cutout[face], 0, u, v, 3) < 127.5
+
+
 @jit
 def rasterize(
-    projected: np.ndarray,
-    faces: np.ndarray,
-    visible: np.ndarray,
-    cutout: np.ndarray,
-    uvs: np.ndarray,
-    atlas: np.ndarray,
-    near: float,
-    keys: np.ndarray,
-    ids: np.ndarray,
+    projected: np.ndarray, casters: Casters, near: float, keys: np.ndarray, ids: np.ndarray
 ) -> None:
     """Cast one ray through every pixel of a buffer and keep the nearest triangle.
 
     Args:
         projected: (N, 6) float64 of `project`, in pixels of the buffer.
-        faces: (M, 3) int32.
-        visible: (M,) bool; the others are skipped (a ceiling that shall not cast shadows).
-        cutout: (M,) int32, texture whose alpha cuts holes, or -1.
-        uvs: (N, 2) float32 texture coordinates in tiles.
-        atlas: (T, bytes) uint8 textures with their mip levels.
+        casters: Casters.
         near: smallest w that is drawn.
         keys: (H, W) float32, read and written: the largest key so far (1 / z for a camera).
         ids: (H, W) int32, read and written: the triangle that holds the pixel.
     """
     height, width = keys.shape
-    corners = np.empty((3, 3))
-    edges = np.empty((3, 3))
-    for face in range(faces.shape[0]):
-        if not visible[face]:
+    corners, edges = np.empty((3, 3)), np.empty((3, 3))
+    for face in range(casters.faces.shape[0]):
+        if not casters.visible[face]:
             continue
-        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        a, b, c = casters.faces[face, 0], casters.faces[face, 1], casters.faces[face, 2]
         if projected[a, 2] <= near and projected[b, 2] <= near and projected[c, 2] <= near:
             continue
-        low_x, high_x, low_y, high_y = _bounds(projected, faces[face], near)
+        low_x, high_x, low_y, high_y = _bounds(projected, casters.faces[face], near)
         left, right = math.ceil(max(low_x, 0.0)), math.floor(min(high_x, width - 1.0))
         top, bottom = math.ceil(max(low_y, 0.0)), math.floor(min(high_y, height - 1.0))
         if left > right or top > bottom:
@@ -201,7 +213,6 @@ def rasterize(
         step = (edges[0, 0] * ka + edges[1, 0] * kb + edges[2, 0] * kc) / volume
         down = (edges[0, 1] * ka + edges[1, 1] * kb + edges[2, 1] * kc) / volume
         start = (edges[0, 2] * ka + edges[1, 2] * kb + edges[2, 2] * kc) / volume
-        texture = cutout[face]
         for y in range(top, bottom + 1):
             first, last = _columns(edges, y, left, right)
             row = start + down * y
@@ -209,14 +220,7 @@ def rasterize(
                 key = np.float32(row + step * x)
                 if key <= keys[y, x]:
                     continue
-                if texture >= 0:
-                    wa = edges[0, 0] * x + edges[0, 1] * y + edges[0, 2]
-                    wb = edges[1, 0] * x + edges[1, 1] * y + edges[1, 2]
-                    wc = edges[2, 0] * x + edges[2, 1] * y + edges[2, 2]
-                    total = 1.0 / (wa + wb + wc)
-                    u = (wa * uvs[a, 0] + wb * uvs[b, 0] + wc * uvs[c, 0]) * total
-                    v = (wa * uvs[a, 1] + wb * uvs[b, 1] + wc * uvs[c, 1]) * total
-                    if fetch(atlas, texture, 0, u, v, 3) < 127.5:
-                        continue
+                if casters.cutout[face] >= 0 and _is_hole(casters, face, edges, x, y):
+                    continue
                 keys[y, x] = key
                 ids[y, x] = face

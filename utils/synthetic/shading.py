@@ -8,6 +8,7 @@ the view, so neighbouring views of a scene agree.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,59 @@ _TURNS = np.arange(11) * 2.39996
 _DISC = (np.sqrt((np.arange(11) + 0.3) / 11) * np.stack([np.cos(_TURNS), np.sin(_TURNS)])).T.copy()
 """Where shadow maps are looked up around a point: a sunflower of radius 1, (11, 2)."""
 _FAST = {"contract", "nsz", "arcp", "reassoc"}
+
+
+class Frame(NamedTuple):
+    """The camera of a buffer."""
+
+    projected: np.ndarray  # (N, 6) of utils.synthetic.raster.project
+    ray: np.ndarray  # (3, 3) from a pixel (x, y, 1) to its world direction, z 1 in the camera
+    eye: np.ndarray  # (3,)
+    focal_px: float
+
+
+class Surfaces(NamedTuple):
+    """What a ray may hit."""
+
+    normals: np.ndarray  # (N, 3)
+    uvs: np.ndarray  # (N, 2)
+    faces: np.ndarray  # (M, 3)
+    density: np.ndarray  # (M,) tiles per metre
+    material: np.ndarray  # (M,), row of `materials`
+    materials: np.ndarray  # (K, MATERIAL_COLUMNS)
+    atlas: np.ndarray  # (T, bytes)
+
+
+class SoftLight(NamedTuple):
+    """Light from the sky, and what bounces from below."""
+
+    directions: np.ndarray  # (D, 3)
+    colours: np.ndarray  # (D, 3)
+    matrices: np.ndarray  # (D, 4, 4), into shadow maps
+    maps: np.ndarray  # (D, S, S)
+    bias: float  # metres
+    bounce: np.ndarray  # (3,)
+    planes: np.ndarray  # (P, 6): those that make corners dark
+
+
+class Lamps(NamedTuple):
+    """The sun and the lamps."""
+
+    sources: np.ndarray  # (L, 7) direction or position, its kind, the axis of its light
+    colours: np.ndarray  # (L, 3)
+    matrices: np.ndarray  # (L, 4, 4), into shadow maps
+    maps: np.ndarray  # (L, S, S)
+    bias: np.ndarray  # (L,) metres
+    soft: np.ndarray  # (L,) texels
+
+
+class Air(NamedTuple):
+    """What is behind and between the surfaces."""
+
+    sky: np.ndarray  # (SKY_COLUMNS,)
+    mirror: np.ndarray  # likewise: the surroundings that glossy things show
+    haze_colour: np.ndarray  # (3,)
+    haze: float  # per metre
 
 
 @jit(fastmath=_FAST)
@@ -132,9 +186,11 @@ def _ambient(lights, x, y, z, nx, ny, nz, out):
 
 
 @jit(fastmath=_FAST)
-def _lamps(lamps, x, y, z, nx, ny, nz, vx, vy, vz, through, gloss, power, out, shine):
+def _add_lamps(lamps, point, normal, view, material, out, shine):
     """Add what the lamps give to out (3,) as diffuse light and to shine (3,) as highlight."""
     sources, colours, matrices, maps, bias, soft = lamps
+    (x, y, z), (nx, ny, nz), (vx, vy, vz) = point, normal, view
+    through, gloss, power = material[THROUGH], material[GLOSS], material[POWER]
     for i in range(sources.shape[0]):
         lx, ly, lz = sources[i, 0], sources[i, 1], sources[i, 2]
         strength = 1.0
@@ -169,11 +225,13 @@ def _lamps(lamps, x, y, z, nx, ny, nz, vx, vy, vz, through, gloss, power, out, s
 
 
 @jit(fastmath=_FAST)
-def _bumped(atlas, texture, level, u, v, strength, nx, ny, nz):
+def _bumped(atlas, material, level, u, v, normal):
     """The normal tilted as if the texture's brightness were height.
 
     The slopes are laid along arbitrary tangents: nobody sees in which direction a pore leans.
     """
+    texture, strength = int(material[TEXTURE]), material[RELIEF]
+    nx, ny, nz = normal
     step = 0.7 / (TEXTURE_SIZE >> level)
     here = fetch(atlas, texture, level, u, v, 1)
     across = strength * (fetch(atlas, texture, level, u + step, v, 1) - here) / 255.0
@@ -272,40 +330,79 @@ def _barycentric(projected, faces, face, x, y, out):
 
 
 @jit(fastmath=_FAST)
+def _interpolated(surfaces, face, bary):
+    """Normal (not of length 1) and texture coordinates where a ray hits a face."""
+    nx, ny, nz, u, v = 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(3):
+        vertex = surfaces.faces[face, k]
+        nx += bary[k] * surfaces.normals[vertex, 0]
+        ny += bary[k] * surfaces.normals[vertex, 1]
+        nz += bary[k] * surfaces.normals[vertex, 2]
+        u += bary[k] * surfaces.uvs[vertex, 0]
+        v += bary[k] * surfaces.uvs[vertex, 1]
+    return nx, ny, nz, u, v
+
+
+@jit(fastmath=_FAST)
+def _meet(surfaces, face, bary, view, width):
+    """How a ray `width` metres wide meets a face.
+
+    Returns:
+        normal towards the ray, its cosine with it (not above 0 where light does not go through),
+        the level of its texture, and where in that, (u, v).
+    """
+    vx, vy, vz = view
+    material = surfaces.materials[surfaces.material[face]]
+    nx, ny, nz, u, v = _interpolated(surfaces, face, bary)
+    length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
+    facing = (nx * vx + ny * vy + nz * vz) / length
+    if facing > 0.0 and material[THROUGH] == 0.0:
+        length, facing = -length, -facing
+    nx, ny, nz = nx / length, ny / length, nz / length
+    footprint = surfaces.density[face] * width * (TEXTURE_SIZE * 1.2)
+    level = math.log2(footprint / math.sqrt(max(-facing, 0.08)) + 1e-6)
+    level = min(max(level, 0.0), TEXTURE_LEVELS - 1.0)
+    if material[RELIEF] > 0.0 and level < 4.0:
+        nx, ny, nz = _bumped(surfaces.atlas, material, int(level + 0.5), u, v, (nx, ny, nz))
+        facing = min(nx * vx + ny * vy + nz * vz, 0.0)
+    return (nx, ny, nz), facing, level, u, v
+
+
+@jit(fastmath=_FAST)
+def _paint(atlas, material, level, u, v, out):
+    """Write the colour of a surface, its texture and its dirt into out (3,)."""
+    contrast = material[CONTRAST]
+    out[:] = 1.0
+    if contrast > 0.0:
+        fetch_colour(atlas, int(material[TEXTURE]), level, u, v, out)
+    dirt = 1.0
+    if material[GRUNGE] > 0.0:
+        noise = fetch(atlas, 0, 2, u * 0.137 + 0.3, v * 0.137 + 0.7, 0) / 255.0
+        dirt = 1.0 + material[GRUNGE] * (noise - 0.5) * 2.0
+    for k in range(3):
+        out[k] = (out[k] * contrast + (1.0 - contrast)) * material[RED + k] * dirt
+
+
+@jit(fastmath=_FAST)
 def shade(
-    keys: np.ndarray,
-    ids: np.ndarray,
-    need: np.ndarray,
-    frame: tuple,
-    meshes: tuple,
-    surfaces: tuple,
-    lights: tuple,
-    lamps: tuple,
-    air: tuple,
+    rays: tuple,
+    frame: Frame,
+    surfaces: Surfaces,
+    soft: SoftLight,
+    lamps: Lamps,
+    air: Air,
     image: np.ndarray,
 ) -> None:
     """Colour the rays of a buffer that are needed.
 
     Args:
-        keys, ids: (H, W) of `rasterize`; ids < 0 is sky.
-        need: (H, W) of `plan_rays`.
-        frame: (projected (N, 6), matrix (3, 3) from the homogeneous pixel of a ray to its world
-            direction with z component 1 in the camera, eye (3,), focal_px of the buffer).
-        meshes: (points (N, 3), normals (N, 3), uvs (N, 2), faces (M, 3), density (M,)).
-        surfaces: (material of each face (M,), materials (K, 12), atlas (T, bytes)).
-        lights: sky directions (D, 3), colours, matrices (D, 4, 4), maps, bias, bounce (3,),
-            corner planes (P, 6).
-        lamps: sources (L, 7) direction or position, its kind and axis; colours, matrices, maps,
-            biases, softness.
-        air: (sky (19,), mirrored surroundings (19,), haze colour (3,), haze per metre).
+        rays: (keys, ids, need): (H, W) each, of `rasterize` (ids < 0 is sky) and `plan_rays`.
         image: (H, W, 3) float32, written: linear light.
     """
-    projected, ray, eye, focal_px = frame
-    points, normals, uvs, faces, density = meshes
-    face_material, materials, atlas = surfaces
-    sky, mirror, haze_colour, haze = air
+    keys, ids, need = rays
+    ray, eye, atlas = frame.ray, frame.eye, surfaces.atlas
     colour, diffuse, shine = np.empty(3), np.empty(3), np.empty(3)
-    bary, texel = np.empty(3), np.empty(3)
+    bary, paint = np.empty(3), np.empty(3)
     for row in range(keys.shape[0]):
         for column in range(keys.shape[1]):
             if need[row, column] == SKIP:
@@ -317,84 +414,32 @@ def shade(
             vx, vy, vz = vx / slant, vy / slant, vz / slant
             face = ids[row, column]
             if face < 0:
-                sky_colour(sky, atlas, vx, vy, vz, colour)
+                sky_colour(air.sky, atlas, vx, vy, vz, colour)
                 for k in range(3):
                     image[row, column, k] = colour[k]
                 continue
             depth = 1.0 / keys[row, column]
             away = depth * slant
             x, y, z = eye[0] + vx * away, eye[1] + vy * away, eye[2] + vz * away
-            _barycentric(projected, faces, face, column, row, bary)
-            nx, ny, nz, u, v = 0.0, 0.0, 0.0, 0.0, 0.0
-            for k in range(3):
-                vertex = faces[face, k]
-                nx += bary[k] * normals[vertex, 0]
-                ny += bary[k] * normals[vertex, 1]
-                nz += bary[k] * normals[vertex, 2]
-                u += bary[k] * uvs[vertex, 0]
-                v += bary[k] * uvs[vertex, 1]
-            material = materials[face_material[face]]
-            through, gloss, contrast = material[THROUGH], material[GLOSS], material[CONTRAST]
-            length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
-            facing = (nx * vx + ny * vy + nz * vz) / length
-            if facing > 0.0 and through == 0.0:
-                length, facing = -length, -facing
-            nx, ny, nz = nx / length, ny / length, nz / length
-            footprint = density[face] * depth / focal_px * (TEXTURE_SIZE * 1.2)
-            if need[row, column] == FINE:
-                footprint *= 0.5
-            level = math.log2(footprint / math.sqrt(max(-facing, 0.08)) + 1e-6)
-            level = min(max(level, 0.0), TEXTURE_LEVELS - 1.0)
-            if material[RELIEF] > 0.0 and level < 4.0:
-                nx, ny, nz = _bumped(
-                    atlas,
-                    int(material[TEXTURE]),
-                    int(level + 0.5),
-                    u,
-                    v,
-                    material[RELIEF],
-                    nx,
-                    ny,
-                    nz,
-                )
-                facing = min(nx * vx + ny * vy + nz * vz, 0.0)
+            _barycentric(frame.projected, surfaces.faces, face, column, row, bary)
+            material = surfaces.materials[surfaces.material[face]]
+            width = depth / frame.focal_px * (0.5 if need[row, column] == FINE else 1.0)
+            normal, facing, level, u, v = _meet(surfaces, face, bary, (vx, vy, vz), width)
+            nx, ny, nz = normal
             shine[:] = 0.0
-            _ambient(lights, x, y, z, nx, ny, nz, diffuse)
-            _lamps(
-                lamps,
-                x,
-                y,
-                z,
-                nx,
-                ny,
-                nz,
-                vx,
-                vy,
-                vz,
-                through,
-                gloss,
-                material[POWER],
-                diffuse,
-                shine,
-            )
+            _ambient(soft, x, y, z, nx, ny, nz, diffuse)
+            _add_lamps(lamps, (x, y, z), normal, (vx, vy, vz), material, diffuse, shine)
+            gloss = material[GLOSS]
             if gloss > 0.0:
                 edge = 1.0 - min(-facing, 1.0)
                 gloss += (1.0 - gloss) * 0.45 * edge * edge * edge * edge * edge
                 bounce = 2.0 * facing
-                sky_colour(
-                    mirror, atlas, vx - bounce * nx, vy - bounce * ny, vz - bounce * nz, colour
-                )
-            texel[:] = 1.0
-            if contrast > 0.0:
-                fetch_colour(atlas, int(material[TEXTURE]), level, u, v, texel)
-            dirt = 1.0
-            if material[GRUNGE] > 0.0:
-                noise = fetch(atlas, 0, 2, u * 0.137 + 0.3, v * 0.137 + 0.7, 0) / 255.0
-                dirt = 1.0 + material[GRUNGE] * (noise - 0.5) * 2.0
-            veil = 1.0 - math.exp(-haze * away)
+                mx, my, mz = vx - bounce * nx, vy - bounce * ny, vz - bounce * nz
+                sky_colour(air.mirror, atlas, mx, my, mz, colour)
+            _paint(atlas, material, level, u, v, paint)
+            veil = 1.0 - math.exp(-air.haze * away)
             for k in range(3):
-                albedo = (texel[k] * contrast + (1.0 - contrast)) * material[RED + k] * dirt
-                light = albedo * (diffuse[k] + material[GLOW])
+                light = paint[k] * (diffuse[k] + material[GLOW])
                 if gloss > 0.0:
                     light = light * (1.0 - gloss) + gloss * (colour[k] + shine[k])
-                image[row, column, k] = light * (1.0 - veil) + haze_colour[k] * veil
+                image[row, column, k] = light * (1.0 - veil) + air.haze_colour[k] * veil
