@@ -200,15 +200,25 @@ def training_data(
     """The stream of batches over opened data sets."""
     import data_loader
 
-    def chosen(*names):
-        return {name: getattr(settings, name) for name in names}
-
     drawing = data_loader.Drawing(
-        **chosen("crop", "other_crops", "crop_scale", "colours", "spoil", "seed"),
-        second_view=second_view,
+        settings.crop,
+        settings.other_crops,
+        settings.crop_scale,
+        second_view,
+        settings.colours,
+        settings.spoil,
+        settings.seed,
     )
-    reading = chosen("batch_size", "workers", "cache_mib", "val_share", "val_images")
-    return data_loader.TrainingData(sets, drawing, held_out, **reading)
+    return data_loader.TrainingData(
+        sets,
+        drawing,
+        held_out,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+        cache_mib=settings.cache_mib,
+        val_share=settings.val_share,
+        val_images=settings.val_images,
+    )
 
 
 def photos_with_masks(folder: str) -> dict[str, Any]:
