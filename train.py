@@ -200,6 +200,7 @@ def training_data(
     """The stream of batches over opened data sets."""
     import data_loader
 
+    assert settings.crop is not None  # the command line completed it
     drawing = data_loader.Drawing(
         settings.crop,
         settings.other_crops,
