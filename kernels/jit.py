@@ -47,7 +47,9 @@ def _cache_class():
     need of Numba beyond its documentation is here and in `_keep`; where it moves,
     tests/kernels/test_machine_code.py fails.
     """
+    from llvmlite import binding as llvm
     from numba.core.caching import CompileResultCacheImpl, FunctionCache
+    from numba.core.runtime import rtsys
 
     numbas = CompileResultCacheImpl._locator_classes
     (in_tree,) = (place for place in numbas if place.__name__.endswith("InTreeCacheLocator"))
@@ -76,11 +78,39 @@ def _cache_class():
             self.any_version = f"{fullname.replace('<', '').replace('>', '')}-*.{version}.*"
             return self.any_version.replace("*", self.digest, 1).removesuffix(".*")
 
+        def reduce(self, result):
+            """What is kept: names that the machine code defines, and what others would inline.
+
+            Numba parses that part of every kernel that it loads, for most of the time that loading
+            takes; here it is another's turn: what was compiled with it is in the machine code.
+            """
+            (name, kind, (code, inlined)), *rest = super().reduce(result)
+            module = llvm.parse_bitcode(inlined)
+            defined = [
+                symbol.name
+                for symbols in (module.functions, module.global_variables)
+                for symbol in symbols
+                if not symbol.is_declaration
+            ]
+            nothing = llvm.parse_assembly("").as_bitcode()
+            return inlined, defined, ((name, kind, (code, nothing)), *rest)
+
+        def rebuild(self, target, kept):
+            inlined, defined, payload = kept
+            target.codegen()._engine._defined_symbols.update(defined)
+            result = super().rebuild(target, payload)
+            linked = functools.cache(lambda: llvm.parse_bitcode(inlined))
+            result.library._get_module_for_linking = linked  # only if a kernel that calls it is new
+            return result
+
     class Kept(FunctionCache):
         _impl_class = Names
 
         def load_overload(self, signature, target):
-            code = super().load_overload(signature, target)
+            # Of all that Numba would prepare here, as if to compile, machine code needs but this.
+            rtsys.initialize(target)
+            with self._guard_against_spurious_io_errors():
+                code = self._load_overload(signature, target)
             if (
                 code is None
                 and not Path(self.cache_path, f"{self._impl.filename_base}.nbi").exists()

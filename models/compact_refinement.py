@@ -13,6 +13,7 @@ from models.roles import REFINEMENT_SIDE, Refiner, scaled_size
 FOLD = 2  # it works at half the resolution at most, with blocks of 2x2 pixels as channels
 COARSE = 4  # a pixel of the estimate covers this many pixels of the photo
 RINGS = (1, 3, 6)  # how far around a pixel its candidates lie, in pixels of the estimate
+BAND = 8  # rows of the estimate whose pixels a CPU weighs at once: they fit in its cache
 STAY = 3.2  # what the estimate right here counts before training, as the others' 0: half of all
 
 
@@ -87,11 +88,48 @@ class CompactRefine(Refiner, nn.Module):
         step = 2 ** len(self.widths)
         image = functional.pad(image, (0, -width % step, 0, -height % step), mode="replicate")
         candidates = self.candidates(disparity, (height, width), image.shape[-2:])
-        counts = self.choose(image, candidates)[..., :height, :width].float()
-        places = functional.interpolate(candidates, image.shape[-2:], mode="bilinear")
-        places = places[..., :height, :width] * statistics.disparity_std + statistics.disparity_mean
-        refined = (counts.softmax(dim=1) * places).sum(dim=1, keepdim=True)
-        return (refined, counts, places) if details else refined
+        blocks, rows = self.choose(image, candidates), candidates.shape[2]
+        band = rows if details or blocks.device.type != "cpu" else BAND
+        parts = [
+            self.weigh(blocks, candidates, statistics, (height, width), (top, top + band))
+            for top in range(0, rows, band)
+        ]
+        if details:
+            return parts[0]
+        return torch.cat([refined for refined, *_ in parts], dim=2)
+
+    @staticmethod
+    def weigh(
+        blocks: torch.Tensor,
+        candidates: torch.Tensor,
+        statistics: Any,
+        size: Sequence[int],
+        rows: Sequence[int],
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Mix candidates, in some rows of the photo.
+
+        Args:
+            blocks: as returned by `choose`.
+            candidates: as returned by `candidates`.
+            statistics: models.blocks.Statistics.
+            size: (height, width) of the photo.
+            rows: (top, bottom), of the estimate: from one to before the other.
+        Returns:
+            disparity (B, 1, R, W); what each candidate counts, before softmax, and what it gives,
+            both (B, candidates, R, W).
+        """
+        (height, width), (top, bottom) = size, rows
+        share, wanted = COARSE // FOLD, max(0, min(height, COARSE * bottom) - COARSE * top)
+        counts = functional.pixel_shuffle(blocks[:, :, share * top : share * bottom], FOLD)
+        counts = counts[:, :, :wanted, :width].float()
+        first = max(0, top - 1)  # interpolation looks at a row more on each side
+        near = candidates[:, :, first : bottom + 1]
+        places = functional.interpolate(
+            near, [COARSE * side for side in near.shape[2:]], mode="bilinear"
+        )
+        places = places[:, :, COARSE * (top - first) :][:, :, :wanted, :width]
+        places = places * statistics.disparity_std + statistics.disparity_mean
+        return (counts.softmax(dim=1) * places).sum(dim=1, keepdim=True), counts, places
 
     def candidates(
         self, disparity: torch.Tensor, size: Sequence[int], padded: Sequence[int]
@@ -117,7 +155,11 @@ class CompactRefine(Refiner, nn.Module):
         )
 
     def choose(self, image: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
-        """What each candidate counts for each pixel, before softmax: (B, candidates, H, W)."""
+        """What each candidate counts for each pixel, before softmax.
+
+        Returns:
+            (B, candidates * FOLD**2, H / FOLD, W / FOLD), blocks of pixels as channels.
+        """
         rows = [self.photo(functional.pixel_unshuffle(image, FOLD))]
         known = torch.cat([candidates[:, :1], candidates[:, 1:] - candidates[:, :1]], dim=1)
         for index, down in enumerate(self.downs):
@@ -128,7 +170,7 @@ class CompactRefine(Refiner, nn.Module):
         for up, residual in zip(reversed(self.ups), reversed(self.rows), strict=True):
             row = rows.pop()
             features = residual(row + crop_like(up(features), row))
-        return functional.pixel_shuffle(self.choice(features), FOLD)
+        return self.choice(features)
 
 
 def offsets() -> list[tuple[int, int]]:

@@ -24,8 +24,10 @@ def shown(bits):
     return below(np.uint32(bits), 1000) + TOLERANCE
 """
 CALL = """
+import sys
 from kernels.kernel import shown
-print(int(shown(3_000_000_000)), sum(shown.stats.cache_hits.values()))
+number, hits = int(shown(3_000_000_000)), sum(shown.stats.cache_hits.values())
+print(number, hits, int("numba.cpython.heapq" in sys.modules))  # what only compiling needs
 """
 # As another user than the one who has put the project there; superusers can write everywhere.
 READ_ONLY = """
@@ -62,7 +64,9 @@ def result(process):
     """What the kernel gave, and how much of it was found on disk."""
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0
-    return tuple(map(int, output.split()))
+    number, hits, compiler = map(int, output.split())
+    assert compiler == (not hits)  # what is found is ready without one
+    return number, hits
 
 
 def change(project, file, old, new):

@@ -81,6 +81,15 @@ def test_one_photo_gives_the_same_inside_a_batch():
     )
 
 
+@pytest.mark.parametrize("height", [96, 85, 68])
+def test_bands_give_what_the_whole_gives(height):
+    network, image = make_network(), torch.rand(1, 3, height, 52)
+    disparity = 100 * torch.rand(1, 1, -(-height // 4), 13)
+    with torch.inference_mode():
+        whole = network(image, disparity, details=True)[0]
+    torch.testing.assert_close(refine(network, image, disparity), whole, rtol=1e-5, atol=1e-5)
+
+
 def test_file_gives_back_the_network(tmp_path):
     network, path = make_network(), tmp_path / "network.safetensors"
     checkpoints.save_state_dict(path, network.state_dict())
