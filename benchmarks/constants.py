@@ -50,7 +50,6 @@ FIXED: dict[str, dict[str, str]] = {
         "kernels/quilting.py": "HOLE SOURCE",
         "utils/camera/path.py": "NO_LENS",
         "utils/scene/edge_sides.py": "UNKNOWN FRONT BACK",
-        "utils/scene/rims.py": "NO_MIXTURE",
     },
     # Geometry and arithmetic.
     "geometry": {

@@ -8,13 +8,12 @@ which side it looks like, and takes the depth of that side (docs/method/outlines
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
+from utils.depth.side_colours import LEAST_KNOWN, cells_of, colour_statistics, sum_colours
 from utils.depth.steps import EDGE_JUMP, least_step
 from utils.filters import extremes, nearest_pixels
 
@@ -26,20 +25,15 @@ REACH, COARSE_PX = 0.01, 2.0
 STEEP, STEEPER_THAN_SLOPE = 0.25, 1.6
 # Colours of a side are taken within about this many reaches, up to so many from the edge...
 SPREAD, AROUND = 1.2, 4
-# ...but not nearer to it than this share of the reach, or this px.
-GAP, GAP_PX = 1 / 3, 1.5
-MIN_WEIGHT = np.float32(0.02)  # of a side's pixels, in the window
+GAP = 1 / 3  # ...but not nearer to it than this share of the reach
 NOISE = np.float32(5)  # standard deviation, in levels of 255, that every colour has
-# Log likelihood ratios count up to CERTAIN; PRIOR is what the estimate says a reach from its edge.
-CERTAIN, PRIOR = np.float32(4), np.float32(6)
+# Log likelihood ratios count up to this, and the estimate as much where its edge is a reach away.
+CERTAIN = np.float32(4)
 SMOOTH_PX = 1.0
-# A ramp is thought to end so many reaches from its middle; on it a window of half the reach to each
-# side holds at least that share of the step.
-RAMP, ON_RAMP = 1.0, np.float32(0.4)
 EVEN = 0.3  # reaches: deviation of the Gaussian that evens out what a side reads there
-# Which edges are moved: those that are torn already, from steps of 0.9 times the least one on, and
-# others from 1.5 times on; where colours agree with the sides, by the mean ratio.
-TORN, WHOLE, EVIDENCE = (0.9, 1.2), (1.5, 2.0), (0.5, 1.5)
+# Which edges are moved: those that are torn already, and others from steps of 1.5 times the least
+# one on; where colours agree with the sides, by the mean ratio.
+WHOLE, EVIDENCE = (1.5, 2.0), (0.5, 1.5)
 # They are moved less and less towards where an edge ends: where so much of the outline within
 # about a reach is on it, not at all, and in full.
 ENDS = (0.5, 0.9)
@@ -85,7 +79,7 @@ def align_outlines(
     distance = _signed_distance(front)
     labels, evidence = _take_sides(pixels, front, distance, band, around, reach)
     strength = _strength(edges, limit, reach) * _taper(front, distance, edges, reach) * evidence
-    return _step_up(disparity, labels, distance, step, band, strength, reach)
+    return _step_up(disparity, labels, distance, band, strength, reach)
 
 
 def reach_px(size: tuple[int, ...], enlarged: float) -> float:
@@ -121,7 +115,7 @@ def _take_sides(pixels, front, distance, band, around, reach):
     size, spread = front.shape, max(1, round(SPREAD * reach))
     inside = np.zeros(size, np.float32)
     inside.flat[band] = 1
-    clean = around[np.abs(distance.flat[around]) > max(GAP_PX, GAP * reach)]
+    clean = around[np.abs(distance.flat[around]) > GAP * reach]
     of_front = front.flat[clean]
     cells, colours = cells_of(band, size, spread), pixels.reshape(-1, 3)[band].astype(np.float32)
     of, of_known = _likelihood(pixels, clean[of_front], cells, colours, spread)
@@ -130,7 +124,7 @@ def _take_sides(pixels, front, distance, band, around, reach):
     belief = np.zeros(size, np.float32)
     belief.flat[band] = ratio
     belief = _blur(belief, SMOOTH_PX) / np.maximum(_blur(inside, SMOOTH_PX), np.float32(1e-3))
-    belief += PRIOR / reach * distance
+    belief += CERTAIN / reach * distance
     labels = front.copy()
     labels.flat[band] = belief.flat[band] > 0
     labels = _without_islands(labels, front, band, distance, reach)
@@ -146,7 +140,7 @@ def _likelihood(pixels, index, cells, colours, spread):
     sums = sum_colours(pixels, index, spread)
     used, place = np.unique(cells, return_inverse=True)
     sums = sums[used]
-    known = sums[:, 0] > MIN_WEIGHT
+    known = sums[:, 0] > LEAST_KNOWN
     sums[~known, 0] = 1
     mean, covariance = colour_statistics(sums)
     covariance += NOISE**2 * np.eye(3, dtype=np.float32)
@@ -169,7 +163,7 @@ def _without_islands(labels, front, band, distance, reach):
 def _strength(edges, limit, reach):
     """How much of the way to a step each pixel (H, W) goes, by the height of its edge."""
     ratio = (edges.near - edges.far) / least_step(edges.near, edges.far, limit)
-    strength = np.where(edges.torn, _ramp(ratio, *TORN), _ramp(ratio, *WHOLE))
+    strength = np.where(edges.torn, 1, _ramp(ratio, *WHOLE))
     return _blur(strength.astype(np.float32), reach / 2)
 
 
@@ -186,34 +180,30 @@ def _taper(front, distance, edges, reach):
     return _ramp(on_edge / np.maximum(whole, np.float32(1e-3)), *ENDS)
 
 
-def _step_up(disparity, labels, distance, step, band, strength, reach):
+def _step_up(disparity, labels, distance, band, strength, reach):
     """Disparity (H, W) in which pixels on a ramp, or of another side, have that of their side.
 
-    It is read where the ramp ends, as near as possible, so that a thing which slopes along its
-    outline stays whole, and evened out; or in the middle of what is too thin for that. The foot of
-    the ramp, though it is no steeper than a slope, goes along as far as it is beyond that: else it
-    would be a groove between the surface and its rim.
+    It is read where the ramp ends, a reach from its middle and as near as possible, so that a thing
+    which slopes along its outline stays whole, and evened out; or in the middle of what is too thin
+    for that.
     """
-    end = np.float32(RAMP * reach)
-    lowest, highest = extremes(disparity, max(1, reach // 2))
-    moved = (highest - lowest >= ON_RAMP * step) | (labels != (distance > 0))
+    end = np.float32(reach)
     inside = np.zeros(disparity.shape, bool)
     inside.flat[band] = True
     aligned = disparity.copy()
-    for side, nearer, depth in ((labels, 1, distance), (~labels, -1, -distance)):
-        thin = (depth > 0) & (extremes(np.minimum(depth, end), math.ceil(end))[1] < end)
+    for side, depth in ((labels, distance), (~labels, -distance)):
+        thin = (depth > 0) & (extremes(np.minimum(depth, end), reach)[1] < end)
         middle = depth >= cv2.dilate(depth, _square(1))
         source = side & ((depth >= end) | (thin & middle))
         own = inside & side & ~source
         if source.any() and own.any():
             away, nearest = nearest_pixels(source)
-            own &= away <= end + reach
+            own &= away <= 2 * reach
             stepped = disparity.copy()
             stepped[own] = disparity.flat[nearest[own]]
             counts = (own | source).astype(np.float32)
             smooth = _blur(stepped * counts, EVEN * reach)[own] / _blur(counts, EVEN * reach)[own]
-            change = smooth - disparity[own]
-            aligned[own] += np.where(moved[own] | (nearer * change > 0), strength[own] * change, 0)
+            aligned[own] += strength[own] * (smooth - disparity[own])
     return aligned
 
 

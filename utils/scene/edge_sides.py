@@ -19,10 +19,10 @@ from utils.scene.edges import on_slope
 CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
 CLEAN_PX = 1.5
 SAMPLE_PX = 4  # clean pixels are looked for this much farther from the edge
-# A back that is seen only through gaps is compared with what is seen of it beside: beyond so many
-# standard deviations a colour is not its own.
+# Beyond so many standard deviations a colour is not a back's own: a back that is seen only through
+# gaps is compared with what is seen of it beside, and what is no mixture of both is the front's.
 ALIEN = np.float32(2)
-QUANTUM = np.float32(1)  # of colour, 255 levels: the least that a back varies
+NOISE = np.float32(1)  # of a colour, in levels of 255: none is known better
 UNKNOWN = np.float32(1e6)  # the variance of a side that is nowhere seen clean
 LEAST_CLEAN = 0.5  # of clean pixels, below which a side has none worth the name
 FRONT, BACK = 0, 1  # the two sides, in the order in which arrays have them
@@ -105,7 +105,7 @@ def _borrow_backs(edges, sides, limit):
     blind, beside = blind[same], beside[same]
     variance[blind] = variance[beside]
     off = ((colors[blind] - colors[beside]) ** 2).sum(axis=1)
-    alien = off > ALIEN**2 * (3 * QUANTUM**2 + variance[beside])
+    alien = off > ALIEN**2 * (3 * NOISE**2 + variance[beside])
     colors[blind[alien]] = colors[beside[alien]]
 
 

@@ -13,16 +13,15 @@ import cv2
 import numpy as np
 
 from kernels.jit import jit
-from utils.depth.side_colours import cells_of, colour_statistics, sum_colours
-from utils.scene.edge_sides import DepthPhoto, Edges
+from utils.depth.side_colours import LEAST_KNOWN, cells_of, colour_statistics, sum_colours
+from utils.scene.edge_sides import NOISE, DepthPhoto, Edges
 
 # Hair is looked for up to this share of the long side from a depth edge: 20 px at 1024.
 HAIR_REACH = 0.02
 # Colours of the sides are told apart if their means differ by so many standard deviations along
-# the way between them, and by so many levels of 255.
-SIDES_APART, LEAST_CONTRAST = np.float32(3), np.float32(40)
-# A pixel is hair if it stands out of its own side by so many of that side's deviations...
-HAIR_STANDS_OUT = np.float32(3)
+# the way between them, and by so many levels of 255. A pixel is hair if it stands out of its own
+# side by as many of that side's deviations...
+APART, LEAST_CONTRAST = np.float32(3), np.float32(40)
 # ...lies on the way between the colours up to this share of their difference...
 HAIR_ASIDE = np.float32(0.35)
 # ...and is thin: an opening by a square of this share of the hair's reach to each side takes a
@@ -32,8 +31,6 @@ BREADTH = 1.5  # of the square's side: area over length of what stands out beyon
 LEAST_HAIR = np.float32(0.1)  # share below which hair is none
 LOSS = np.float32(2)  # what a path to its own side may have less than a strand's pixel
 DOUBT = np.float32(0.5)  # standard deviation of alpha that the geometry leaves open
-NOISE = np.float32(2.5)  # of a colour, that no texture explains, in levels of 255
-LEAST_CELL = np.float32(0.003)  # of a side's clean pixels around, in a Gaussian window
 
 
 class Hair(NamedTuple):
@@ -141,7 +138,7 @@ def _raise(best, more, grown, count):
 def _tell_apart(front_sums, back_sums):
     """Which cells have sides of different colours (N,); colours (N, 6); variances (N, 3): the
     back's and both sides' along the way between them, the back's in all."""
-    told = np.minimum(front_sums[:, 0], back_sums[:, 0]) > LEAST_CELL
+    told = np.minimum(front_sums[:, 0], back_sums[:, 0]) > LEAST_KNOWN
     front, front_spread = colour_statistics(front_sums[told])
     back, back_spread = colour_statistics(back_sums[told])
     way = front - back
@@ -155,9 +152,7 @@ def _tell_apart(front_sums, back_sums):
     colors[told] = np.hstack([front, back])
     spread = np.trace(back_spread, axis1=1, axis2=2).clip(0)
     variance[told] = np.stack([along[0], along[0] + along[1], spread], 1)
-    apart = squared > np.maximum(
-        LEAST_CONTRAST**2, SIDES_APART**2 * (along[0] + along[1] + NOISE**2)
-    )
+    apart = squared > np.maximum(LEAST_CONTRAST**2, APART**2 * (along[0] + along[1] + NOISE**2))
     told[told] = apart
     return told, colors, variance
 
@@ -168,7 +163,7 @@ def _shares(pixels, colors, variance):
     squared = (way * way).sum(1)
     share = ((step * way).sum(1) / squared).clip(0, 1)
     aside = ((step - share[:, None] * way) ** 2).sum(1)
-    shown = share**2 * squared > HAIR_STANDS_OUT**2 * (variance[:, 0] + NOISE**2)
+    shown = share**2 * squared > APART**2 * (variance[:, 0] + NOISE**2)
     shown &= aside < HAIR_ASIDE**2 * squared
     # The geometry says that there is none.
     trust = squared / (variance[:, 1] + NOISE**2 + aside / 2)

@@ -21,18 +21,16 @@ from utils.scene.edge_sides import (
     ALIEN,
     BACK,
     FRONT,
-    QUANTUM,
+    NOISE,
     DepthPhoto,
     Sides,
     find_edges,
     measure_both_sides,
 )
 from utils.scene.edges import EDGE_REACH
-from utils.scene.hair import NOISE, find_hair, reached
+from utils.scene.hair import find_hair, reached
 from utils.scene.traces import find_traces
 
-# Where the back is at least twice as far, so much of a step from its ends is still front or back.
-SLACK = np.float32(0.05)
 # Doubt (standard deviation of alpha) of the geometry: at the edge, and at the end of the reach.
 DOUBT_NEAR, DOUBT_FAR = np.float32(0.4), np.float32(0.08)
 # Shares below this are none, and above one minus this are all.
@@ -44,15 +42,11 @@ LOCAL_WEIGHTS = 1 / (
 )
 TRUST_MEAN = np.float32(0.5)
 STRANGE = np.float32(4)  # standard deviations of the back, beyond which a colour is not one of its
-OTHER_SIDE = np.float32(0.003)  # what a neighbour counts as one side's that depth has on the other
 PURE = 6  # power of alpha by which a neighbour counts as one side's
-# Standard deviations of the back from which a colour on the front's side of depth is no mixture.
-NO_MIXTURE = np.float32(2)
 NARROW_PX = 5  # a gap of a front: no square of so many pixels fits in
 # A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
-# many standard deviations is the front's halo, and goes with it.
-HALO, HALO_STANDS_OUT = 0.5, np.float32(2.5)
-HALO_SHARE = np.float32(0.25)
+# many standard deviations is the front's halo, and goes with it: as a rim that covers so much.
+HALO, HALO_STANDS_OUT, HALO_SHARE = 0.5, np.float32(2.5), np.float32(0.25)
 # A back that varies more than this (squared, RGB) has colours that are no halo: then a halo's is
 # that by which the sides differ, up to this squared cosine of the angle between them.
 CALM, ALONG_HALO = np.float32(10**2), np.float32(0.5)
@@ -145,7 +139,7 @@ def _find_glow(pixels, edges, sides, front, alpha):
     seen, beside = pixels[gap], edges.nearest[gap]
     colors, variance = sides.colors[beside], sides.variance[beside]
     fronts, backs = (
-        ((seen - colors[:, side]) ** 2).sum(axis=1) / (3 * QUANTUM**2 + variance[:, side])
+        ((seen - colors[:, side]) ** 2).sum(axis=1) / (3 * NOISE**2 + variance[:, side])
         for side in (FRONT, BACK)
     )
     gap[gap] = (backs > ALIEN**2) & (fronts < backs)
@@ -273,21 +267,21 @@ def _refine(photo, ramp, rough, edges, sides, band, alpha, colors):
                 front, back = weight * share**PURE, weight * (1 - share) ** PURE
                 # A highlight of the front may look like the back: depth has its say, too.
                 if d > middle:
-                    back *= OTHER_SIDE
+                    back = np.float32(0)
                     # What lies on its side and is no mixture of the two is the front's, too: think
                     # of the lit edge of a post.
                     if share < 1:
                         aside = _between(pixels[row, column], fronts, backs)[2]
-                        aside /= NO_MIXTURE * NO_MIXTURE * (3 * NOISE * NOISE + variance)
+                        aside /= ALIEN * ALIEN * (3 * NOISE * NOISE + variance)
                         front = max(front, weight * (1 - 1 / (1 + aside**2)))
                 else:
-                    front *= OTHER_SIDE
+                    front = np.float32(0)
                 # Nor is all the back's that is not the front's: think of a roof's dark rim.
                 if back > 0:
                     off = np.float32(0)
                     for c in range(3):
                         off += (pixels[row, column, c] - backs[c]) ** 2
-                    off /= STRANGE * STRANGE * (3 * QUANTUM * QUANTUM + variance)
+                    off /= STRANGE * STRANGE * (3 * NOISE * NOISE + variance)
                     back /= 1 + off**4
                 weights_front += front
                 weights_back += back
@@ -338,7 +332,7 @@ def _share_rest(photo, edges, sides, band, halo, alpha, colors):
             along += rest * (colors[k, c] - colors[k, 3 + c])
             squared += (colors[k, c] - colors[k, 3 + c]) ** 2
         taken = backs * np.sqrt(whole)
-        room = HALO_STANDS_OUT * np.sqrt(3 * QUANTUM * QUANTUM + variance)
+        room = HALO_STANDS_OUT * np.sqrt(3 * NOISE * NOISE + variance)
         if share == 0 and (distance[y, x] > halo or sides.along[e] < 0 or taken <= room):
             continue
         # A halo is of the colour by which the sides differ; a joint of the bricks behind is not.
@@ -368,7 +362,7 @@ def _take_traces(photo, edges, sides, front, band, alpha, colors):
     back.reshape(-1, 3)[band[mixed]] = colors[mixed, 3:]
     fronts, backs = sides.colors[edges.nearest.flat[band]].swapaxes(0, 1)
     traces = find_traces(photo._replace(pixels=back), edges, front, band, fronts - backs)
-    some = (np.abs(traces).max(axis=1) >= QUANTUM).nonzero()[0]
+    some = (np.abs(traces).max(axis=1) >= NOISE).nonzero()[0]
     place = band[some]
     seen, share = photo.pixels.reshape(-1, 3)[place], alpha.flat[place]
     own = (back.reshape(-1, 3)[place] - traces[some]).clip(0, 255)
@@ -419,11 +413,9 @@ def _disparities(photo, edges, sides, band, half):
         e, d = edges.nearest[y, x], disparity[y, x]
         near, far = edges.near[e], edges.far[e]
         # A distant front differs little: what lies between it and the back is of neither.
-        slack = half
-        if far <= TWICE_AS_FAR * near:
-            slack = min(half, SLACK * (near - far))
-        before[y, x] = d if near - d < slack else sides.disparity[e, FRONT]
-        solid[y, x] = d if d - far < slack else sides.disparity[e, BACK]
+        slack = half if far > TWICE_AS_FAR * near else np.float32(0)
+        before[y, x] = d if near - d <= slack else sides.disparity[e, FRONT]
+        solid[y, x] = d if d - far <= slack else sides.disparity[e, BACK]
     return before, solid
 
 

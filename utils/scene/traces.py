@@ -15,22 +15,18 @@ import numpy as np
 from kernels.jit import jit
 from kernels.threads import run_all, run_in_parts
 from utils.filters import nearest_marked
-from utils.scene.edge_sides import DepthPhoto, Edges
+from utils.scene.edge_sides import NOISE, DepthPhoto, Edges
 
 # A background is known from pixels beyond the band, up to so many reaches from an edge; a pixel is
 # compared with the nearest of them, at most so many reaches away, evened out by a Gaussian.
 AROUND, AWAY, EVEN = 4, 2, 0.5
 BAND = 16  # rows that are evened out together, in radii of that Gaussian's window
 # Those of the band that are as far from the outline (within ALIKE px) are compared along it: in a
-# window that reaches so far beyond the band, of which every second row and column is looked at...
-ALIKE, WINDOW_PX, STRIDE = np.float32(0.75), 13, 2
-# ...and which holds so many of them. So many px of a texture count as one.
-LEAST_ALIKE, TEXTURE_PX = np.float32(8), np.float32(2)
-# A background varies by itself with the distance from the outline, too: what this weighs, and how
-# many pixels a ring must have to tell. No colour is known better than by so many levels of 255.
-ACROSS, LEAST_OF_RING, QUANTUM = np.float32(0.7), 6, np.float32(1.5)
-# Traces are about so much of the difference between the two sides' colours, and at most so much.
-USUAL, MOST = np.float32(0.2), np.float32(0.35)
+# window that reaches so far beyond the band, of which every second row and column is looked at; so
+# many px of a texture count as one.
+ALIKE, WINDOW_PX, STRIDE, TEXTURE_PX = np.float32(0.75), 13, 2, np.float32(2)
+# Traces are about this much of the difference between the two sides' colours, and at most so much.
+MOST = np.float32(0.35)
 
 
 class _Band(NamedTuple):
@@ -87,7 +83,7 @@ def find_traces(
         along,
         far.flat[band],
         back.reshape(-1, 3)[band] - _even_out(back, clean, source, EVEN * reach),
-        ACROSS * slope[edges.nearest.flat[band]] * away.flat[band] ** 2,
+        slope[edges.nearest.flat[band]] * away.flat[band] ** 2,
         (way[known] ** 2).sum(axis=1),
     )
     found = np.zeros((len(band), 3), np.float32)
@@ -149,7 +145,7 @@ def _measure_slope(back, distance, clean, edge, reach, slope):
                         sums[ring, c] += back[row, column, c]
         used = 0
         for ring in range(rings):
-            if counts[ring] < LEAST_OF_RING:
+            if counts[ring] == 0:
                 continue
             used += 1
             for c in range(3):
@@ -186,17 +182,15 @@ def _average_along(band, begin, end, radius, limit, found):
                 for c in range(3):
                     mean[c] += weight * band.rest[j, c]
                     square[c] += weight * band.rest[j, c] ** 2
-        if total * total < LEAST_ALIKE * squares:
-            continue
         whole, noise = np.float32(0), np.float32(0)
         for c in range(3):
             mean[c] /= total
             whole += mean[c] ** 2
             noise += max(square[c] / total - mean[c] ** 2, np.float32(0))
         noise *= min(TEXTURE_PX * squares / (total * total), np.float32(1))
-        noise += QUANTUM * QUANTUM + band.doubt[k]
+        noise += NOISE * NOISE + band.doubt[k]
         if noise >= whole or whole > MOST * MOST * band.contrast[k]:
             continue
-        taken = (1 - noise / whole) / (1 + noise / (USUAL * USUAL * band.contrast[k]))
+        taken = (1 - noise / whole) / (1 + noise / (MOST * MOST * band.contrast[k]))
         for c in range(3):
             found[k, c] = taken * mean[c]
