@@ -12,7 +12,7 @@ from benchmarks.constants import TABLE, rows, tuned
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_ARGUMENTS, MOST_LINES = 8, 60
-MOST_TUNED = 260  # numbers in the rooms of benchmarks/constants.py; it only falls
+MOST_TUNED = 245  # numbers in the rooms of benchmarks/constants.py; it only falls
 # Larger ones that are there already. None is added; what has become small leaves the list.
 ROOMS = ("kernels", "models", "utils")
 MANY_ARGUMENTS = {
