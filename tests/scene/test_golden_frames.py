@@ -27,6 +27,10 @@ FOCAL, BASELINE = 512.0, 120.0
 class ReferenceScene(Scene):
     """Scene whose points are not drawn wider when near, nor dropped for hiding the photo."""
 
+    def _append_photo(self, keep):
+        depth = FOCAL * BASELINE / self.disparity
+        return self._append(unproject(depth, FOCAL), self.image, depth, keep)
+
     def _append(self, points, image, spacing, keep):
         # G15: the reference cuts grey levels off; half a level less makes rounding do the same.
         return super()._append(points, image - 0.5 / 255, torch.zeros_like(spacing), keep)

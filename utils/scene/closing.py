@@ -19,7 +19,7 @@ from utils.depth.steps import EDGE_JUMP
 from utils.scene.surface import Lens, Sheet, connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from utils.scene.rims import Rims
@@ -46,32 +46,47 @@ BEYOND = 0.1
 class Between(NamedTuple):
     """Places between the pixels of a map, for points that close a surface."""
 
-    pixel: torch.Tensor  # (K,) int64, the upper left of four
-    across: torch.Tensor  # (K,) from there, 0 to 1
-    down: torch.Tensor  # (K,)
+    pixel: np.ndarray  # (K,) int64, the upper left of four
+    across: np.ndarray  # (K,) float32 from there, 0 to 1
+    down: np.ndarray  # (K,)
 
     def sample(self, image: torch.Tensor) -> torch.Tensor:
-        """Return (1, C, K), interpolated in (1, C, H, W)."""
-        flat = image[0].flatten(1)
-        return self.mix((image.shape[2], image.shape[3]), lambda pixel: flat[:, pixel])[None]
+        """Return (1, C, K), interpolated in (1, C, H, W); what has no share is not looked at."""
+        values = np.ascontiguousarray(image[0].detach().cpu().numpy())
+        mixed = self.mix(values.reshape(len(values), -1), image.shape[3])
+        return torch.from_numpy(mixed)[None].to(image.device)
 
-    def mix(
-        self, size: tuple[int, int], values: Callable[[torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
-        """Return (C, K), interpolated; what has no share is not looked at.
+    def mix(self, values: np.ndarray, width: int, number: np.ndarray | None = None) -> np.ndarray:
+        """Return (C, K) float32, as `sample`.
 
         Args:
-            size: (height, width) of the map.
-            values: from the flat index of pixels (K,) to what the map has there, (C, K).
+            values: (C, N) float32.
+            width: of the map, px.
+            number: (H * W,) int32, which of the values each pixel has; each its own by default.
         """
-        total: Any = 0
+        mixed = np.zeros((len(values), len(self.pixel)), np.float32)
+        run_in_parts(
+            lambda begin, end: _mix(self, (begin, end), values, number, width, mixed),
+            len(self.pixel),
+        )
+        return mixed
+
+
+@jit
+def _mix(between, places, values, number, width, mixed):
+    """Add to `mixed` what the values have at some of the places."""
+    one = np.float32(1)
+    for k in range(places[0], places[1]):
+        across, down = between.across[k], between.down[k]
         for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            share = (self.across if right else 1 - self.across) * (
-                self.down if below else 1 - self.down
-            )
-            pixel = (self.pixel + right + below * size[1]).clamp(max=size[0] * size[1] - 1)
-            total = total + torch.where(share > 0, share * values(pixel), 0)
-        return total
+            share = (across if right == 1 else one - across) * (down if below == 1 else one - down)
+            if not share > 0:
+                continue
+            place = between.pixel[k] + right + below * width
+            if number is not None:  # decided when this is compiled
+                place = np.int64(number[place])
+            for c in range(values.shape[0]):
+                mixed[c, k] += share * values[c, place]
 
 
 def close_sheet(sheet: Sheet, views: Sequence[dict[str, Any]], limit: float | None = None) -> Cloud:
@@ -86,7 +101,7 @@ def close_sheet(sheet: Sheet, views: Sequence[dict[str, Any]], limit: float | No
     pairs = connected(values, kept, limit)
     between = find_between(sheet.disparity, pairs, sheet.lens, views)
     points, spacing = lift_between(between, sheet.disparity, sheet.lens)
-    colors = (between.sample(sheet.image)[0].T * 255).round().clamp(0, 255).byte()
+    colors = (between.sample(sheet.image)[0] * 255).round_().clamp_(0, 255).byte().T
     return Cloud(points[0].contiguous(), colors, spacing)
 
 
@@ -113,11 +128,11 @@ def close_rims(
     # Colours times alpha, alpha, and whether the cloud has the point, too; nothing where is no rim.
     alpha = rims.colors[:, 3:].clamp(max=RIM_FULL.item()).float()
     shared = rims.colors[:, 3:] == RIM_SHARED.item()
-    values = torch.cat([rims.colors[:, :3] * alpha, alpha, shared], 1).T
-    values = F.pad(values, (1, 0))
-    number = torch.zeros(height * width, dtype=torch.int32, device=disparity.device)
-    number[rims.pixel] = torch.arange(1, values.shape[1], dtype=torch.int32, device=number.device)
-    mixed = between.mix((height, width), lambda pixel: values[:, number[pixel]])
+    values = torch.cat([rims.colors[:, :3] * alpha, alpha, shared], 1)
+    maps = F.pad(values.T, (1, 0)).cpu().numpy()
+    number = np.zeros(height * width, np.int32)
+    number[rims.pixel.cpu().numpy()] = np.arange(1, maps.shape[1], dtype=np.int32)
+    mixed = torch.from_numpy(between.mix(maps, width, number)).to(disparity.device)
     alpha = mixed[3:4]
     colors = torch.cat([mixed[:3] / alpha.clamp(min=1), alpha]).T.round().byte()
     colors[mixed[4] > 0.999, 3] = RIM_SHARED.item()
@@ -144,7 +159,7 @@ def find_between(
         views: each as `Scene.render` takes it; one without a size shows all.
         splat: of the points that are drawn.
     Returns:
-        Between on the device of the map.
+        Between.
     """
     values = np.ascontiguousarray(disparity[0, 0].cpu().numpy())
     right, down = pairs
@@ -164,7 +179,7 @@ def find_between(
         np.minimum(parts, most, out=parts)
     room = _room(total)
     _write_between(right, down, parts, *room)
-    return Between(*(torch.from_numpy(part).to(disparity.device) for part in room))
+    return Between(*room)
 
 
 def lift_between(
@@ -180,13 +195,17 @@ def lift_between(
         points (1, 3, K) of the photo's camera; spacing (K,) as `Scene.cloud` has it.
     """
     height, width = disparity.shape[2:]
-    depth = lens.scale / between.sample(disparity)[0, 0] + lens.shift[2]
-    u = between.pixel % width + between.across - (width - 1) / 2
-    v = torch.div(between.pixel, width, rounding_mode="floor") + between.down - (height - 1) / 2
-    x = (u / lens.focal_px + lens.slope[0]) * depth - lens.shift[0]
-    y = (v / lens.focal_px + lens.slope[1]) * depth - lens.shift[1]
-    points = torch.stack([x, y, depth - lens.shift[2]])[None].float()
-    return points, (depth / lens.focal_px).float()
+    places = np.divmod(between.pixel, width)
+    camera = np.array([*lens.shift, *lens.slope, lens.focal_px, lens.scale], np.float32)
+    depth = 1 / between.sample(disparity)[0, 0].cpu().numpy() * camera[6] + camera[2]
+    down, across = (place.astype(np.float32) for place in places)
+    u = across + between.across - np.float32((width - 1) / 2)
+    v = down + between.down - np.float32((height - 1) / 2)
+    x = (u / camera[5] + camera[3]) * depth - camera[0]
+    y = (v / camera[5] + camera[4]) * depth - camera[1]
+    points = torch.from_numpy(np.stack([x, y, depth - camera[2]]))[None]
+    spacing = torch.from_numpy(depth / camera[5])
+    return points.to(disparity.device), spacing.to(disparity.device)
 
 
 def _numbers(views):

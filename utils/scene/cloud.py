@@ -16,11 +16,12 @@ import torch.nn.functional as F
 import kernels
 from kernels import Cloud, View
 from kernels.constants import RIM_FULL
-from utils.camera import NO_LENS, unproject
+from utils.camera import NO_LENS
 from utils.depth.steps import EDGE_JUMP
 from utils.scene.closing import close_rims, close_sheet
 from utils.scene.edges import surface_mask
 from utils.scene.grids import Grid
+from utils.scene.lifting import lift_pixels
 from utils.scene.rims import Rims, find_rims
 from utils.scene.surface import Lens, Sheet, connected
 from utils.scene.uncovered import Added, HoledView
@@ -54,11 +55,16 @@ def scale_disparity(
     Returns:
         (1, 1, H, W) in [DISPARITY_FLOOR * baseline, baseline].
     """
-    disparity = disparity - disparity.amin().clamp(max=0)
-    most = disparity.amax() if peak is None else disparity.new_tensor(peak)
+    # NumPy's: on maps of this size torch's threads wait for each other longer than they work.
+    values = disparity.cpu().numpy()
+    values = values - min(values.min(), 0)
+    most = values.max() if peak is None else values.dtype.type(peak)
     if most <= 0:  # flat: everything at the nearest depth
         return torch.full_like(disparity, baseline)
-    return (disparity / most).clamp(min=DISPARITY_FLOOR) * baseline
+    values /= most
+    np.maximum(values, DISPARITY_FLOOR, out=values)
+    values *= baseline
+    return torch.from_numpy(values).to(disparity.device)
 
 
 class Scene:
@@ -93,7 +99,8 @@ class Scene:
                 f"disparity must be (1, 1, {image.shape[2]}, {image.shape[3]}) like "
                 f"the image, got {tuple(disparity.shape)}."
             )
-        if not (torch.isfinite(disparity).all() and (disparity > 0).all()):
+        values = disparity.cpu().numpy()
+        if not (values.min() > 0 and values.max() < np.inf):  # nor NaN
             raise ValueError("disparity must be finite and positive; see scale_disparity().")
         self.device = image.device if image.is_cuda else torch.device("cpu")
         self.image = image.to(self.device, torch.float32)
@@ -377,9 +384,9 @@ class Scene:
         if self._layers is None:
             return None
         whole = self._layers.pixel[self._layers.colors[:, 3] == RIM_FULL.item()]
-        marked = torch.zeros_like(self.surface)
-        marked.view(-1)[whole] = True
-        return marked
+        marked = np.zeros(self.surface.shape, bool)
+        marked.flat[whole.cpu().numpy()] = True
+        return torch.from_numpy(marked).to(self.device)
 
     def _lift_rims(self):
         """Points (3, M), colours (M, 4) and spacing (M,) of the rims."""
@@ -399,18 +406,25 @@ class Scene:
     def _append(self, points, image, spacing, keep):
         """Add the pixels where `keep` (1, 1, H, W) is true to the cloud; return how many."""
         index = keep.view(-1).nonzero().view(-1)
-        self._points.append(points[0, :, index])
         colors = (image[0] * 255).round_().clamp_(0, 255).byte().flatten(1)[:, index]
-        self._colors.append(torch.stack(list(colors), dim=1))
-        self._spacing.append(spacing.view(-1)[index])
+        colors = torch.stack(list(colors), dim=1)
+        return self._add(points[0, :, index], colors, spacing.view(-1)[index])
+
+    def _add(self, points, colors, spacing):
+        """Add points (3, N), their colours (N, 3) and spacing (N,); return how many."""
+        self._points.append(points)
+        self._colors.append(colors)
+        self._spacing.append(spacing)
         self._changed()
-        return len(index)
+        return len(spacing)
 
     def _append_photo(self, keep):
         """Append what the photo shows where `keep` is true; return how many points."""
-        image, disparity = self.solid()
-        depth = self.focal_px * self.baseline / disparity
-        return self._append(unproject(depth, self.focal_px), image, depth / self.focal_px, keep)
+        photo = (part[0].cpu().numpy() for part in (*self.solid(), keep))
+        image, disparity, kept = photo
+        scale = self.focal_px * self.baseline
+        lifted = lift_pixels(image, disparity[0], kept[0], self.focal_px, scale)
+        return self._add(*(torch.from_numpy(part).to(self.device) for part in lifted))
 
     def _append_behind(self):
         """Append what lies behind the whole pixels of rims, once."""

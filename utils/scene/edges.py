@@ -97,10 +97,10 @@ def surface_mask(disparity: torch.Tensor, jump: float = EDGE_JUMP) -> torch.Tens
     Returns:
         (1, 1, H, W) bool.
     """
-    limit = jump * float(disparity.amax())
+    level = np.ascontiguousarray(disparity[0, 0].float().cpu().numpy())
+    limit = jump * float(level.max())
     # Only the far side goes: a ramp lies behind the object, and dropping the near side too, as the
     # reference does, would eat thin things away (docs/method/geometry.md).
-    level = np.ascontiguousarray(disparity[0, 0].float().cpu().numpy())
     on_surface = extremes(level, 1)[1] - level < np.float32(limit)
     behind = np.flatnonzero(~on_surface)
     on_surface.flat[behind] = on_slope(level, behind, np.float32(limit))

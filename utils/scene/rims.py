@@ -94,12 +94,13 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
         edges, sides, band, colors = _with_hair(hair, photo, edges, sides, band, alpha, colors)
     _share_rest(photo, edges, sides, band, np.float32(max(1, HALO * reach)), alpha, colors)
     _take_traces(photo, edges, sides, front, band, alpha, colors)
-    peeled = _peel(photo, edges, sides, band, alpha, colors)
+    solid, *peeled = _peel(photo, edges, sides, band, alpha, colors)
+    planes = np.empty((3, *depth_map.shape), np.float32)
+    np.divide(solid.clip(0, 255, out=solid).transpose(2, 0, 1), np.float32(255), out=planes)
     solid, solid_disparity, index, rim_colors, rim_disparity = (
-        torch.from_numpy(part).to(image.device) for part in peeled
+        torch.from_numpy(part).to(image.device) for part in (planes, *peeled)
     )
-    solid = solid.clamp_(0, 255).div_(255).permute(2, 0, 1)[None].contiguous()
-    return Rims(solid, solid_disparity[None, None], index, rim_colors, rim_disparity)
+    return Rims(solid[None], solid_disparity[None, None], index, rim_colors, rim_disparity)
 
 
 def _find_shares(photo, edges, front, band):
