@@ -126,8 +126,19 @@ def make_films(
     def begin(job, on, stop):
         return prepare(job, settings, on, shared, stop)
 
+    def look(job):
+        return find_made(job, settings, networks)
+
     ahead = cli.photos_ahead(jobs, settings, networks)
-    return cli.run_jobs(jobs, begin, finish, networks, several, ahead)
+    return cli.run_jobs(jobs, begin, finish, networks, several, ahead, look)
+
+
+def find_made(job: Job, settings: Settings, networks: "Networks") -> dict[str, Any] | None:
+    """Return the result of a photo whose film is there, where such are skipped; else None."""
+    settings = job.chosen(settings)
+    if settings.skip_existing and not settings.dry_run and cli.is_there(job, settings, networks):
+        return job.about() | {"video": str(job.video), "skipped": True}
+    return None
 
 
 class Ready(NamedTuple):
@@ -156,8 +167,6 @@ def prepare(
     # Read.
     clock, settings = cli.Stopwatch(settings, stop), job.chosen(settings)
     result = job.about() | {"video": str(job.video)}
-    if settings.skip_existing and not settings.dry_run and cli.is_there(job, settings, networks):
-        return result | {"skipped": True}
     plan = cli.plan_photo(job, settings, shared)
     chosen = networks.describe(settings)
     depth_of, kept = plan.depth_of(settings, networks), None

@@ -28,7 +28,7 @@ SERIAL = """
 import sys, threading
 import kbe, utils.cli.batch
 stop = threading.Event()
-utils.cli.batch.overlap = lambda jobs, prepare, finish, ahead: (
+utils.cli.batch.overlap = lambda jobs, prepare, finish, *_: (
     finish(job, prepare(job, stop), stop) for job in jobs)
 sys.exit(kbe.main())
 """

@@ -335,6 +335,33 @@ def test_as_many_as_asked_are_prepared_at_once_and_come_in_order():
     assert max(most) <= ahead + 2  # one more whose turn is over, one that begins in its place
 
 
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_what_is_known_is_not_prepared_and_comes_in_its_place(ahead):
+    prepared = []
+
+    def prepare(job, stop):
+        prepared.append(job)
+        return "prepared"
+
+    def look(job):
+        return f"{job} known" if job % 5 else None
+
+    found = list(overlap(range(150), prepare, lambda job, ready, _: f"{job} {ready}", ahead, look))
+    assert found == [f"{job} {'known' if job % 5 else 'prepared'}" for job in range(150)]
+    assert sorted(prepared) == list(range(0, 150, 5))
+
+
+def test_a_photo_that_cannot_be_looked_at_fails_alone():
+    def look(job):
+        if job.prefix:
+            raise ValueError("cannot be read")
+
+    jobs = [JOB, JOB._replace(prefix="x")]
+    networks = SimpleNamespace(device=torch.device("cpu"))
+    answers = run_jobs(jobs, lambda *_: {"fine": 1}, None, networks, True, look=look)
+    assert [answer.get("error") for answer in answers] == [None, "cannot be read"]
+
+
 @pytest.mark.parametrize("ahead", [2, 4])
 def test_what_is_prepared_in_threads_is_told_to_stop(ahead):
     threads, told, begun = threading.active_count(), [], threading.Barrier(ahead + 1)

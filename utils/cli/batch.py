@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from kernels.threads import memory_bytes, thread_count
+from kernels.threads import memory_bytes, run_all, thread_count
 from utils.cli.reporting import log, log_error
 from utils.processes import result_of
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Photos that are prepared at once, at most: much of that is one thread's work, and beyond this the
 # film that is made meanwhile keeps the rest of a large machine busy.
 MOST_AHEAD = 4
+TOGETHER = 64  # jobs that are looked at together, whether there is work to be done
 # What preparing a photo takes at most: networks, which work at one size, and the rest per pixel.
 NETWORK_BYTES, PIXEL_BYTES = 5e8, 300
 
@@ -31,6 +32,7 @@ def run_jobs(
     networks: Any,
     batch: bool,
     ahead: int = 1,
+    look: Callable = lambda job: None,
 ) -> Generator[dict[str, Any]]:
     """Yield the result of each job, in order.
 
@@ -43,6 +45,7 @@ def run_jobs(
         networks: utils.weights.Networks.
         batch: a photo that fails gives its `Job.about` and "error"; otherwise it raises.
         ahead: how many jobs are begun at once, see `photos_ahead`.
+        look: function of a job that returns its result if that is known without any work.
     """
 
     def attempt(work, job):
@@ -63,7 +66,10 @@ def run_jobs(
             lambda on: finish(job, ready if on is networks else begin(job, on, stop), stop), job
         )
 
-    return overlap(jobs, begin_one, finish_one, ahead)
+    def look_at_one(job):
+        return attempt(lambda _: look(job), job)
+
+    return overlap(jobs, begin_one, finish_one, ahead, look_at_one)
 
 
 def photos_ahead(jobs: list, settings: Settings, networks: Any) -> int:
@@ -96,7 +102,13 @@ def _with_gpu_or_without(work, job, networks):
     return work(networks.on_cpu)
 
 
-def overlap(jobs: list, prepare: Callable, finish: Callable, ahead: int = 1) -> Generator[Any]:
+def overlap(
+    jobs: list,
+    prepare: Callable,
+    finish: Callable,
+    ahead: int = 1,
+    look: Callable = lambda job: None,
+) -> Generator[Any]:
     """Yield the result of each job, in order, while the next jobs are being prepared.
 
     One at a time is prepared in the calling thread, where Ctrl-C arrives, and several in threads;
@@ -110,6 +122,7 @@ def overlap(jobs: list, prepare: Callable, finish: Callable, ahead: int = 1) -> 
             the caller stops early, who then waits for it.
         finish: function of a job, what `prepare` returned, and that event.
         ahead: how many are prepared at once.
+        look: function of a job: its result, or None if there is work to be done.
     """
     stop = threading.Event()
     with contextlib.ExitStack() as pools:
@@ -119,9 +132,12 @@ def overlap(jobs: list, prepare: Callable, finish: Callable, ahead: int = 1) -> 
             begin = pools.enter_context(ThreadPoolExecutor(ahead, "photo")).submit
         running: deque[Future[Any]] = deque()
         try:
-            for job in jobs:
-                if len(running) > ahead:
+            for job, known in _looked_at(jobs, look):
+                while running and (running[0].done() or _unfinished(running) > ahead):
                     yield result_of(running.popleft())
+                if known is not None:
+                    running.append(_at_once(lambda known=known: known))
+                    continue
                 prepared = begin(prepare, job, stop)
                 running.append(film.submit(_finish, finish, job, prepared, stop))
                 del prepared  # or it would be kept until the next one is there
@@ -138,6 +154,17 @@ def _at_once(function, *values):
     done: Future[Any] = Future()
     done.set_result(function(*values))
     return done
+
+
+def _looked_at(jobs, look):
+    """Yield each job and look(job), some at a time: thousands of films may be there already."""
+    for begin in range(0, len(jobs), TOGETHER):
+        some = jobs[begin : begin + TOGETHER]
+        yield from zip(some, run_all(look, [(job,) for job in some]), strict=True)
+
+
+def _unfinished(futures):
+    return sum(not future.done() for future in futures)
 
 
 def _finish(finish, job, prepared, stop):

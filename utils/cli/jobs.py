@@ -37,7 +37,7 @@ class Job(NamedTuple):
 
     def chosen(self, settings: Settings) -> Settings:
         """Return the settings of a run as they are for this photo."""
-        return replace(settings, **self.choice)
+        return replace(settings, **self.choice) if self.choice else settings
 
     def result(self, name: str) -> Path:
         """Return the path of another result, such as preview.png."""

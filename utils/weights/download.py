@@ -179,7 +179,7 @@ def _is_page(start):
 
 
 def _broken_safetensors(path):
-    """The library reads the header, and whether the last tensor that it names ends with the file."""
+    """The library reads the header, and whether its last tensor ends with the file."""
     from safetensors import SafetensorError, safe_open
 
     try:
