@@ -22,9 +22,9 @@ import cv2
 import numba
 import numpy as np
 import torch
-from numba.core.registry import CPUDispatcher
 
 PACKAGES = ("kernels", "models", "utils")
+KERNEL = type(numba.njit(lambda: None))
 SHIFT = (9.3, 2.6, 0.0)  # of the second view of drawings
 MOST_S = 300  # that a trial may take
 
@@ -133,7 +133,7 @@ def _compile_anew(touched):
         thing: (thing.py_func, vars(its))
         for its in modules.values()
         for thing in vars(its).values()
-        if isinstance(thing, CPUDispatcher)
+        if isinstance(thing, KERNEL)
     }
     by_namespace = {id(vars(its)): name for name, its in modules.items()}
     stale = set()
@@ -144,8 +144,7 @@ def _compile_anew(touched):
             home = by_namespace.get(id(space))
             names = set(_names(kernel.py_func.__code__))
             if any((home, each) in touched for each in names) or any(
-                isinstance(space.get(each), CPUDispatcher) and space[each] in stale
-                for each in names
+                isinstance(space.get(each), KERNEL) and space[each] in stale for each in names
             ):
                 more.add(kernel)
         if not more:

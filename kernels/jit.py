@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numba
+from llvmlite import binding as llvm
 
 from .sources import digest
 
@@ -39,17 +40,13 @@ def _skip_scipy() -> None:
 _skip_scipy()
 
 
-@functools.cache
-def _cache_class():
-    """Numba's cache of one function, its files named by what the function is compiled from.
+# All that we need of Numba beyond its documentation is from here to `_keep`; where it moves,
+# tests/kernels/test_machine_code.py and tests/test_private_names.py fail.
 
-    Numba's own are named by line number and hold a digest of the function's file alone. All that we
-    need of Numba beyond its documentation is here and in `_keep`; where it moves,
-    tests/kernels/test_machine_code.py fails.
-    """
-    from llvmlite import binding as llvm
-    from numba.core.caching import CompileResultCacheImpl, FunctionCache
-    from numba.core.runtime import rtsys
+
+def _names_class():
+    """What Numba's cache of one function is called, and what it holds."""
+    from numba.core.caching import CompileResultCacheImpl
 
     numbas = CompileResultCacheImpl._locator_classes
     (in_tree,) = (place for place in numbas if place.__name__.endswith("InTreeCacheLocator"))
@@ -79,48 +76,40 @@ def _cache_class():
             return self.any_version.replace("*", self.digest, 1).removesuffix(".*")
 
         def reduce(self, result):
-            """What is kept: names that the machine code defines, and what others would inline.
-
-            Numba parses that part of every kernel that it loads, for most of the time that loading
-            takes; here it is another's turn: what was compiled with it is in the machine code.
-            """
-            (name, kind, (code, inlined)), *rest = super().reduce(result)
-            module = llvm.parse_bitcode(inlined)
-            defined = [
-                symbol.name
-                for symbols in (module.functions, module.global_variables)
-                for symbol in symbols
-                if not symbol.is_declaration
-            ]
-            nothing = llvm.parse_assembly("").as_bitcode()
-            return inlined, defined, ((name, kind, (code, nothing)), *rest)
+            return _set_apart(super().reduce(result))
 
         def rebuild(self, target, kept):
-            inlined, defined, payload = kept
-            target.codegen()._engine._defined_symbols.update(defined)
-            result = super().rebuild(target, payload)
-            linked = functools.cache(lambda: llvm.parse_bitcode(inlined))
-            result.library._get_module_for_linking = linked  # only if a kernel that calls it is new
-            return result
+            return _put_together(super().rebuild, target, kept)
+
+    return Names
+
+
+@functools.cache
+def _cache_class():
+    """Numba's cache of one function, its files named by what the function is compiled from.
+
+    Numba's own are named by line number and hold a digest of the function's file alone.
+    """
+    from numba.core.caching import FunctionCache
+    from numba.core.runtime import rtsys
 
     class Kept(FunctionCache):
-        _impl_class = Names
+        _impl_class = _names_class()
 
         def load_overload(self, signature, target):
+            code = None
             # Of all that Numba would prepare here, as if to compile, machine code needs but this.
             rtsys.initialize(target)
-            with self._guard_against_spurious_io_errors():
+            with self._guard_against_spurious_io_errors(), _where_numba_moved():
                 code = self._load_overload(signature, target)
-            if (
-                code is None
-                and not Path(self.cache_path, f"{self._impl.filename_base}.nbi").exists()
-            ):
+            here = Path(self.cache_path, f"{self._impl.filename_base}.nbi")
+            if code is None and not here.exists():
                 tell_compiling()
             return code
 
         def save_overload(self, signature, code):
             # A full disk, or a file that another process holds open on Windows, stops nothing.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), _where_numba_moved():
                 super().save_overload(signature, code)
                 for path in Path(self.cache_path).glob(self._impl.any_version):
                     if not path.name.startswith(f"{self._impl.filename_base}."):
@@ -129,14 +118,57 @@ def _cache_class():
     return Kept
 
 
+@contextlib.contextmanager
+def _where_numba_moved():
+    """Let a Numba whose inner parts are not those we know compile anew, and say so once."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        _tell_moved(str(error))
+
+
+@functools.cache
+def _tell_moved(what):
+    log.warning("Numba %s keeps no machine code for us: %s", numba.__version__, what)
+
+
+def _set_apart(reduced):
+    """What is kept of a kernel: names that its machine code defines, and what others would inline.
+
+    Numba parses that part of every kernel that it loads, for most of the time that loading takes;
+    here it is another's turn: what was compiled with it is in the machine code.
+    """
+    (name, kind, (code, inlined)), *rest = reduced
+    module = llvm.parse_bitcode(inlined)
+    defined = [
+        symbol.name
+        for symbols in (module.functions, module.global_variables)
+        for symbol in symbols
+        if not symbol.is_declaration
+    ]
+    nothing = llvm.parse_assembly("").as_bitcode()
+    return inlined, defined, ((name, kind, (code, nothing)), *rest)
+
+
+def _put_together(rebuild, target, kept):
+    """What Numba rebuilds from what `_set_apart` kept."""
+    inlined, defined, reduced = kept
+    target.codegen()._engine._defined_symbols.update(defined)
+    result = rebuild(target, reduced)
+    linked = functools.cache(lambda: llvm.parse_bitcode(inlined))
+    result.library._get_module_for_linking = linked  # only if a kernel that calls it is new
+    return result
+
+
 def _keep(kernel: Any, function: Callable) -> None:
     """Keep a kernel's machine code on disk, if possible."""
     try:
-        kernel._cache = _cache_class()(function)
+        with _where_numba_moved():
+            kernel._cache = _cache_class()(function)
     except (RuntimeError, OSError):  # no writable place for the machine code
         pass
-    except (ImportError, AttributeError, TypeError) as error:
-        log.warning("Numba %s keeps no machine code for us: %s", numba.__version__, error)
+    except ImportError as error:
+        _tell_moved(str(error))
 
 
 def jit(function: Callable | None = None, **options: Any) -> Any:

@@ -113,12 +113,11 @@ def overlap(
 
     One at a time is prepared in the calling thread, where Ctrl-C arrives, and several in threads;
     finishing runs in one other thread, a job after the other. Beside the job that is finished there
-    are never more than `ahead` others, and one more at the moment where it ends: this bounds the
-    memory.
+    are at most `ahead` others, and one more where it ends: this bounds the memory.
 
     Args:
         jobs: list of anything.
-        prepare: function of a job and a threading.Event that tells it to give up: it is set when
+        prepare: function of a job and of a threading.Event that tells it to give up: it is set when
             the caller stops early, who then waits for it.
         finish: function of a job, what `prepare` returned, and that event.
         ahead: how many are prepared at once.
