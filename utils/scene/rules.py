@@ -29,5 +29,5 @@ class FarSide:
         filled = add_texture(filled, known, view.in_film(filled[:, 3:], known == 0))
         if view.added.points.shape[2]:
             around = 1 - F.max_pool2d(1 - known, 3, 1, 1)
-            known = torch.maximum(view.render(view.photo)[1], around)
+            known = torch.maximum(view.render(view.photo[:, :1])[1], around)
         return Inpainting(filled[:, :3], filled[:, 3:], known)

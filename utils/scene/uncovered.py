@@ -108,7 +108,7 @@ class HoledView:
         if self.between is not None:
             parts.append(self.between.sample(features))
         points, features = self.points, torch.cat(parts, dim=2)
-        if more is not None:
+        if more is not None and more.points.shape[2]:
             points = torch.cat([points, self._moved(more.points)], dim=2)
             features = torch.cat([features, more.values], dim=2)
         height, width = self.image.shape[2:]
