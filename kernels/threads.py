@@ -74,7 +74,8 @@ def run_all(function: Callable, tasks: Sequence[Sequence]) -> list:
         return list(pool.map(lambda task: function(*task), tasks))
 
 
-def run_in_parts(function: Callable, count: int) -> None:
-    """Call function(begin, end) for parts of `count` things, on all threads."""
-    ends = [count * part // (4 * thread_count()) for part in range(4 * thread_count() + 1)]
+def run_in_parts(function: Callable, count: int, least: int = 1) -> None:
+    """Call function(begin, end) for parts of `count` things, on all threads; `least` per part."""
+    parts = max(1, min(4 * thread_count(), count // least))
+    ends = [count * part // parts for part in range(parts + 1)]
     run_all(function, list(zip(ends[:-1], ends[1:], strict=True)))

@@ -9,11 +9,12 @@ becomes part of the scene, disparity too; what is filled there lives in one fram
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 
 from kernels.jit import jit
-from kernels.threads import run_all, thread_count
+from kernels.threads import run_in_parts
 
 # Sixteen lines through a pixel, half a turn in equal steps: (dy, dx) of unit length.
 _ANGLES = np.arange(16) * np.pi / 16
@@ -28,7 +29,7 @@ SAME_SURFACE = np.float32(0.03)
 # into a slope before it.
 ALIKE, ALIKE_BEHIND = np.float32(0.1), np.float32(0.25)
 # How often holes are filled: what then goes on to nothing known, again from what is around it.
-ROUNDS = 3
+FILLINGS = 3
 
 
 def fill_from_far(view: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -46,7 +47,7 @@ def fill_from_far(view: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     Returns:
         (1, 4, H, W); holes that no line leads out of keep their values.
     """
-    return far_guesses(view, known)[:, -1]
+    return _guesses(view, known, 1)[:, -1]
 
 
 def far_guesses(view: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -62,27 +63,36 @@ def far_guesses(view: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     Returns:
         (B, 3, 4, H, W) float32; holes that no line leads out of keep their values.
     """
-    guesses = [_guess(*sample) for sample in zip(view, known, strict=True)]
+    return _guesses(view, known, 3)
+
+
+def _guesses(view, known, count):
+    """The last `count` of the three guesses."""
+    guesses = [_guess(*sample, count) for sample in zip(view, known, strict=True)]
     return torch.stack(guesses).to(view.device)
 
 
-def _guess(view, known):
+def _guess(view, known, count):
     values = np.ascontiguousarray(view.detach().permute(1, 2, 0).float().cpu().numpy())
     mask = np.ascontiguousarray(known[0].cpu().numpy() > 0)
-    filled = np.repeat(values[None], 3, axis=0)
+    filled = np.repeat(values[None], count, axis=0)
     holes = np.argwhere(~mask).astype(np.int32)
     if mask.any() and len(holes):
-        span = np.float32(max(values[..., 3][mask].max() - values[..., 3][mask].min(), 1e-6))
+        span = np.float32(np.ptp(values[..., 3][mask]).clip(1e-6))
         seen = mask
-        for _ in range(ROUNDS):
-            parts = np.array_split(holes, 8 * thread_count())
-            run_all(_fill, [(values, mask, part, LINES, span, filled) for part in parts])
-            mask = _anchored(filled[2, ..., 3], seen, ALIKE * span)
+        for _ in range(FILLINGS):
+            away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_C, 3).astype(np.int32)
+            run_in_parts(
+                lambda begin, end, away=away, holes=holes: _fill(
+                    away, holes[begin:end], span, filled
+                ),
+                len(holes),
+            )
+            mask = _anchored(filled[-1, ..., 3], seen, ALIKE * span)
             holes = np.argwhere(~mask).astype(np.int32)
             if not len(holes):
                 break
-            values = filled[2].copy()
-    return torch.from_numpy(filled).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(filled).permute(0, 3, 1, 2)
 
 
 @jit
@@ -117,33 +127,33 @@ def _anchored(disparity, known, alike):
 
 
 @jit
-def _reach(mask, y, x, dy, dx):
+def _reach(away, y, x, dy, dx):
     """Steps from (y, x) to the first known pixel, or 0 if the frame ends before."""
-    height, width = mask.shape
-    steps = 0
+    height, width = away.shape
+    steps = np.int64(away[y, x])
     while True:
-        steps += 1
         row, column = int(round(y + dy * steps)), int(round(x + dx * steps))
         if row < 0 or row >= height or column < 0 or column >= width:
             return 0
-        if mask[row, column]:
+        if away[row, column] == 0:
             return steps
+        steps += away[row, column]  # no step moves further than one pixel
 
 
 @jit
-def _mirrored(values, mask, y, x, dy, dx, steps, nearest):
+def _mirrored(values, away, y, x, dy, dx, steps, nearest):
     """Steps from (y, x) to what lies as far beyond the hole's edge as (y, x) lies before it.
 
     Where the surface ends earlier, because of another hole, the frame or a disparity above
     `nearest`, the way goes back and forth on what there is of it.
     """
-    height, width = mask.shape
+    height, width = away.shape
     run = 0
     while run < steps:
         row, column = int(round(y + dy * (steps + run))), int(round(x + dx * (steps + run)))
         if row < 0 or row >= height or column < 0 or column >= width:
             break
-        if not mask[row, column] or values[row, column, 3] > nearest:
+        if away[row, column] or values[row, column, 3] > nearest:
             break
         run += 1
     if run < 2:
@@ -153,59 +163,71 @@ def _mirrored(values, mask, y, x, dy, dx, steps, nearest):
 
 
 @jit
-def _fill(values, mask, holes, directions, span, filled):
-    """Write the pixels `holes` (K, 2) of `filled` (3, H, W, 4); see far_guesses."""
-    count = directions.shape[0]
-    end_disparity, cost = np.empty(count, np.float32), np.empty(count, np.float32)
-    end_steps = np.empty(count, np.int32)
+def _find_lines(values, away, y, x, span, disparities, steps, costs):
+    """Find the farther ends of the lines through a pixel: return the number of the best, or -1.
+
+    Args:
+        disparities, steps, costs: (16,), receive the end's disparity, the way to it (negative:
+            backwards; 0: there is none), and how long and near a line is.
+    """
+    farthest, best = np.float32(np.inf), -1
+    for line in range(LINES.shape[0]):
+        dy, dx = LINES[line]
+        ahead, behind = _reach(away, y, x, dy, dx), _reach(away, y, x, -dy, -dx)
+        steps[line] = 0
+        for way in (ahead, -behind):
+            if way == 0:
+                continue
+            disparity = values[int(round(y + dy * way)), int(round(x + dx * way)), 3]
+            # The farther of the two ends: a hole opens behind the object, not on it.
+            if steps[line] == 0 or disparity < disparities[line]:
+                disparities[line], steps[line] = disparity, way
+        if steps[line] != 0:
+            # A line with one end is as long as if the hole went on as far behind the frame.
+            both = ahead > 0 and behind > 0
+            costs[line] = ahead + behind if both else 2 * (ahead + behind)
+            farthest = min(farthest, disparities[line])
+    for line in range(LINES.shape[0]):
+        if steps[line] != 0:
+            # The shortest line alone would often end on the object that the hole nearly
+            # surrounds (docs/method/inpainting.md, Filling).
+            costs[line] *= 1 + FAR_PREFERENCE * (disparities[line] - farthest) / span
+            if best < 0 or costs[line] < costs[best]:
+                best = line
+    return best
+
+
+@jit
+def _fill(away, holes, span, filled):
+    """Write the pixels `holes` (K, 2) of `filled` (G, H, W, 4); see far_guesses.
+
+    `away` (H, W) says how many pixels away, in rows or columns, the nearest known one is.
+    """
+    count, values = LINES.shape[0], filled[-1]
+    disparities, costs = np.empty(count, np.float32), np.empty(count, np.float32)
+    steps = np.empty(count, np.int64)
     for index in range(holes.shape[0]):
         y, x = holes[index]
-        farthest = np.float32(np.inf)
-        for line in range(count):
-            dy, dx = directions[line]
-            ahead, behind = _reach(mask, y, x, dy, dx), _reach(mask, y, x, -dy, -dx)
-            end_steps[line] = 0
-            for steps in (ahead, -behind):
-                if steps == 0:
-                    continue
-                disparity = values[int(round(y + dy * steps)), int(round(x + dx * steps)), 3]
-                # The farther of the two ends: a hole opens behind the object, not on it.
-                if end_steps[line] == 0 or disparity < end_disparity[line]:
-                    end_disparity[line], end_steps[line] = disparity, steps
-            if end_steps[line] != 0:
-                # A line with one end is as long as if the hole went on as far behind the frame.
-                both = ahead > 0 and behind > 0
-                cost[line] = ahead + behind if both else 2 * (ahead + behind)
-                farthest = min(farthest, end_disparity[line])
-        best = -1
-        for line in range(count):
-            if end_steps[line] != 0:
-                # The shortest line alone would often end on the object that the hole nearly
-                # surrounds (docs/method/inpainting.md, Filling).
-                cost[line] *= 1 + FAR_PREFERENCE * (end_disparity[line] - farthest) / span
-                if best < 0 or cost[line] < cost[best]:
-                    best = line
+        best = _find_lines(values, away, y, x, span, disparities, steps, costs)
         if best < 0:
             continue
-        side = 1 if end_steps[best] > 0 else -1
-        dy, dx = side * directions[best]
-        steps = abs(end_steps[best])
-        filled[0, y, x] = values[int(round(y + dy * steps)), int(round(x + dx * steps))]
-        nearest = end_disparity[best] + SAME_SURFACE * span
-        beyond = _mirrored(values, mask, y, x, dy, dx, steps, nearest)
-        filled[1, y, x] = values[int(round(y + dy * beyond)), int(round(x + dx * beyond))]
-        filled[2, y, x] = 0
+        if filled.shape[0] > 1:
+            dy, dx = (1 if steps[best] > 0 else -1) * LINES[best]
+            way = abs(steps[best])
+            filled[0, y, x] = values[int(round(y + dy * way)), int(round(x + dx * way))]
+            nearest = disparities[best] + SAME_SURFACE * span
+            way = _mirrored(values, away, y, x, dy, dx, way, nearest)
+            filled[1, y, x] = values[int(round(y + dy * way)), int(round(x + dx * way))]
+        values[y, x] = 0
         total = np.float32(0)
         for line in range(count):
-            nearer = (end_disparity[line] - end_disparity[best]) / span
-            alike = -ALIKE_BEHIND <= nearer <= ALIKE
-            if end_steps[line] != 0 and alike:
-                dy, dx = directions[line]
-                steps = end_steps[line]
+            nearer = (disparities[line] - disparities[best]) / span
+            if steps[line] != 0 and -ALIKE_BEHIND <= nearer <= ALIKE:
+                dy, dx = LINES[line]
+                row, column = int(round(y + dy * steps[line])), int(round(x + dx * steps[line]))
                 # So steep that a line twice as dear hardly counts: a mean over all would be a blur.
-                weight = (cost[best] / cost[line]) ** 4
-                filled[2, y, x] += (
-                    weight * values[int(round(y + dy * steps)), int(round(x + dx * steps))]
-                )
+                weight = (costs[best] / costs[line]) ** 4
+                for c in range(4):
+                    values[y, x, c] += weight * values[row, column, c]
                 total += weight
-        filled[2, y, x] /= total
+        values[y, x] /= total
