@@ -62,7 +62,6 @@ FIXED: dict[str, dict[str, str]] = {
         "kernels/quilting.py": "STRIDE",
         "utils/scene/edges.py": "SQRT2",
         "utils/scene/filling.py": "_ANGLES",
-        "utils/scene/patches.py": "BYTES",
         "utils/scene/rims.py": "LOCAL_WEIGHTS",
     },
     # Memory, threads, waiting: they move time, never a frame. And what keeps from dividing by 0.
@@ -76,8 +75,7 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/depth/estimators.py": "HUB_S LARGEST_DISPARITY",
         "utils/depth/map_files.py": "LISTED",
         "utils/depth/maps.py": "SETTLED_NS",
-        "utils/scene/patches.py": "SEED",
-        "utils/scene/quilting.py": "SEED",
+        "utils/scene/levels.py": "LEAST SEED",
         "utils/camera/planning.py": "BATCH",
         "utils/scene/traces.py": "BAND",
     },

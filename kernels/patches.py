@@ -14,6 +14,8 @@ Colours are compared as whole numbers, so sums do not depend on the order of the
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .hashing import GOLDEN, below, mix, noise
@@ -23,27 +25,142 @@ RADIUS = 3  # of a patch, px
 SIDE = 2 * RADIUS + 1
 ROW = 3 * SIDE  # colours in a row of a patch
 NOTHING = np.int32(2**31 - 1)  # the distance of a patch that has found no source
-WHOLE = np.int32(16)  # the weight of a known pixel in a comparison
+WHOLE = 16  # the weight of a known pixel in a comparison, in which weights are whole numbers
 NEIGHBOURS = np.array(
     [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)], np.int64
 )  # whose sources a patch tries, (dy, dx)
 
 
+class Level(NamedTuple):
+    """A view in which texture is made, at one of several resolutions."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB, its holes filled by the rule
+    near: np.ndarray  # (H, W) float32 disparity, filled too
+    known: np.ndarray  # (H, W) bool
+    wanted: np.ndarray  # (H, W) bool: the unknown pixels that are to be completed
+    alike: np.float32  # disparities closer than this are one surface
+    jump: np.float32  # neighbours that differ by more are an edge
+
+
+class Sources(NamedTuple):
+    """Places that may be repeated, farthest first."""
+
+    places: np.ndarray  # (S, 2) int32, y and x
+    near: np.ndarray  # (S,) float32, their disparity
+
+
+class Patches(NamedTuple):
+    """The patches of a level, and what may be theirs."""
+
+    places: np.ndarray  # (K, 2) int32, y and x of their middles
+    number: np.ndarray  # (H, W) int32, index of the patch around a pixel, or -1
+    trust: np.ndarray  # (H, W) float32 in (0, 1]: what a pixel of the level weighs
+    usable: np.ndarray  # (H, W) bool, middles of source patches
+
+
+class Trial(NamedTuple):
+    """Where a patch looks for better sources."""
+
+    step: int  # how far away the neighbours stand whose sources it tries, px
+    reach: int  # half side of the first window of random trials, px; 0 for none
+    seed: int
+
+
+class Field(NamedTuple):
+    """What patches have found."""
+
+    sources: np.ndarray  # (K, 2) int32, y and x, -1 without
+    distances: np.ndarray  # (K,) int32: weighted mean squared difference, NOTHING without a source
+
+
+class Votes(NamedTuple):
+    """What the patches around the pixels of a hole say."""
+
+    colors: np.ndarray  # (M, 3) float32 RGB in [0, 255]
+    doubt: np.ndarray  # (M,) float32: mean distance of the patches, infinite without any
+
+
 @jit
-def _take(image, weights, near, y, x, tolerance, patch, heavy):
+def halve(level: Level) -> Level:
+    """Return the level at half the resolution; where surfaces meet, the farther one is shown."""
+    height, width = level.near.shape
+    size = ((height + 1) // 2, (width + 1) // 2)
+    image, near = np.empty((*size, 3), np.uint8), np.empty(size, np.float32)
+    known, wanted = np.empty(size, np.bool_), np.empty(size, np.bool_)
+    for y in range(size[0]):
+        rows = (2 * y, min(2 * y + 1, height - 1))
+        for x in range(size[1]):
+            columns = (2 * x, min(2 * x + 1, width - 1))
+            limit = np.float32(np.inf)
+            for row in rows:
+                for column in columns:
+                    limit = min(limit, level.near[row, column] + level.alike)
+            red, green, blue, count, total = 0, 0, 0, 0, np.float32(0)
+            seen, asked = True, False
+            for row in rows:
+                for column in columns:
+                    asked |= level.wanted[row, column]
+                    # Nearer ones are left out, or the object's colour would leak into the hole.
+                    if level.near[row, column] <= limit:
+                        red += level.image[row, column, 0]
+                        green += level.image[row, column, 1]
+                        blue += level.image[row, column, 2]
+                        total += level.near[row, column]
+                        count += 1
+                        seen &= level.known[row, column]
+            image[y, x, 0] = (red + count // 2) // count
+            image[y, x, 1] = (green + count // 2) // count
+            image[y, x, 2] = (blue + count // 2) // count
+            near[y, x], known[y, x], wanted[y, x] = total / count, seen, asked and not seen
+    return Level(image, near, known, wanted, level.alike, level.jump)
+
+
+@jit
+def alike_sources(sources: Sources, near: float, alike: float) -> tuple[np.int64, np.int64]:
+    """Return the first and one past the last of the sources that are about as far away."""
+    first = np.int64(np.searchsorted(sources.near, near - alike))
+    return first, np.int64(np.searchsorted(sources.near, near + alike, side="right"))
+
+
+@jit
+def seed_field(
+    sources: Sources,
+    level: Level,
+    patches: Patches,
+    seed: int,
+    begin: int,
+    end: int,
+    found: np.ndarray,
+) -> None:
+    """Give the patches begin .. end a random source of their disparity; (-1, -1) if there is none.
+
+    Args:
+        sources: Sources.   level: Level.   patches: Patches of it.
+        found: (K, 2) int32, receives y and x of the source.
+    """
+    for k in range(begin, end):
+        y, x = patches.places[k]
+        first, last = alike_sources(sources, level.near[y, x], level.alike)
+        found[k] = -1
+        if last > first:
+            found[k] = sources.places[first + below(noise(y, x, seed), last - first)]
+
+
+@jit
+def _take(level, trust, y, x, patch, heavy):
     """Copy the patch around (y, x) and the weights of its values; return the sum of weights."""
-    height, width = near.shape
-    own, total = near[y, x], np.int32(0)
+    height, width = level.near.shape
+    own, total = level.near[y, x], np.int32(0)
     for j in range(SIDE):
         row = y + j - RADIUS
         for i in range(SIDE):
             column = x + i - RADIUS
             weight = np.int32(0)
             if 0 <= row < height and 0 <= column < width:
-                if abs(near[row, column] - own) <= tolerance:
-                    weight = weights[row, column]
+                if abs(level.near[row, column] - own) <= level.alike:
+                    weight = np.int32(max(1, WHOLE * trust[row, column] + np.float32(0.5)))
                 for c in range(3):
-                    patch[j, 3 * i + c] = image[row, column, c]
+                    patch[j, 3 * i + c] = level.image[row, column, c]
             for c in range(3):
                 heavy[j, 3 * i + c] = weight
             total += weight
@@ -55,9 +172,10 @@ def _distance(flat, stride, y, x, patch, heavy, limit):
     """Weighted squared difference to the whole patch around (y, x); not below `limit` is enough."""
     total = np.int32(0)
     for j in range(SIDE):
-        start = (y + j - RADIUS) * stride + 3 * (x - RADIUS)
+        # Unsigned indices spare the test for negative ones.
+        start = np.uint64((y + j - RADIUS) * stride + 3 * (x - RADIUS))
         for i in range(ROW):
-            difference = np.int32(flat[start + i]) - patch[j, i]
+            difference = np.int32(flat[start + np.uint64(i)]) - patch[j, i]
             total += heavy[j, i] * difference * difference
         if total >= limit:
             return limit
@@ -65,205 +183,151 @@ def _distance(flat, stride, y, x, patch, heavy, limit):
 
 
 @jit
-def seed_field(
-    usable_rows: np.ndarray,
-    usable_columns: np.ndarray,
-    usable_near: np.ndarray,
-    near: np.ndarray,
-    targets: np.ndarray,
-    tolerance: float,
-    seed: int,
-    begin: int,
-    end: int,
-    field: np.ndarray,
-) -> None:
-    """Give the targets begin .. end a random source of their disparity; (-1, -1) if there is none.
-
-    Args:
-        usable_rows, usable_columns, usable_near: (S,) the sources, farthest first.
-        near: (H, W) disparity.   targets: (K, 2) int32, y and x.
-        field: (K, 2) int32, receives y and x of the source.
-    """
-    for k in range(begin, end):
-        own = near[targets[k, 0], targets[k, 1]]
-        first = np.searchsorted(usable_near, own - tolerance)
-        last = np.searchsorted(usable_near, own + tolerance, side="right")
-        field[k, 0] = field[k, 1] = -1
-        if last > first:
-            state = noise(targets[k, 0], targets[k, 1], seed)
-            chosen = first + below(state, last - first)
-            field[k, 0], field[k, 1] = usable_rows[chosen], usable_columns[chosen]
+def _allowed(level, usable, y, x, own):
+    """Whether a patch of disparity `own` may have its source at (y, x)."""
+    height, width = level.near.shape
+    inside = 0 <= y < height and 0 <= x < width
+    return inside and usable[y, x] and abs(level.near[y, x] - own) <= level.alike
 
 
 @jit
 def search(
-    image: np.ndarray,
-    weights: np.ndarray,
-    near: np.ndarray,
-    usable: np.ndarray,
-    targets: np.ndarray,
-    number: np.ndarray,
+    level: Level,
+    patches: Patches,
     before: np.ndarray,
-    step: int,
-    reach: int,
-    tolerance: float,
-    seed: int,
+    trial: Trial,
     begin: int,
     end: int,
-    after: np.ndarray,
-    distances: np.ndarray,
+    after: Field,
 ) -> None:
-    """Improve the sources of the targets begin .. end: ask neighbours, then try at random.
+    """Improve the sources of the patches begin .. end: ask neighbours, then try at random.
 
     Args:
-        image: (H, W, 3) uint8.   weights: (H, W) int32, 0 .. WHOLE.   near: (H, W) float32.
-        usable: (H, W) bool, centres of source patches.
-        targets: (K, 2) int32.   number: (H, W) int32, index of a pixel in `targets` or -1.
-        before: (K, 2) int32, the field of the step before.
-        step: how far away the neighbours stand, px.
-        reach: half side of the first window of random trials, px; 0 for none.
-        after: (K, 2) int32, receives the field.
-        distances: (K,) int32, receives weighted squared differences, NOTHING without a source.
+        level: Level.   patches: Patches of it.   trial: Trial.
+        before: (K, 2) int32, the sources of the step before.
+        after: Field, receives what is found.
     """
-    height, width = near.shape
-    flat, stride = image.reshape(-1), 3 * width
+    (height, width), number, usable = level.near.shape, patches.number, patches.usable
+    flat, stride = level.image.reshape(-1), 3 * width
     patch, heavy = np.zeros((SIDE, ROW), np.int32), np.zeros((SIDE, ROW), np.int32)
     for k in range(begin, end):
-        y, x = np.int64(targets[k, 0]), np.int64(targets[k, 1])
-        own = near[y, x]
-        total = _take(image, weights, near, y, x, tolerance, patch, heavy)
+        y, x = np.int64(patches.places[k, 0]), np.int64(patches.places[k, 1])
+        own, total = level.near[y, x], _take(level, patches.trust, y, x, patch, heavy)
         best, best_y, best_x = NOTHING, np.int64(before[k, 0]), np.int64(before[k, 1])
-        if best_y >= 0 and usable[best_y, best_x]:
+        if best_y >= 0:
             best = _distance(flat, stride, best_y, best_x, patch, heavy, NOTHING)
         for side in range(NEIGHBOURS.shape[0]):
-            dy, dx = step * NEIGHBOURS[side, 0], step * NEIGHBOURS[side, 1]
-            row, column = y + dy, x + dx
-            if row < 0 or row >= height or column < 0 or column >= width:
+            dy, dx = trial.step * NEIGHBOURS[side, 0], trial.step * NEIGHBOURS[side, 1]
+            if not (0 <= y + dy < height and 0 <= x + dx < width):
                 continue
-            neighbour = number[row, column]
+            neighbour = number[y + dy, x + dx]
             if neighbour < 0 or before[neighbour, 0] < 0:
                 continue
-            source_y, source_x = before[neighbour, 0] - dy, before[neighbour, 1] - dx
-            if source_y < 0 or source_y >= height or source_x < 0 or source_x >= width:
+            row, column = before[neighbour, 0] - dy, before[neighbour, 1] - dx
+            if row == best_y and column == best_x:
                 continue
-            if not usable[source_y, source_x] or (source_y == best_y and source_x == best_x):
+            if not _allowed(level, usable, row, column, own):
                 continue
-            if abs(near[source_y, source_x] - own) > tolerance:
-                continue
-            found = _distance(flat, stride, source_y, source_x, patch, heavy, best)
+            found = _distance(flat, stride, row, column, patch, heavy, best)
             if found < best:
-                best, best_y, best_x = found, source_y, source_x
-        state, window = noise(y, x, seed), reach
+                best, best_y, best_x = found, row, column
+        state, window = noise(y, x, trial.seed), trial.reach
         while window >= 1 and best_y >= 0:
             state = mix(state + GOLDEN)
-            source_y = best_y + below(state, 2 * window + 1) - window
+            row = best_y + below(state, 2 * window + 1) - window
             state = mix(state + GOLDEN)
-            source_x = best_x + below(state, 2 * window + 1) - window
+            column = best_x + below(state, 2 * window + 1) - window
             window //= 2  # random trials come ever nearer to the best source so far
-            if source_y < 0 or source_y >= height or source_x < 0 or source_x >= width:
-                continue
-            if not usable[source_y, source_x] or abs(near[source_y, source_x] - own) > tolerance:
-                continue
-            found = _distance(flat, stride, source_y, source_x, patch, heavy, best)
-            if found < best:
-                best, best_y, best_x = found, source_y, source_x
-        after[k, 0], after[k, 1] = best_y, best_x
+            if _allowed(level, usable, row, column, own):
+                found = _distance(flat, stride, row, column, patch, heavy, best)
+                if found < best:
+                    best, best_y, best_x = found, row, column
         if best == NOTHING or total == 0:
-            after[k, 0] = after[k, 1] = -1
-            distances[k] = NOTHING
+            after.sources[k], after.distances[k] = -1, NOTHING
         else:
-            distances[k] = best // total
+            after.sources[k, 0], after.sources[k, 1] = best_y, best_x
+            after.distances[k] = best // total
 
 
 @jit
 def vote(
-    values: np.ndarray,
-    near: np.ndarray,
+    level: Level,
+    patches: Patches,
+    field: Field,
     holes: np.ndarray,
-    number: np.ndarray,
-    field: np.ndarray,
-    distances: np.ndarray,
-    trust: np.ndarray,
     spread: float,
-    tolerance: float,
     begin: int,
     end: int,
-    voted: np.ndarray,
-    doubt: np.ndarray,
+    votes: Votes,
 ) -> None:
     """Give the hole pixels begin .. end the weighted mean of what the patches around them say.
 
     Args:
-        values: (H, W, C) float32, read at sources only.   near: (H, W) float32.
-        holes: (M, 2) int32.   number, field, distances: as `search` left them.
-        trust: (H, W) float32 weight of the patch around each pixel.
+        level: Level.   patches: Patches of it.   field: as `search` left it.
+        holes: (M, 2) int32, y and x.
         spread: mean squared difference per value at which a vote loses e-fold weight.
-        voted: (M, C) float32; stays as it is where no patch has a source.
-        doubt: (M,) float32, receives the mean distance of those patches, infinite without any.
+        votes: Votes, written; colours stay as they are where no patch has a source.
     """
-    height, width = near.shape
-    channels = values.shape[2]
-    total = np.empty(channels, np.float32)
+    height, width = level.near.shape
     for m in range(begin, end):
-        y, x = np.int64(holes[m, 0]), np.int64(holes[m, 1])
-        weight_sum, distance = np.float32(0), np.float32(0)
-        for c in range(channels):
-            total[c] = 0
-        for dy in range(-RADIUS, RADIUS + 1):
-            for dx in range(-RADIUS, RADIUS + 1):
-                row, column = y + dy, x + dx
-                if row < 0 or row >= height or column < 0 or column >= width:
+        y, x = holes[m, 0], holes[m, 1]
+        own, weights, distance = level.near[y, x], np.float32(0), np.float32(0)
+        red, green, blue = np.float32(0), np.float32(0), np.float32(0)
+        for row in range(max(0, y - RADIUS), min(height, y + RADIUS + 1)):
+            for column in range(max(0, x - RADIUS), min(width, x + RADIUS + 1)):
+                k = patches.number[row, column]
+                if k < 0 or field.sources[k, 0] < 0:
                     continue
-                k = number[row, column]
-                if k < 0 or field[k, 0] < 0 or abs(near[row, column] - near[y, x]) > tolerance:
+                if abs(level.near[row, column] - own) > level.alike:
                     continue
-                weight = trust[row, column] * np.exp(-np.float32(distances[k]) / spread)
+                off = np.float32(field.distances[k])
+                weight = patches.trust[row, column] * np.exp(-off / np.float32(spread))
                 weight += np.float32(1e-12)
-                source_y, source_x = field[k, 0] - dy, field[k, 1] - dx
-                for c in range(channels):
-                    total[c] += weight * values[source_y, source_x, c]
-                weight_sum += weight
-                distance += weight * np.float32(distances[k])
-        doubt[m] = np.inf
-        if weight_sum > 0:
-            doubt[m] = distance / weight_sum
-            for c in range(channels):
-                voted[m, c] = total[c] / weight_sum
+                source_y, source_x = field.sources[k, 0] + y - row, field.sources[k, 1] + x - column
+                red += weight * level.image[source_y, source_x, 0]
+                green += weight * level.image[source_y, source_x, 1]
+                blue += weight * level.image[source_y, source_x, 2]
+                weights += weight
+                distance += weight * off
+        votes.doubt[m] = np.inf
+        if weights > 0:
+            votes.doubt[m] = distance / weights
+            votes.colors[m, 0] = red / weights
+            votes.colors[m, 1] = green / weights
+            votes.colors[m, 2] = blue / weights
 
 
 @jit
 def smooth(
-    values: np.ndarray,
-    near: np.ndarray,
-    holes: np.ndarray,
+    level: Level,
+    places: np.ndarray,
     window: np.ndarray,
-    tolerance: float,
     begin: int,
     end: int,
     smoothed: np.ndarray,
 ) -> None:
-    """Mean over a window, of what is as far away, at the hole pixels begin .. end.
+    """Mean over a window, of what is as far away, at the pixels begin .. end.
 
     Args:
-        values: (H, W, C) float32.   near: (H, W) float32.   holes: (M, 2) int32.
+        level: Level.   places: (M, 2) int32, y and x.
         window: (S,) float32, weights along one axis, S odd.
-        smoothed: (M, C) float32, receives the means.
+        smoothed: (M, 3) float32, receives the means, RGB in [0, 255].
     """
-    height, width = near.shape
-    channels, radius = values.shape[2], window.shape[0] // 2
-    total = np.empty(channels, np.float32)
+    (height, width), radius = level.near.shape, window.shape[0] // 2
     for m in range(begin, end):
-        y, x = np.int64(holes[m, 0]), np.int64(holes[m, 1])
-        own, weight_sum = near[y, x], np.float32(0)
-        for c in range(channels):
-            total[c] = 0
+        y, x = np.int64(places[m, 0]), np.int64(places[m, 1])
+        own, weights = level.near[y, x], np.float32(0)
+        red, green, blue = np.float32(0), np.float32(0), np.float32(0)
         for row in range(max(0, y - radius), min(height, y + radius + 1)):
-            for column in range(max(0, x - radius), min(width, x + radius + 1)):
-                if abs(near[row, column] - own) > tolerance:
+            left = max(0, x - radius)
+            left += (left - x + row - y) & 1  # half of them, as on a chessboard, say the same
+            for column in range(left, min(width, x + radius + 1), 2):
+                if abs(level.near[row, column] - own) > level.alike:
                     continue
                 weight = window[row - y + radius] * window[column - x + radius]
-                for c in range(channels):
-                    total[c] += weight * values[row, column, c]
-                weight_sum += weight
-        for c in range(channels):
-            smoothed[m, c] = total[c] / weight_sum
+                red += weight * level.image[row, column, 0]
+                green += weight * level.image[row, column, 1]
+                blue += weight * level.image[row, column, 2]
+                weights += weight
+        smoothed[m, 0], smoothed[m, 1] = red / weights, green / weights
+        smoothed[m, 2] = blue / weights

@@ -39,9 +39,9 @@ def _bricks():
     return np.where(joint[..., None], [0.2, 0.2, 0.2], [0.7, 0.35, 0.25]).astype(np.float32)
 
 
-def _waves():
+def _waves(seed=2):
     """Water: blobs four times as wide as high, no two alike."""
-    rough = np.random.default_rng(2).normal(size=(HEIGHT, WIDTH)).astype(np.float32)
+    rough = np.random.default_rng(seed).normal(size=(HEIGHT, WIDTH)).astype(np.float32)
     waves = cv2.GaussianBlur(rough, (0, 0), sigmaX=4, sigmaY=1)
     return 0.5 + 0.12 * waves[..., None] / waves.std() * np.array([0.6, 0.8, 1], np.float32)
 
@@ -79,16 +79,20 @@ def test_a_pattern_goes_on_behind_an_object(wall):
 
 
 def test_waves_go_on_though_every_patch_says_something_else():
-    rule, textured, known, truth = _both(_waves())
-    energies = [_energy(x, known) / _energy(truth, known) for x in (rule, textured)]
-    assert energies[0] < 0.5 and 0.6 < energies[1] < 1.3
+    """On average: one hole may repeat what is calmer or livelier than the truth behind it."""
+    energies = []
+    for seed in range(2, 6):
+        *filled, known, truth = _both(_waves(seed))
+        energies.append([_energy(x, known) / _energy(truth, known) for x in filled])
+    rule, textured = np.mean(energies, axis=0)
+    assert rule < 0.65 and 0.7 < textured < 1.3
 
 
 def test_blocks_replace_what_patches_leave_weak(monkeypatch):
     """Here patches say nothing at all."""
-    monkeypatch.setattr("utils.scene.patches.vote", lambda *given: given[-1].fill(np.inf))
+    monkeypatch.setattr("utils.scene.patches.vote", lambda *given: given[-1].doubt.fill(np.inf))
     _, blocks, known, truth = _both(_waves())
-    monkeypatch.setattr(quilting, "find_weak", lambda _, holes, __: np.zeros(len(holes)))
+    monkeypatch.setattr(quilting, "find_weak", lambda *given: np.zeros(len(given[3])))
     _, neither, _, _ = _both(_waves())
     energies = [_energy(x, known) / _energy(truth, known) for x in (neither, blocks)]
     assert energies[0] < 0.5 and 0.6 < energies[1] < 1.3
