@@ -34,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "aspect_box",
             "check_window",
             "complete_windows",
+            "fit_center",
         ],
     },
 )

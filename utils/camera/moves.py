@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from utils.camera.focus import Focus, aim
 from utils.camera.path import CameraPath, Stand
-from utils.camera.windows import CropWindow
+from utils.camera.windows import CropWindow, fit_center
 
 # How near the camera comes to the nearest surface: half as near as the photo was taken at most, so
 # that what stands before the focus grows to twice its size at most; and it passes by at most twice
@@ -73,7 +73,7 @@ class Stage(NamedTuple):
         """Return the window of this share of the largest one, as near to the focus as it fits."""
         sides = [share * side for side in self.box]
         v, u = (
-            min(max(at, side / 2), limit - side / 2)
+            fit_center(at, side / 2, limit)
             for at, side, limit in zip(
                 (self.focus.v, self.focus.u), sides, self.image_size, strict=True
             )

@@ -21,7 +21,7 @@ from utils.camera.focus import Focus
 from utils.camera.moves import MOST_INVENTED
 from utils.camera.path import CameraPath, CameraPose, Stand
 from utils.camera.subject import find_subject
-from utils.camera.windows import CropWindow, aspect_box
+from utils.camera.windows import CropWindow, aspect_box, fit_center
 
 SMALL_SHARE = 0.7  # of MOST_INVENTED, on the small copy, where some narrow gaps are closed
 SEARCH_SIDE = 160  # px, long side of copies on which subject, holes and windows are looked for
@@ -306,7 +306,7 @@ class _Search:
     def _aim(self, crop):
         """Middle of the wide window: the photo's, or the subject's where the film is narrower."""
         return tuple(
-            _fit(middle, extent / 2, side) if extent < min(WIDTHS) * side - 1 else side / 2
+            fit_center(middle, extent / 2, side) if extent < min(WIDTHS) * side - 1 else side / 2
             for middle, extent, side in zip(
                 self.middle, crop[::-1], self.scene.image_size[::-1], strict=True
             )
@@ -317,17 +317,19 @@ class _Search:
         height, width = crop
         side = self.scene.image_size[1]
         room = min((side - width) / 2, DRIFT * width)
-        places = dict.fromkeys(_fit(aim[0] + step * room, width / 2, side) for step in (0, -1, 1))
+        steps = (aim[0] + step * room for step in (0, -1, 1))
+        places = dict.fromkeys(fit_center(at, width / 2, side) for at in steps)
         return [CropWindow(u, aim[1], width, height) for u in places]
 
     def _tight(self, crop):
         """Return windows that show the subject in a good place, inside the photo."""
         found = {}
         zooms = ZOOMS if self.subject else [zoom for zoom in ZOOMS if zoom <= LEAST_ZOOM]
+        limit_v, limit_u = self.scene.image_size
         for zoom, across, down in itertools.product(zooms, ACROSS, DOWN):
             height, width = (side / zoom**self.strength for side in crop)
-            u = _fit(self.middle[0] - (across - 0.5) * width, width / 2, self.scene.image_size[1])
-            v = _fit(self.middle[1] - (down - 0.5) * height, height / 2, self.scene.image_size[0])
+            u, v = self.middle[0] - (across - 0.5) * width, self.middle[1] - (down - 0.5) * height
+            u, v = fit_center(u, width / 2, limit_u), fit_center(v, height / 2, limit_v)
             found[CropWindow(u, v, width, height)] = None
         return list(found)
 
@@ -426,11 +428,6 @@ class _Search:
         rank = np.where(beyond[:, 0] <= ROUGH, 2, np.where(beyond[:, 1] <= ROUGH, 1, 0))
         rank = np.where(rank == 0, -(zoom > LEAST_ZOOM + 1e-6).astype(int), rank + 2 * enough)
         return rank, score, parallax
-
-
-def _fit(center, half, limit):
-    """Move a centre so that center +- half lies in 0..limit."""
-    return min(max(center, half), limit - half)
 
 
 def _thinned(index, count=POINTS):

@@ -187,12 +187,12 @@ def _complete(numbers, default, image_size, box):
         h = int(box_height * w / box_width)
     u, v = numbers.u, numbers.v
     if u is None:
-        u = _fit((width - box_width) / 2 + box_width / center_divisor, w / 2, width)
+        u = fit_center((width - box_width) / 2 + box_width / center_divisor, w / 2, width)
     if v is None:
-        v = _fit((height - box_height) / 2 + box_height / center_divisor, h / 2, height)
+        v = fit_center((height - box_height) / 2 + box_height / center_divisor, h / 2, height)
     return CropWindow(u, v, w, h)
 
 
-def _fit(center, half, limit):
-    """Move a centre so that center +- half lies in 0..limit, where that is possible."""
-    return min(max(center, half), limit - half) if 2 * half <= limit else center
+def fit_center(center: float, half: float, limit: float) -> float:
+    """Return a centre moved so that center +- half lies in 0..limit, if there is room for it."""
+    return min(max(center, half), limit - half)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from utils.camera import aspect_box
+from utils.camera import aspect_box, fit_center
 from utils.cli.declare import LOOK, convert
 from utils.cli.flags import FLAGS, Settings, check_together
 from utils.film import read_metadata
@@ -52,7 +52,7 @@ def place_windows(
         for letter, side, box in (("U", size[1], box_width), ("V", size[0], box_height)):
             half = min(share * box, side) / 2
             center = shares.get(end + letter, 0.5) * side
-            placed[end + letter] = min(max(center, half), side - half)
+            placed[end + letter] = fit_center(center, half, side)
     return placed | windows
 
 
