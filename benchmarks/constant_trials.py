@@ -337,7 +337,9 @@ class Stages:
                     f"{name}_invented": max(invented_shares(scene, path, scene.size, (0, 0.5, 1))),
                 })  # fmt: skip
                 views = [path.view(t, scene.size) for t in (0, 0.3, 0.5, 1)]
-                made.append(np.array([[*v["shift"], v["focal_px"], *v["lens"]] for v in views]))
+                made.append(
+                    np.array([[*v["shift"], v["focal_px"] or 0.0, *v["lens"]] for v in views])
+                )
             if not number:
                 window = find_zoom_window(
                     scene.depth, scene.focal_px, scene.baseline, start, 0.04 * scene.size[1]

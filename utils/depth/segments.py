@@ -10,8 +10,9 @@ import numpy as np
 from kernels.jit import jit
 
 # They are looked for on a copy of this long side, px. Of its long side, the least length of a
-# segment, that of a piece of it, and what may be unseen between two pieces.
-SIDE, LONG, PIECE, GAP = 768, 0.05, 0.012, 0.1
+# segment, that of a piece of it (a gap no longer than that is none), and what may be unseen between
+# two pieces.
+SIDE, LONG, PIECE, GAP = 768, 0.05, 0.01, 0.1
 # Pieces of one line: how far off it they lie, px, and the sine of the angle by which they may turn.
 OFF_PX, SINE = 1.0, 0.03
 

@@ -16,13 +16,13 @@ import numpy as np
 
 from kernels.jit import jit
 from utils.depth.outlines import reach_px
-from utils.depth.segments import find_segments
+from utils.depth.segments import PIECE, find_segments
 from utils.depth.steps import EDGE_JUMP, is_step
 
 SIDE = 1024  # px, about: of the copy that a larger map is straightened on
-# Of the long side: how far off what was seen of a segment its places lie, and how far beyond its
-# ends one looks whether it goes on; if so, what is changed fades within this share of its length.
-UNSEEN, BEYOND, FADE = 0.01, 0.03, 0.25
+# How far beyond its ends one looks whether a surface goes on, of the long side; if it does, what is
+# changed fades within this share of a segment's length.
+BEYOND, FADE = 0.03, 0.25
 # In reaches (`reach_px`): how far off a line its disparity is read, at least 1.5 px; how far to the
 # side it is taken to hold; and places along it.
 ASIDE, ASIDE_PX, BAND, EVERY = 0.4, 1.5, 0.5, 1 / 6
@@ -30,14 +30,14 @@ ASIDE, ASIDE_PX, BAND, EVERY = 0.4, 1.5, 0.5, 1 / 6
 # it, so that it dies away.
 SPREADS, NOTHING = (4.0, 1.0, 0.25), np.float32(0.02)
 # A side has a line where at least this share of it is not the back of a step, and an affine course
-# explains most of that: nothing is done below the first share, all above the second.
-OF_SIDE, EXPLAINED = 0.7, (0.6, 0.8)
+# explains as much of that.
+OF_SIDE = 0.7
 # In least steps (EDGE_JUMP): how far off its course what is explained by it may be (up to half as
-# far again it is changed in part); and how far a pixel may be off what was read beside it.
-TOLERANCE, SAME = 0.7, 0.5
+# far again it is changed in part), and a pixel off what was read beside it.
+TOLERANCE = 0.7
 # From pixel to pixel, in least steps: what lets a change pass, and what stops it.
 PASSES, STOPS = 0.04, 0.15
-BLOCKS, LEAST = 9, 8  # of a course, whose medians are tried in pairs; places that make one
+BLOCKS = 9  # of a course, whose medians are tried in pairs; fewer places make none
 SOWN_PX = 0.7  # from sample to sample beside a line, so that no pixel is left out
 
 
@@ -80,7 +80,7 @@ def straighten(disparity: np.ndarray, pixels: np.ndarray, enlarged: float = np.i
         change += _spread(sown, gates, spread * reach)
     if stride == 1:
         return (disparity + change).clip(0, disparity.max())
-    changed = _add_enlarged(change, small, disparity, stride, np.float32(SAME * limit))
+    changed = _add_enlarged(change, small, disparity, stride, np.float32(TOLERANCE * limit))
     return changed.clip(0, disparity.max())
 
 
@@ -90,7 +90,7 @@ def _lines_of(segments, size, stride, every):
     Those where they were seen, and some beyond each end, if the picture is as large.
     """
     height, width = size
-    unseen, beyond = (share * max(size) for share in (UNSEEN, BEYOND))
+    unseen, beyond = (share * max(size) for share in (PIECE, BEYOND))
     parts = []
     for start, end, pieces in segments:
         start, end = ((at - stride // 2) / stride for at in (start, end))
@@ -156,7 +156,7 @@ def _course(values, along, own, seen, limit):
     tolerance = np.float32(TOLERANCE) * limit
     nothing = np.zeros(len(values), np.float32)
     at = np.flatnonzero(own & seen)
-    if len(at) < LEAST:
+    if len(at) < BLOCKS:
         return nothing, nothing
     height, slope = _through_medians(values, along, at, tolerance)
     for _ in range(2):
@@ -167,15 +167,15 @@ def _course(values, along, own, seen, limit):
                 count, x, y = count + 1, x + place, y + value
                 xx, xy = xx + place * place, xy + place * value
         spread = count * xx - x * x
-        if count < LEAST or spread <= 0:
+        if count < BLOCKS or spread <= 0:
             return nothing, nothing
         slope = (count * xy - x * y) / spread
         height = (y - slope * x) / count
     course = height + slope * along
     off = np.abs(values - course) / tolerance
-    low, high = EXPLAINED
-    strength = min(1.0, max(0.0, ((off[at] < 1).mean() - low) / (high - low)))
-    weights = np.minimum(1, np.maximum(0, 3 - 2 * off)) * (own & seen) * strength
+    if (off[at] < 1).mean() < OF_SIDE:
+        return nothing, nothing
+    weights = np.minimum(1, np.maximum(0, 3 - 2 * off)) * (own & seen)
     # Where the surface goes on beyond an end, as it may with a bend, it must not break there.
     for way in range(2):
         ahead = along if way == 0 else 1 - along
@@ -212,7 +212,7 @@ def _sown(disparity, lines, wanted, weights, reach, limit):
     beside = _beside(disparity, lines, reach)
     sums = np.zeros((*disparity.shape, 2), np.float32)
     change = np.where(weights > 0, wanted - beside, np.float32(0))
-    sizes = (max(ASIDE_PX, BAND * reach), max(1.0, EVERY * reach) / 2, float(SAME * limit))
+    sizes = (max(ASIDE_PX, BAND * reach), max(1.0, EVERY * reach) / 2, float(TOLERANCE * limit))
     _sow(sums, disparity, lines, beside, change, weights, sizes)
     sums[..., 0] /= np.maximum(sums[..., 1], 1)
     sums[..., 1] = sums[..., 1] > 0
