@@ -344,7 +344,7 @@ class Stages:
                 window = find_zoom_window(
                     scene.depth, scene.focal_px, scene.baseline, start, 0.04 * scene.size[1]
                 ).window
-                made.append(np.array(window))
+                made.append(np.array([window.center_u, window.center_v]))
         return means(rows), made
 
     def scene(self):

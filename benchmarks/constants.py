@@ -6,7 +6,7 @@
 
 Protocol:
 * Numbers are the upper-case names that a module of ROOMS sets to a number, or to several. What is
-  no tuning is named in FIXED, by kind; all others are tuned.
+  no tuning is named in FIXED, by kind; all others are tuned. These are tried, and those of effort.
 * A number is tried at half and at twice its value (whole ones rounded, and by one at least), in a
   process of its own where every module, default and compiled kernel that knows it sees the other
   value (benchmarks/constant_trials.py). Only the stage that it belongs to is run again, on a few
@@ -77,7 +77,24 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/depth/maps.py": "SETTLED_NS",
         "utils/scene/levels.py": "LEAST SEED",
         "utils/camera/planning.py": "BATCH",
-        "utils/scene/traces.py": "BAND",
+        "utils/scene/traces.py": "ROWS_TOGETHER",
+    },
+    # How finely something is looked at, or on how large a copy: more would take longer, and change
+    # next to nothing. They are tried, too, as that might be wrong.
+    "effort": {
+        "kernels/constants.py": "WIDEST_FOOTPRINT",
+        "utils/camera/path.py": "LOOKS VIEWS",
+        "utils/camera/planning.py": "SEARCH_SIDE POINTS MOST_TRIED",
+        "utils/camera/shortening.py": "TIMES PRECISION",
+        "utils/camera/staging.py": "MEASURED_SIDE",
+        "utils/depth/eye_rows.py": "MOST_POINTS TRIPLES MATCH_SIDE AXIS_SIDE",
+        "utils/depth/joining.py": "FIT_ROUNDS",
+        "utils/depth/sharpening.py": "MAX_RADIUS",
+        "utils/depth/side_colours.py": "CELLS",
+        "utils/depth/straight.py": "WORKING_SIDE EVERY SOWN_PX",
+        "utils/depth/two_eyes.py": "WIDEST_SEARCH",
+        "utils/scene/closing.py": "MOST_PARTS",
+        "utils/scene/cloud.py": "INPAINT_PIXELS",
     },
     # From papers and the reference.
     "published": {
@@ -126,6 +143,11 @@ def numbers(root=ROOT):
 def tuned(root=ROOT):
     """The Numbers that are tuned."""
     return [number for number in numbers(root) if number.kind == "tuned"]
+
+
+def tried(root=ROOT):
+    """The Numbers that are tried: those that are tuned, and those of effort."""
+    return [number for number in numbers(root) if number.kind in ("tuned", "effort")]
 
 
 def _names(tree):
@@ -212,18 +234,18 @@ def try_all(data, path, only=()):
     from benchmarks.constant_trials import Trials
 
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    tried, usual = record.setdefault("numbers", {}), record.setdefault("usual", {})
+    known_of, usual = record.setdefault("numbers", {}), record.setdefault("usual", {})
     trials = Trials(data)
-    chosen = sorted(tuned(), key=lambda each: order_of(each, only))
+    chosen = sorted(tried(), key=lambda each: order_of(each, only))
     chosen = [
         each for each in chosen if stages_of(each) and order_of(each, only) < len(only or "1")
     ]
     for clear, side in ((math.inf, "half"), (CLEAR, "twice"), (math.inf, "twice")):
         for number in chosen:
             value = repr(trials.value(number))
-            if tried.get(number.key, {}).get("value") != value:
-                tried[number.key] = {"value": value}
-            known = tried[number.key]
+            if known_of.get(number.key, {}).get("value") != value:
+                known_of[number.key] = {"value": value}
+            known = known_of[number.key]
             most = largest_move(known.get("half", {}), usual)
             if side in known or (most and most[2] > clear):
                 continue
@@ -263,7 +285,7 @@ def table(record, before=""):
     """
     kept = {tuple(of): cells for *of, cells in rows(before)}
     lines, file = [HEAD], None
-    for number in tuned():
+    for number in tried():
         if number.file != file:
             file = number.file
             lines += ["", f"## {file}", "", "| number | value | half of it | twice as much |"]

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.constants import FIXED, largest_move, numbers, rows, table, told, tuned
+from benchmarks.constants import FIXED, largest_move, numbers, rows, table, told, tried, tuned
 
 
 def test_what_is_no_tuning_exists():
@@ -71,10 +71,10 @@ def test_what_moved_is_told():
 
 
 def test_the_table_keeps_what_is_known_of_a_number_that_stays():
-    first, second = tuned()[:2]
+    first = tried()[0]
     usual = {"scene.gram": 0.5}
-    tried = {side: {"picture": 0.0} for side in ("half", "twice")}
-    text = table({"numbers": {first.key: tried}, "usual": usual})
+    moved = {side: {"picture": 0.0} for side in ("half", "twice")}
+    text = table({"numbers": {first.key: moved}, "usual": usual})
     assert rows(text)[0] == (first.file, first.name, first.told, ["nothing", "nothing"])
     assert rows(text)[1][3] == ["not tried", "not tried"]
     assert table({}, text) == text

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from utils.depth.side_colours import LEAST_KNOWN, cells_of, colour_statistics, sum_colours
+from utils.depth.side_colours import AROUND, LEAST_SEEN, cells_of, colour_statistics, sum_colours
 from utils.depth.steps import EDGE_JUMP, least_step
 from utils.filters import extremes, nearest_pixels
 
@@ -23,17 +23,17 @@ REACH, COARSE_PX = 0.01, 2.0
 # A ramp is an edge where a pixel's surroundings (3x3) hold this share of the step within reach, and
 # so many times what they hold of a plain slope.
 STEEP, STEEPER_THAN_SLOPE = 0.25, 1.6
-# Colours of a side are taken within about this many reaches, up to so many from the edge...
-SPREAD, AROUND = 1.2, 4
-GAP = 1 / 3  # ...but not nearer to it than this share of the reach
-NOISE = np.float32(5)  # standard deviation, in levels of 255, that every colour has
+# Colours of a side are taken within about this many reaches...
+SPREAD = 1.2
+GAP = 1 / 3  # ...but not nearer to the edge than this share of the reach
+LEAST_DEVIATION = np.float32(5)  # in levels of 255, of a side's colours
 # Log likelihood ratios count up to this, and the estimate as much where its edge is a reach away.
 CERTAIN = np.float32(4)
 SMOOTH_PX = 1.0
 EVEN = 0.3  # reaches: deviation of the Gaussian that evens out what a side reads there
 # Which edges are moved: those that are torn already, and others from steps of 1.5 times the least
 # one on; where colours agree with the sides, by the mean ratio.
-WHOLE, EVIDENCE = (1.5, 2.0), (0.5, 1.5)
+MOVED_FROM, EVIDENCE = (1.5, 2.0), (0.5, 1.5)
 # They are moved less and less towards where an edge ends: where so much of the outline within
 # about a reach is on it, not at all, and in full.
 ENDS = (0.5, 0.9)
@@ -140,10 +140,10 @@ def _likelihood(pixels, index, cells, colours, spread):
     sums = sum_colours(pixels, index, spread)
     used, place = np.unique(cells, return_inverse=True)
     sums = sums[used]
-    known = sums[:, 0] > LEAST_KNOWN
+    known = sums[:, 0] > LEAST_SEEN
     sums[~known, 0] = 1
     mean, covariance = colour_statistics(sums)
-    covariance += NOISE**2 * np.eye(3, dtype=np.float32)
+    covariance += LEAST_DEVIATION**2 * np.eye(3, dtype=np.float32)
     inverse = np.linalg.inv(covariance).astype(np.float32)
     level = np.log(np.maximum(np.linalg.det(covariance), 1)).astype(np.float32)
     apart = colours - mean[place]
@@ -163,7 +163,7 @@ def _without_islands(labels, front, band, distance, reach):
 def _strength(edges, limit, reach):
     """How much of the way to a step each pixel (H, W) goes, by the height of its edge."""
     ratio = (edges.near - edges.far) / least_step(edges.near, edges.far, limit)
-    strength = np.where(edges.torn, 1, _ramp(ratio, *WHOLE))
+    strength = np.where(edges.torn, 1, _ramp(ratio, *MOVED_FROM))
     return _blur(strength.astype(np.float32), reach / 2)
 
 

@@ -12,7 +12,7 @@ from kernels.jit import jit
 # They are looked for on a copy of this long side, px. Of its long side, the least length of a
 # segment, that of a piece of it (a gap no longer than that is none), and what may be unseen between
 # two pieces.
-SIDE, LONG, PIECE, GAP = 768, 0.05, 0.01, 0.1
+DETECTION_SIDE, LONG, PIECE, UNSEEN = 768, 0.05, 0.01, 0.1
 # Pieces of one line: how far off it they lie, px, and the sine of the angle by which they may turn.
 OFF_PX, SINE = 1.0, 0.03
 
@@ -33,7 +33,7 @@ def find_segments(pixels: np.ndarray) -> list[Segment]:
     """
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
-    scale = min(1.0, SIDE / max(height, width))
+    scale = min(1.0, DETECTION_SIDE / max(height, width))
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
@@ -46,7 +46,7 @@ def find_segments(pixels: np.ndarray) -> list[Segment]:
     order = np.argsort(-length, kind="stable")
     ends = ends[order[length[order] >= PIECE * side]]
     back = np.array([width / grey.shape[1], height / grey.shape[0]])
-    lines, of_line, spans = _join(ends, GAP * side)
+    lines, of_line, spans = _join(ends, UNSEEN * side)
     segments = []
     for number, (x, y, across_x, across_y) in enumerate(lines):
         own = spans[of_line == number]

@@ -6,7 +6,8 @@ import numpy as np
 from kernels.jit import jit
 
 CELLS = 4  # per reach, in which colours are summed up
-LEAST_KNOWN = np.float32(0.003)  # of a side's pixels, in the window, or its colours are not known
+LEAST_SEEN = np.float32(0.003)  # of a side's pixels, in the window, or its colours are not known
+AROUND = 4  # reaches from an edge, up to which pixels tell the colours of its sides
 
 
 def cells_of(index: np.ndarray, size: tuple[int, int], reach: int) -> np.ndarray:

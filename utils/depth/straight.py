@@ -19,22 +19,22 @@ from utils.depth.outlines import reach_px
 from utils.depth.segments import PIECE, find_segments
 from utils.depth.steps import EDGE_JUMP, is_step
 
-SIDE = 1024  # px, about: of the copy that a larger map is straightened on
+WORKING_SIDE = 1024  # px, about: of the copy that a larger map is straightened on
 # How far beyond its ends one looks whether a surface goes on, of the long side; if it does, what is
 # changed fades within this share of a segment's length.
-BEYOND, FADE = 0.03, 0.25
+LOOK_BEYOND, FADE = 0.03, 0.25
 # In reaches (`reach_px`): how far off a line its disparity is read, at least 1.5 px; how far to the
 # side it is taken to hold; and places along it.
-ASIDE, ASIDE_PX, BAND, EVERY = 0.4, 1.5, 0.5, 1 / 6
+READ_ASIDE, ASIDE_PX, BAND, EVERY = 0.4, 1.5, 0.5, 1 / 6
 # In reaches, how far what is changed there spreads, first the large forms; and what weighs against
 # it, so that it dies away.
-SPREADS, NOTHING = (4.0, 1.0, 0.25), np.float32(0.02)
+SPREADS, DAMPING = (4.0, 1.0, 0.25), np.float32(0.02)
 # A side has a line where at least this share of it is not the back of a step, and an affine course
 # explains as much of that.
 OF_SIDE = 0.7
 # In least steps (EDGE_JUMP): how far off its course what is explained by it may be (up to half as
 # far again it is changed in part), and a pixel off what was read beside it.
-TOLERANCE = 0.7
+OFF_COURSE = 0.7
 # From pixel to pixel, in least steps: what lets a change pass, and what stops it.
 PASSES, STOPS = 0.04, 0.15
 BLOCKS = 9  # of a course, whose medians are tried in pairs; fewer places make none
@@ -65,7 +65,7 @@ def straighten(disparity: np.ndarray, pixels: np.ndarray, enlarged: float = np.i
     segments = find_segments(pixels) if limit > 0 else []
     if not segments:
         return disparity
-    stride = max(1, round(max(disparity.shape) / SIDE))
+    stride = max(1, round(max(disparity.shape) / WORKING_SIDE))
     small = np.ascontiguousarray(disparity[stride // 2 :: stride, stride // 2 :: stride])
     reach = max(2.0, reach_px(disparity.shape, enlarged)) / stride
     lines = _lines_of(segments, small.shape, stride, max(1.0, EVERY * reach))
@@ -80,7 +80,7 @@ def straighten(disparity: np.ndarray, pixels: np.ndarray, enlarged: float = np.i
         change += _spread(sown, gates, spread * reach)
     if stride == 1:
         return (disparity + change).clip(0, disparity.max())
-    changed = _add_enlarged(change, small, disparity, stride, np.float32(TOLERANCE * limit))
+    changed = _add_enlarged(change, small, disparity, stride, np.float32(OFF_COURSE * limit))
     return changed.clip(0, disparity.max())
 
 
@@ -90,7 +90,7 @@ def _lines_of(segments, size, stride, every):
     Those where they were seen, and some beyond each end, if the picture is as large.
     """
     height, width = size
-    unseen, beyond = (share * max(size) for share in (PIECE, BEYOND))
+    unseen, beyond = (share * max(size) for share in (PIECE, LOOK_BEYOND))
     parts = []
     for start, end, pieces in segments:
         start, end = ((at - stride // 2) / stride for at in (start, end))
@@ -114,7 +114,7 @@ def _lines_of(segments, size, stride, every):
 
 def _beside(disparity, lines, reach):
     """Disparity (N, 2) at the nearest pixels on both sides of lines."""
-    aside = np.float32(max(ASIDE_PX, ASIDE * reach))
+    aside = np.float32(max(ASIDE_PX, READ_ASIDE * reach))
     height, width = disparity.shape
     sides = []
     for sign in (-1, 1):
@@ -153,7 +153,7 @@ def _courses(values, along, seen, first, limit):
 @jit
 def _course(values, along, own, seen, limit):
     """The affine course of values (N,) where they are its own; how much it counts (N,)."""
-    tolerance = np.float32(TOLERANCE) * limit
+    tolerance = np.float32(OFF_COURSE) * limit
     nothing = np.zeros(len(values), np.float32)
     at = np.flatnonzero(own & seen)
     if len(at) < BLOCKS:
@@ -212,7 +212,7 @@ def _sown(disparity, lines, wanted, weights, reach, limit):
     beside = _beside(disparity, lines, reach)
     sums = np.zeros((*disparity.shape, 2), np.float32)
     change = np.where(weights > 0, wanted - beside, np.float32(0))
-    sizes = (max(ASIDE_PX, BAND * reach), max(1.0, EVERY * reach) / 2, float(TOLERANCE * limit))
+    sizes = (max(ASIDE_PX, BAND * reach), max(1.0, EVERY * reach) / 2, float(OFF_COURSE * limit))
     _sow(sums, disparity, lines, beside, change, weights, sizes)
     sums[..., 0] /= np.maximum(sums[..., 1], 1)
     sums[..., 1] = sums[..., 1] > 0
@@ -257,7 +257,7 @@ def _spread(sown, gates, spread):
     _run_along(sums, gates[1], keep)
     sums = cv2.transpose(sums)
     _run_along(sums, gates[0], keep)
-    return sums[..., 0] / (sums[..., 1] + NOTHING)
+    return sums[..., 0] / (sums[..., 1] + DAMPING)
 
 
 @jit

@@ -40,7 +40,7 @@ OPAQUE, TENT = Splat(float(GROW_FROM), 0.4, 0.0), Splat(1.0, 0.0, 1.0)
 MOST_PARTS = 32  # of a pair's gap
 # What lies beyond a frame by more than this share of its width is not closed for it. Between two of
 # the views of a path (`CameraPath.views`) hardly anything enters or leaves by more.
-BEYOND = 0.1
+BORDER_BEYOND = 0.1
 
 
 class Between(NamedTuple):
@@ -213,7 +213,7 @@ def _numbers(views):
     rows = np.empty((len(views), 8), np.float64)
     for row, view in zip(rows, views, strict=True):
         height, width = view.get("size") or (np.inf, np.inf)
-        sides = (0.5 * side + BEYOND * width for side in (width, height))
+        sides = (0.5 * side + BORDER_BEYOND * width for side in (width, height))
         row[:] = *view["shift"], view["focal_px"], *view.get("lens", (0, 0)), *sides
     return rows
 

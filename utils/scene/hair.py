@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from kernels.jit import jit
-from utils.depth.side_colours import LEAST_KNOWN, cells_of, colour_statistics, sum_colours
+from utils.depth.side_colours import AROUND, LEAST_SEEN, cells_of, colour_statistics, sum_colours
 from utils.scene.edge_sides import NOISE, DepthPhoto, Edges
 
 # Hair is looked for up to this share of the long side from a depth edge: 20 px at 1024.
@@ -57,7 +57,7 @@ def find_hair(photo: DepthPhoto, edges: Edges, front: np.ndarray) -> Hair | None
     distance = edges.distance
     if wide <= reach:
         return None
-    around = np.flatnonzero((distance > wide) & (distance <= 4 * wide))
+    around = np.flatnonzero((distance > wide) & (distance <= AROUND * wide))
     side, label = front.flat[around], edges.nearest.flat[around]
     level = np.where(side, edges.near[label], edges.far[label])
     clean = np.abs(disparity.flat[around] - level) < limit
@@ -138,7 +138,7 @@ def _raise(best, more, grown, count):
 def _tell_apart(front_sums, back_sums):
     """Which cells have sides of different colours (N,); colours (N, 6); variances (N, 3): the
     back's and both sides' along the way between them, the back's in all."""
-    told = np.minimum(front_sums[:, 0], back_sums[:, 0]) > LEAST_KNOWN
+    told = np.minimum(front_sums[:, 0], back_sums[:, 0]) > LEAST_SEEN
     front, front_spread = colour_statistics(front_sums[told])
     back, back_spread = colour_statistics(back_sums[told])
     way = front - back

@@ -14,19 +14,20 @@ import numpy as np
 
 from kernels.jit import jit
 from kernels.threads import run_all, run_in_parts
+from utils.depth.side_colours import AROUND
 from utils.filters import nearest_marked
 from utils.scene.edge_sides import NOISE, DepthPhoto, Edges
 
-# A background is known from pixels beyond the band, up to so many reaches from an edge; a pixel is
-# compared with the nearest of them, at most so many reaches away, evened out by a Gaussian.
-AROUND, AWAY, EVEN = 4, 2, 0.5
-BAND = 16  # rows that are evened out together, in radii of that Gaussian's window
-# Those of the band that are as far from the outline (within ALIKE px) are compared along it: in a
+# A background is known from pixels beyond the band; a pixel is compared with the nearest of them,
+# at most so many reaches away, evened out by a Gaussian.
+AWAY, SMOOTH = 2, 0.5
+ROWS_TOGETHER = 16  # rows that are evened out together, in radii of that Gaussian's window
+# Those of the band that are as far from the outline (within ASIDE px) are compared along it: in a
 # window that reaches so far beyond the band, of which every second row and column is looked at; so
 # many px of a texture count as one.
-ALIKE, WINDOW_PX, STRIDE, TEXTURE_PX = np.float32(0.75), 13, 2, np.float32(2)
+ASIDE, WINDOW_PX, STRIDE, TEXTURE_PX = np.float32(0.75), 13, 2, np.float32(2)
 # Traces are about this much of the difference between the two sides' colours, and at most so much.
-MOST = np.float32(0.35)
+MOST_TRACE = np.float32(0.35)
 
 
 class _Band(NamedTuple):
@@ -82,7 +83,7 @@ def find_traces(
         number,
         along,
         far.flat[band],
-        back.reshape(-1, 3)[band] - _even_out(back, clean, source, EVEN * reach),
+        back.reshape(-1, 3)[band] - _even_out(back, clean, source, SMOOTH * reach),
         slope[edges.nearest.flat[band]] * away.flat[band] ** 2,
         (way[known] ** 2).sum(axis=1),
     )
@@ -103,7 +104,7 @@ def _even_out(back, clean, source, sigma):
     In bands, each with what lies around it: the colours are those of the photo blurred as a whole.
     """
     radius = (round(8 * sigma + 1) | 1) // 2
-    (height, width), rows = clean.shape, BAND * radius
+    (height, width), rows = clean.shape, ROWS_TOGETHER * radius
     mean = np.empty((len(source), 3), np.float32)
 
     def blur(band):
@@ -171,7 +172,7 @@ def _average_along(band, begin, end, radius, limit, found):
         total, squares = np.float32(0), np.float32(0)
         for row in range(max(0, y - radius), min(height, y + radius + 1), STRIDE):
             for column in range(max(0, x - radius), min(width, x + radius + 1), STRIDE):
-                if abs(band.distance[row, column] - own) > ALIKE:
+                if abs(band.distance[row, column] - own) > ASIDE:
                     continue
                 j = band.number[row, column]
                 if abs(band.far[j] - band.far[k]) >= limit:
@@ -189,8 +190,8 @@ def _average_along(band, begin, end, radius, limit, found):
             noise += max(square[c] / total - mean[c] ** 2, np.float32(0))
         noise *= min(TEXTURE_PX * squares / (total * total), np.float32(1))
         noise += NOISE * NOISE + band.doubt[k]
-        if noise >= whole or whole > MOST * MOST * band.contrast[k]:
+        if noise >= whole or whole > MOST_TRACE * MOST_TRACE * band.contrast[k]:
             continue
-        taken = (1 - noise / whole) / (1 + noise / (MOST * MOST * band.contrast[k]))
+        taken = (1 - noise / whole) / (1 + noise / (MOST_TRACE * MOST_TRACE * band.contrast[k]))
         for c in range(3):
             found[k, c] = taken * mean[c]
