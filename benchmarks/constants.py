@@ -58,7 +58,7 @@ FIXED: dict[str, dict[str, str]] = {
         "kernels/cpu_sums.py": "HIGH_WORD LOW_HALF WORD WIDE",
         "kernels/cpu_rims.py": "WORDS",
         "kernels/hashing.py": "GOLDEN",
-        "kernels/patches.py": "SIDE ROW NEIGHBOURS",
+        "kernels/patches.py": "SIDE ROW NEIGHBOURS WHOLE",
         "kernels/quilting.py": "STRIDE",
         "utils/scene/edges.py": "SQRT2",
         "utils/scene/filling.py": "_ANGLES",
