@@ -95,6 +95,23 @@ def empty_bounds(height: int, width: int) -> np.ndarray:
 
 
 @jit
+def clear_bounds(state: np.ndarray, bounds: np.ndarray) -> None:
+    """Make of any map (P, 16) one that serves as `empty_bounds`, for the holes of a state map."""
+    height, width = state.shape
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            if state[y, x] != UNMEASURED:
+                continue
+            for row in range(y - 1, y + 2):
+                for column in range(x - 1, x + 2):
+                    here = row == y and column == x
+                    if here or state[row, column] != UNMEASURED:
+                        value = NEVER if state[row, column] == OUTSIDE else np.uint8(0)
+                        for sector in range(16):
+                            bounds[row * width + column, sector] = value
+
+
+@jit
 def _list_holes(state):
     """Padded indices of the holes, in raster order."""
     flat, count = state.reshape(-1), 0

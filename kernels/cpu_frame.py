@@ -25,9 +25,9 @@ from .constants import (
 )
 from .cpu import NOWHERE, degrid
 from .cpu_camera import HALF, INFINITY, ONE, ZERO, place, span, to_camera
-from .cpu_fill import KNOWN, OUTSIDE, UNMEASURED, empty_bounds, find_sources
+from .cpu_fill import KNOWN, OUTSIDE, UNMEASURED, clear_bounds, find_sources
 from .cpu_numbers import average, average_carried, cover
-from .cpu_rims import LEAST_WEIGHT, WORDS, compose, splat_rims
+from .cpu_rims import LEAST_WEIGHT, compose, empty_layer, splat_rims
 from .cpu_sums import FULL_WEIGHT, HIGH_WORD, WORD, add, empty_carry, normalise_carried
 from .jit import jit
 
@@ -51,8 +51,7 @@ class _Scratch:
         self.sums = np.empty(padded[0] * padded[1] * 2, np.uint64)
         self.carry = None  # made when a pixel is full
         self.state = np.full(padded, OUTSIDE, np.uint8)
-        self.bounds = None  # made when the first hole is filled
-        self.layer = self.touched = None  # made for the first rim
+        self.layer = None  # made for the first rim
 
 
 def _scratch(size):
@@ -277,11 +276,11 @@ def _copy_colors(frame, stride, to, origin):
 
 
 def _fill(frame, holes, scratch):
-    """Fill the holes of the frame from the farther side."""
-    if scratch.bounds is None:
-        scratch.bounds = empty_bounds(*scratch.size)
+    """Fill the holes of the frame from the farther side; the sums are lost."""
     _mark_holes(holes, scratch.state)
-    to, origin = find_sources(scratch.state, scratch.closed, scratch.bounds)
+    bounds = scratch.sums.view(np.uint8).reshape(-1, 16)  # as large, and no longer needed
+    clear_bounds(scratch.state, bounds)
+    to, origin = find_sources(scratch.state, scratch.closed, bounds)
     _copy_colors(frame, scratch.state.shape[1], to, origin)
 
 
@@ -289,16 +288,16 @@ def _sum_colors(cloud, rims, camera, scratch):
     """Splat a cloud, and rims or None, onto a frame whose z-buffer is known.
 
     Returns:
-        the pixels that rims lie over, or None.
+        over how many pixels rims lie.
     """
     _splat(cloud, camera, scratch.size, scratch.closed, scratch.sums, scratch.carry)
     if not rims:
-        return None
+        return 0
     if scratch.layer is None:
-        scratch.layer = np.zeros(scratch.closed.size * WORDS, np.uint64)
-        scratch.touched = np.empty(scratch.closed.size, np.int32)
-    sums = scratch.sums, scratch.carry, scratch.layer, scratch.touched
-    return scratch.touched[: splat_rims(rims, camera, scratch.closed, *sums)]
+        scratch.layer = empty_layer(scratch.closed.size)
+    sums = scratch.sums, scratch.carry, scratch.layer
+    scratch.layer, covered = splat_rims(rims, camera, scratch.closed, *sums)
+    return covered
 
 
 def _normalise_all(frame, holes, scratch, numbers):
@@ -325,16 +324,16 @@ def render_frame(
     camera = to_camera(view)
     _largest_disparity(cloud, camera, size, scratch.zbuffer)
     degrid(scratch.zbuffer, scratch.closed, TOLERANCE)
-    touched = _sum_colors(cloud, rims, camera, scratch)
+    covered = _sum_colors(cloud, rims, camera, scratch)
     frame, holes = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
     uncovered, full = _normalise_all(frame, holes, scratch, numbers)
     if full:  # hundreds of points on one pixel: a large photo in a small frame
         scratch.carry = empty_carry(scratch.closed.size)
         scratch.layer = None
-        touched = _sum_colors(cloud, rims, camera, scratch)
+        covered = _sum_colors(cloud, rims, camera, scratch)
         uncovered, _ = _normalise_all(frame, holes, scratch, numbers)
     if uncovered and fill:
         _fill(frame, holes, scratch)
-    if touched is not None:
-        (cover if numbers else compose)(scratch.layer, touched, frame, holes)
+    if covered:
+        (cover if numbers else compose)(scratch.layer, covered, frame, holes)
     return frame, holes

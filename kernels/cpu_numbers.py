@@ -18,6 +18,8 @@ from .jit import jit
 if TYPE_CHECKING:
     from typing import Any
 
+    from .cpu_rims import Layer
+
 LEAST_WEIGHT = np.uint64(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
 NOTHING, ONE, TWO, EIGHT, SIXTEEN = (np.uint64(value) for value in (0, 1, 2, 8, 16))
 
@@ -74,18 +76,20 @@ def average_carried(
 
 
 @jit
-def cover(layer: np.ndarray, touched: np.ndarray, frame: np.ndarray, holes: np.ndarray) -> None:
+def cover(layer: Layer, count: int, frame: np.ndarray, holes: np.ndarray) -> None:
     """Put the rims' numbers where they cover at least half of a pixel, and clear the layer.
 
     Args: as of `cpu_rims.compose`.
     """
+    slots, words, pixels = layer
     stride = frame.shape[1] + 2
-    for i in range(touched.shape[0]):
-        pixel = np.int64(touched[i])
-        y, x, word = pixel // stride - 1, pixel % stride - 1, WORDS * pixel
-        shown, weight = layer[word + 3], layer[word + 4]
+    for i in range(count):
+        pixel = np.int64(pixels[i])
+        y, x, word = pixel // stride - 1, pixel % stride - 1, WORDS * i
+        shown, weight = words[word + 3], words[word + 4]
+        slots[pixel] = 0
         if shown >= LEAST_WEIGHT and TWO * shown >= min(weight, np.uint64(WEIGHT_ONE)):
-            _write(frame[y, x], layer[word], layer[word + 1], layer[word + 2], shown)
+            _write(frame[y, x], words[word], words[word + 1], words[word + 2], shown)
             holes[y, x] = False
         for k in range(WORDS):
-            layer[word + k] = NOTHING
+            words[word + k] = NOTHING

@@ -8,7 +8,7 @@ other, so that colours go on without a seam (docs/method/geometry.md, Rims).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,29 @@ if TYPE_CHECKING:
 LEAST_WEIGHT = np.float32(np.ceil(COVERAGE_THRESHOLD * WEIGHT_ONE))
 PER_ALPHA = ONE / np.float32(RIM_FULL)
 WORDS = 5  # per pixel: red, green, blue, alpha, weight
+
+
+class Layer(NamedTuple):
+    """Sums of the rims of a frame, of the few pixels that have any."""
+
+    slots: np.ndarray  # (P,) int32: one more than the place of a pixel's sums; 0 without any
+    words: np.ndarray  # (WORDS * M,) uint64
+    pixels: np.ndarray  # (M,) int32, those of the places
+
+
+def empty_layer(pixels: int) -> Layer:
+    """Return the layer of so many pixels; it grows where rims need more places."""
+    places = max(1, pixels // 64)
+    words = np.zeros(WORDS * places, np.uint64)
+    return Layer(np.zeros(pixels, np.int32), words, np.empty(places, np.int32))
+
+
+@jit
+def _grow(words, pixels):
+    """The same sums with room for twice as many."""
+    more, longer = np.zeros(2 * words.shape[0], np.uint64), np.empty(2 * pixels.shape[0], np.int32)
+    more[: words.shape[0]], longer[: pixels.shape[0]] = words, pixels
+    return more, longer
 
 
 @jit
@@ -58,9 +81,8 @@ def splat_rims(
     closed: np.ndarray,
     sums: np.ndarray,
     carry: np.ndarray,
-    layer: np.ndarray,
-    touched: np.ndarray,
-) -> int:
+    layer: Layer,
+) -> tuple[Layer, int]:
     """Add rim points to the layer in front of the opaque frame, or to the frame's own sums.
 
     Args:
@@ -68,11 +90,11 @@ def splat_rims(
         camera: of the frame.
         closed: (H + 2, W + 2) z-buffer of the opaque cloud.
         sums, carry: of the opaque frame, before it is normalised (`cpu_sums.py`).
-        layer: (WORDS * P,) uint64, all zero.
-        touched: (P,) int32: the pixels of the layer that are no longer zero are written here.
+        layer: all zero.
     Returns:
-        int: how many those are.
+        the layer, larger if need be, and how many of its places are in use.
     """
+    slots, words, pixels = layer
     height, width = closed.shape[0] - 2, closed.shape[1] - 2
     colors, flat, stride, count = rims.colors, closed.reshape(-1), closed.shape[1], 0
     for i in range(colors.shape[0]):
@@ -95,42 +117,47 @@ def splat_rims(
                 pixel = row * stride + column
                 before = key - flat[pixel]
                 if before > TOLERANCE:
-                    word = WORDS * pixel
-                    if layer[word + 4] == 0:
-                        touched[count] = pixel
+                    if slots[pixel] == 0:
+                        if count == pixels.shape[0]:
+                            words, pixels = _grow(words, pixels)
+                        pixels[count] = pixel
                         count += 1
+                        slots[pixel] = count
+                    word = WORDS * np.int64(slots[pixel] - 1)
                     shown = np.uint64(np.int64(weight * share + HALF))
                     for c in range(3):
-                        layer[word + c] += np.uint64(colors[i, c]) * shown
-                    layer[word + 3] += shown
-                    layer[word + 4] += np.uint64(np.int64(weight + HALF))
+                        words[word + c] += np.uint64(colors[i, c]) * shown
+                    words[word + 3] += shown
+                    words[word + 4] += np.uint64(np.int64(weight + HALF))
                 elif before >= -TOLERANCE and alpha == RIM_FULL:
                     whole = np.uint64(np.int64(weight + HALF))
                     add(sums, carry, np.uint64(pixel), whole, red_green, blue_one)
-    return count
+    return Layer(slots, words, pixels), count
 
 
 @jit
-def compose(layer: np.ndarray, touched: np.ndarray, frame: np.ndarray, holes: np.ndarray) -> None:
-    """Lay the rims over the frame (H, W, 3) at the `touched` pixels, and clear the layer.
+def compose(layer: Layer, count: int, frame: np.ndarray, holes: np.ndarray) -> None:
+    """Lay the rims in the first places over the frame (H, W, 3), and clear the layer.
 
     A hole that a rim covers by half is none.
     """
+    slots, words, pixels = layer
     stride = frame.shape[1] + 2
-    for i in range(touched.shape[0]):
-        pixel = np.int64(touched[i])
+    for i in range(count):
+        pixel = np.int64(pixels[i])
         y, x = pixel // stride - 1, pixel % stride - 1
-        word = WORDS * pixel
-        shown, weight = np.float32(layer[word + 3]), np.float32(layer[word + 4])
-        layer[word + 3] = layer[word + 4] = np.uint64(0)
+        word = WORDS * i
+        shown, weight = np.float32(words[word + 3]), np.float32(words[word + 4])
+        slots[pixel] = 0
+        words[word + 3] = words[word + 4] = np.uint64(0)
         # One surface's weights add up to one, or less where it is stretched; more are several.
         share = min(shown / min(weight, WEIGHT_ONE), ONE)
         visible = shown >= LEAST_WEIGHT
         inverse = share / shown if visible else ZERO
         rest = ONE - share
         for c in range(3):
-            total = np.float32(layer[word + c])
-            layer[word + c] = np.uint64(0)
+            total = np.float32(words[word + c])
+            words[word + c] = np.uint64(0)
             if visible:
                 frame[y, x, c] = np.int32(
                     total * inverse + np.float32(frame[y, x, c]) * rest + HALF

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # of a container: "max 100000", or quota and period
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container: "max", or bytes
-FRAME_BYTES = 96  # per pixel, of what a thread that renders keeps at most (cpu_frame.py)
+FRAME_BYTES = 48  # per pixel, of what a thread that renders keeps at most (cpu_frame.py)
 
 
 def thread_count() -> int:

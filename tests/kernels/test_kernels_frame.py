@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kernels
-from kernels import Cloud, View
+from kernels import Cloud, View, cpu_frame
+from kernels.threads import FRAME_BYTES
 
 FOCAL, SCALE = 64.0, 64.0 * 20
 EXAMPLES = settings(max_examples=25, deadline=None)
@@ -564,3 +565,14 @@ def test_cuda_frame_matches_cpu(grown):
     on_device = frame_of(*cloud, (2, 1, -8), spacing=surfels)
     assert np.mean(np.abs(on_device[0].cpu().numpy().astype(int) - frame) > 1) <= 0.002
     assert np.mean(on_device[1].cpu().numpy() != holes) <= 0.001
+
+
+def test_a_thread_keeps_no_more_than_it_is_counted_with():
+    size = (96, 128)
+    cloud, rims = half_covered(127, size)
+    with_rims(cloud, rims, (9, 3, 0), size)  # with holes
+    kept = vars(cpu_frame._scratch(size)).values()
+    arrays = [part for parts in kept for part in (parts if isinstance(parts, tuple) else (parts,))]
+    frame_and_holes = 4 * size[0] * size[1]
+    total = sum(getattr(array, "nbytes", 0) for array in arrays) + 2 * frame_and_holes
+    assert total < FRAME_BYTES * size[0] * size[1]
