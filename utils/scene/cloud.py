@@ -67,6 +67,18 @@ def scale_disparity(
     return torch.from_numpy(values).to(disparity.device)
 
 
+def reduce_photo(
+    image: torch.Tensor, disparity: torch.Tensor, scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a photo (1, C, H, W) and its disparity (1, 1, H, W) at this scale, at most 1."""
+    size = [max(1, round(side * scale)) for side in image.shape[2:]]
+    # Averaging disparity over an edge would invent surfaces between near and far.
+    return (
+        F.interpolate(image, size, mode="area"),
+        F.interpolate(disparity, size, mode="nearest-exact"),
+    )
+
+
 class Scene:
     """The coloured point cloud of one photo, growing by what is inpainted.
 
@@ -483,10 +495,7 @@ class Scene:
         scale = min(1.0, (INPAINT_PIXELS / (height * width)) ** 0.5)
         image, disparity = self.solid()
         if scale < 1:
-            size = [max(1, round(side * scale)) for side in self.size]
-            # Averaging disparity over an edge would invent surfaces between near and far.
-            image = F.interpolate(image, size, mode="area")
-            disparity = F.interpolate(disparity, size, mode="nearest-exact")
+            image, disparity = reduce_photo(image, disparity, scale)
         elif self._layers:
             return image, disparity, torch.ones_like(self.surface)
         return image, disparity, surface_mask(disparity)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-
 from utils.camera import SEARCH_SIDE, AutoZoom, CropWindow, find_zoom_window
-from utils.scene.cloud import Scene
-from utils.scene.edges import surface_mask
+from utils.scene.cloud import Scene, reduce_photo
 
 
 def small_scene(scene: Scene, long_side: int = 480) -> Scene:
     """Return a copy of the photo's scene, of this long side, in which the same poses hold."""
     scale = min(1.0, long_side / max(scene.size))
-    size = [max(1, round(side * scale)) for side in scene.size]
-    return Scene(
-        F.interpolate(scene.image, size, mode="area"),
-        F.interpolate(scene.disparity, size, mode="nearest-exact"),
-        scene.focal_px * size[1] / scene.size[1],
-        scene.baseline * scene.size[1] / size[1],  # depth stays
-    )
+    image, disparity = reduce_photo(scene.image, scene.disparity, scale)
+    scale = image.shape[3] / scene.size[1]
+    return Scene(image, disparity, scene.focal_px * scale, scene.baseline / scale)  # depth stays
 
 
 def find_scene_zoom(
@@ -34,19 +27,16 @@ def find_scene_zoom(
     Returns:
         AutoZoom with window and candidate centres in the scene's pixels.
     """
-    scale = min(1.0, SEARCH_SIDE / max(scene.size))
-    size = [max(1, round(side * scale)) for side in scene.size]
-    disparity = F.interpolate(scene.disparity, size, mode="nearest-exact")
-    scale_v, scale_u = (small / side for small, side in zip(size, scene.size, strict=True))
-    focal_px = scene.focal_px * scale_u
+    copy = small_scene(scene, SEARCH_SIDE)
+    scale_v, scale_u = (small / side for small, side in zip(copy.size, scene.size, strict=True))
     found = find_zoom_window(
-        focal_px * scene.baseline / disparity,
-        focal_px,
-        scene.baseline,
+        copy.depth,
+        copy.focal_px,
+        copy.baseline,
         start.scaled(scale_u, scale_v),
-        shift_share * max(size),
+        shift_share * max(copy.size),
         zoom,
-        mask=surface_mask(disparity),
+        mask=copy.surface,
     )
     center_u, center_v = found.window.center_u / scale_u, found.window.center_v / scale_v
     width, height = (max(1, int(side / zoom)) for side in (start.width, start.height))
