@@ -189,13 +189,16 @@ def ways_of(estimate, sample, pixels):
         times.append(time.process_time() - start)
         return straight
 
+    start = time.process_time()
+    segments = find_segments(pixels)
+    found = time.process_time() - start
     with patch("utils.depth.estimators.straighten", timed):
         ways["straight"] = estimate(sample.image)[0, 0].numpy()
     if sample.inverse is not None:
         truth = sample.inverse[0, 0].numpy()
         truth = fill_nearest(truth, truth > 0).astype(np.float32)
-        ways |= {"truth": truth, "truth, straight": straighten(truth, pixels)}
-    return ways, times[0]
+        ways |= {"truth": truth, "truth, straight": straighten(truth, segments)}
+    return ways, found + times[0]
 
 
 def truth_figures(disparity, sample, segments):

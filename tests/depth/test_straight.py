@@ -51,7 +51,7 @@ def bend_px(disparity, at):
 
 def test_a_column_stays_straight():
     pixels, truth, estimate = column()
-    straight = straighten(estimate, pixels)
+    straight = straighten(estimate, find_segments(pixels))
     inner = np.arange(10, SIZE[0] - 10)
     for edge in (LEFT + 1, RIGHT - 2):
         assert bend_px(estimate, (inner, edge)) > 1
@@ -68,7 +68,7 @@ def test_a_line_along_what_is_far_from_straight_is_left_alone():
     mask = (columns >= LEFT) & (columns < RIGHT)
     bow = 24 * (2 * rows / SIZE[0] - 1) ** 2
     disparity = np.where(mask, NEAR - bow, FAR).astype(np.float32)
-    np.testing.assert_array_equal(straighten(disparity, painted(mask)), disparity)
+    np.testing.assert_array_equal(straighten(disparity, find_segments(painted(mask))), disparity)
 
 
 def test_ground_meets_its_wall_in_a_straight_line():
@@ -77,7 +77,7 @@ def test_ground_meets_its_wall_in_a_straight_line():
     truth = 40 + np.maximum(rows - 150 - columns / 10, 0) / 4
     near = np.exp(-(((rows - 150 - columns / 10) / 30) ** 2))
     estimate = (truth + wobble(columns, 1.8) * near).astype(np.float32)
-    straight = straighten(estimate, painted(ground))
+    straight = straighten(estimate, find_segments(painted(ground)))
     inner = np.arange(10, SIZE[1] - 10)
     at = np.rint(150 + inner / 10).astype(int), inner
     assert bend_px(straight, at) < 0.5 < bend_px(estimate, at) / 2
@@ -90,7 +90,7 @@ def test_what_stands_before_a_column_is_left_alone():
     box = (np.abs(rows - 150) < 30) & (np.abs(columns - LEFT) < 25)
     pixels[box] = painted(box, front=(40, 60, 30))[box]
     estimate[box] = 110 + columns[box] / 40
-    straight = straighten(estimate, pixels)
+    straight = straighten(estimate, find_segments(pixels))
     inside = cv2.erode(box.astype(np.uint8), np.ones((25, 25))) > 0
     np.testing.assert_allclose(straight[inside], estimate[inside], atol=0.005 * NEAR)
     assert np.abs(straight - estimate)[box].max() < 0.03 * NEAR
@@ -102,7 +102,7 @@ def test_two_things_that_line_up_stay_apart():
     """A line of the photo that runs over a depth step is two lines, or none."""
     rows, columns = grid()
     estimate = np.where(columns < 200, NEAR, FAR).astype(np.float32)
-    straight = straighten(estimate, painted(rows > 150))
+    straight = straighten(estimate, find_segments(painted(rows > 150)))
     np.testing.assert_allclose(straight, estimate, atol=0.005 * NEAR)
 
 
@@ -110,7 +110,7 @@ def test_a_round_thing_stays_round():
     rows, columns = grid()
     away = np.hypot(rows - 150, columns - 200)
     ball = np.where(away < 90, 50 + 30 * (1 - (away / 90) ** 2), FAR)
-    straight = straighten(ball.astype(np.float32), painted(away < 90))
+    straight = straighten(ball.astype(np.float32), find_segments(painted(away < 90)))
     assert np.abs(straight - ball).max() < 0.02 * NEAR
 
 
@@ -119,14 +119,14 @@ def test_where_nothing_is_straight_the_map_stays():
     pixels = cv2.GaussianBlur(rng.integers(0, 255, (*SIZE, 3), np.uint8), (0, 0), 3)
     estimate = cv2.GaussianBlur(rng.uniform(0, 90, SIZE).astype(np.float32), (0, 0), 9)
     assert not find_segments(pixels)
-    assert straighten(estimate, pixels) is estimate
+    assert straighten(estimate, find_segments(pixels)) is estimate
 
 
 def test_a_large_map_is_straightened_by_a_copy():
     pixels, truth, estimate = (
         cv2.resize(part, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST) for part in column()
     )
-    straight = straighten(estimate, pixels)
+    straight = straighten(estimate, find_segments(pixels))
     inner = np.arange(40, 4 * SIZE[0] - 40)
     for edge in (4 * LEFT + 4, 4 * RIGHT - 5):
         assert bend_px(straight, (inner, edge)) < 0.5
@@ -140,7 +140,7 @@ def test_tiny_maps_pass(size):
     disparity = rng.uniform(0, 9, size).astype(np.float32)
     pixels = np.zeros((*size, 3), np.uint8)
     pixels[size[0] // 2 :] = 255
-    straight = straighten(disparity, pixels)
+    straight = straighten(disparity, find_segments(pixels))
     assert straight.shape == size and np.isfinite(straight).all()
     assert straight.min() >= 0 and straight.max() <= disparity.max()
 

@@ -1,11 +1,13 @@
 """Spatial filters against the golden numbers and hand-made cases."""
 
+import cv2
 import h5py
+import numpy as np
 import pytest
 import torch
 from golden_filters import laplacian, valid_mask
 
-from utils.filters import binary_median
+from utils.filters import binary_median, blurred, extremes
 
 
 @pytest.mark.parametrize("case", ["case0", "case1"])
@@ -37,3 +39,17 @@ def test_valid_mask_rejects_a_step_and_keeps_a_slope():
     step[..., 4:] = 2
     rejected = valid_mask(step)[0, 0, 3] == 0
     assert rejected.tolist() == [False, False, False, True, True, False, False, False]
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+@pytest.mark.parametrize("size", [(61, 300), (5, 17)])
+def test_bands_and_strips_give_the_bits_of_the_whole(threads, size, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    values = np.random.default_rng(0).random(size).astype(np.float32)
+    square = np.ones((15, 15), np.uint8)
+    low, high = extremes(values, 7)
+    np.testing.assert_array_equal(low, cv2.erode(values, square))
+    np.testing.assert_array_equal(high, cv2.dilate(values, square))
+    for deviation in (0.8, 6.4):
+        whole = cv2.GaussianBlur(values, (0, 0), deviation)
+        np.testing.assert_array_equal(blurred(values, deviation), whole)

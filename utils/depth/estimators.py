@@ -15,11 +15,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from kernels.threads import run_all
 from models.roles import REFINEMENT_SIDE, scaled_size
 from utils.depth.map_files import inner_name, read_depth
 from utils.depth.map_kind import FAR_OVER_NEAR, guess_kind, to_disparity, why_relative
 from utils.depth.outlines import align_outlines
+from utils.depth.segments import find_segments
 from utils.depth.sharpening import (
+    as_bytes,
     blur_px,
     resize_disparity,
     sharpen_disparity,
@@ -102,13 +105,18 @@ def _check_finite(disparity, role, flag):
 
 def _enlarge(disparity, image, known, straight=True):
     """Bring (1, 1, h, w) to its photo, its outlines, its lines; what is known has size `known`."""
-    enlarged = upsample_disparity(disparity, image)[0, 0].numpy()
-    pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-    scale = max(image.shape[2:]) / max(known)
-    enlarged = align_outlines(enlarged, pixels, scale)
-    if straight:
-        enlarged = straighten(enlarged, pixels, scale)
-    return torch.from_numpy(enlarged)[None, None]
+    pixels, scale = as_bytes(image), max(image.shape[2:]) / max(known)
+
+    def enlarge():
+        enlarged = upsample_disparity(disparity, image, pixels)[0, 0].numpy()
+        return align_outlines(enlarged, pixels, scale)
+
+    def find_lines():
+        return find_segments(pixels) if straight else []
+
+    # Both at once: what finds segments runs on one thread, and needs no depth.
+    enlarged, segments = run_all(lambda part: part(), [(enlarge,), (find_lines,)])
+    return torch.from_numpy(straighten(enlarged, segments, scale))[None, None]
 
 
 def _sharpen(network, image, disparity):
@@ -120,7 +128,7 @@ def _sharpen(network, image, disparity):
         return given
     if network is None:
         small = resize_image(image, scaled_size(photo, BLUR_SIDE))
-        return sharpen_disparity(given, small, BLUR_RADIUS)
+        return sharpen_disparity(given, as_bytes(small), BLUR_RADIUS)
     device = next(network.parameters()).device
     quarter = resize_disparity(disparity, [side // 4 for side in size])
     refined = network.refine(resize_image(image, size).to(device), quarter.to(device))
@@ -172,8 +180,7 @@ class HuggingFaceEstimator:
     @torch.inference_mode()
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """Return (1, 1, h, w) relative disparity of (1, 3, H, W) RGB in [0, 1]."""
-        pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-        inputs = self.processor(images=pixels, return_tensors="pt").to(self.device)
+        inputs = self.processor(images=as_bytes(image), return_tensors="pt").to(self.device)
         predicted = self.network(**inputs).predicted_depth.float().cpu()
         predicted = predicted.reshape(1, 1, *predicted.shape[-2:])
         return 1 / predicted.clamp(min=1e-3) if self.gives_depth else predicted

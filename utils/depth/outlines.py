@@ -13,9 +13,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from kernels.threads import run_all
 from utils.depth.side_colours import AROUND, LEAST_SEEN, cells_of, colour_statistics, sum_colours
 from utils.depth.steps import EDGE_JUMP, least_step
-from utils.filters import extremes, nearest_pixels
+from utils.filters import blurred, dilated, eroded, extremes, nearest_pixels
 
 # How far an outline may be from the edge of an estimate: of the long side (10 px at 1024), and
 # in pixels of the estimate.
@@ -104,9 +105,9 @@ def _find_edges(disparity, reach, limit):
         return None
     distance, nearest = nearest_pixels(edge)
     torn = (local >= least_step(highest, lowest, limit)).astype(np.uint8)
-    torn = cv2.dilate(torn, _square(reach)) > 0
+    torn = dilated(torn, reach) > 0
     nearly = (step >= ALMOST * least) & (local >= ALMOST * steep * step)
-    nearly = cv2.dilate(nearly.astype(np.uint8), _square(1)) > 0
+    nearly = dilated(nearly.astype(np.uint8), 1) > 0
     return _Edges(near.flat[nearest], far.flat[nearest], distance, torn, nearly)
 
 
@@ -118,12 +119,13 @@ def _take_sides(pixels, front, distance, band, around, reach):
     clean = around[np.abs(distance.flat[around]) > GAP * reach]
     of_front = front.flat[clean]
     cells, colours = cells_of(band, size, spread), pixels.reshape(-1, 3)[band].astype(np.float32)
-    of, of_known = _likelihood(pixels, clean[of_front], cells, colours, spread)
-    behind, behind_known = _likelihood(pixels, clean[~of_front], cells, colours, spread)
+    sides = (clean[of_front], clean[~of_front])
+    looks = [(pixels, side, cells, colours, spread) for side in sides]
+    (of, of_known), (behind, behind_known) = run_all(_likelihood, looks)
     ratio = (of - behind).clip(-CERTAIN, CERTAIN) * (of_known & behind_known)
     belief = np.zeros(size, np.float32)
     belief.flat[band] = ratio
-    belief = _blur(belief, SMOOTH_PX) / np.maximum(_blur(inside, SMOOTH_PX), np.float32(1e-3))
+    belief = blurred(belief, SMOOTH_PX) / np.maximum(blurred(inside, SMOOTH_PX), np.float32(1e-3))
     belief += CERTAIN / reach * distance
     labels = front.copy()
     labels.flat[band] = belief.flat[band] > 0
@@ -164,7 +166,7 @@ def _strength(edges, limit, reach):
     """How much of the way to a step each pixel (H, W) goes, by the height of its edge."""
     ratio = (edges.near - edges.far) / least_step(edges.near, edges.far, limit)
     strength = np.where(edges.torn, 1, _ramp(ratio, *MOVED_FROM))
-    return _blur(strength.astype(np.float32), reach / 2)
+    return blurred(strength.astype(np.float32), reach / 2)
 
 
 def _taper(front, distance, edges, reach):
@@ -173,10 +175,10 @@ def _taper(front, distance, edges, reach):
     Where an edge dissolves in its ramp, the surface goes on: it would be torn between what is
     moved of it and what is not.
     """
-    outline = front ^ (cv2.erode(front.astype(np.uint8), _square(1)) > 0)
+    outline = front ^ (eroded(front.astype(np.uint8), 1) > 0)
     outline &= np.abs(distance) <= 3 * reach
-    whole = _blur(outline.astype(np.float32), reach)
-    on_edge = _blur((outline & edges.nearly).astype(np.float32), reach)
+    whole = blurred(outline.astype(np.float32), reach)
+    on_edge = blurred((outline & edges.nearly).astype(np.float32), reach)
     return _ramp(on_edge / np.maximum(whole, np.float32(1e-3)), *ENDS)
 
 
@@ -192,8 +194,8 @@ def _step_up(disparity, labels, distance, band, strength, reach):
     inside.flat[band] = True
     aligned = disparity.copy()
     for side, depth in ((labels, distance), (~labels, -distance)):
-        thin = (depth > 0) & (extremes(np.minimum(depth, end), reach)[1] < end)
-        middle = depth >= cv2.dilate(depth, _square(1))
+        thin = (depth > 0) & (dilated(np.minimum(depth, end), reach) < end)
+        middle = depth >= dilated(depth, 1)
         source = side & ((depth >= end) | (thin & middle))
         own = inside & side & ~source
         if source.any() and own.any():
@@ -202,7 +204,8 @@ def _step_up(disparity, labels, distance, band, strength, reach):
             stepped = disparity.copy()
             stepped[own] = disparity.flat[nearest[own]]
             counts = (own | source).astype(np.float32)
-            smooth = _blur(stepped * counts, EVEN * reach)[own] / _blur(counts, EVEN * reach)[own]
+            even = EVEN * reach
+            smooth = blurred(stepped * counts, even)[own] / blurred(counts, even)[own]
             aligned[own] += strength[own] * (smooth - disparity[own])
     return aligned
 
@@ -226,11 +229,3 @@ def _connected(mask, seeds):
     kept = np.zeros(count, bool)
     kept[pieces[seeds]] = True
     return kept[pieces] & mask
-
-
-def _square(reach):
-    return np.ones((2 * reach + 1,) * 2, np.uint8)
-
-
-def _blur(values, deviation):
-    return cv2.GaussianBlur(values, (0, 0), deviation)

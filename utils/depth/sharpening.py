@@ -35,12 +35,20 @@ def resize_disparity(disparity: torch.Tensor, size: Sequence[int]) -> torch.Tens
     return F.interpolate(disparity, tuple(size), mode="bilinear", align_corners=False)
 
 
-def upsample_disparity(disparity: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+def as_bytes(image: torch.Tensor) -> np.ndarray:
+    """Pixels (H, W, 3) uint8 of a photo (1, 3, H, W) RGB in [0, 1]."""
+    return (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+
+
+def upsample_disparity(
+    disparity: torch.Tensor, image: torch.Tensor, pixels: np.ndarray | None = None
+) -> torch.Tensor:
     """Enlarge a disparity map to its photo and snap its edges to those of the photo.
 
     Args:
         disparity: (1, 1, h, w), larger = nearer, not negative.
         image: (1, 3, H, W) RGB in [0, 1].
+        pixels: the same as bytes, see `as_bytes`, if they are there already.
     Returns:
         (1, 1, H, W) float32 on the CPU.
     """
@@ -52,15 +60,17 @@ def upsample_disparity(disparity: torch.Tensor, image: torch.Tensor) -> torch.Te
         if stride:
             target = np.maximum(target, disparity.shape[2:])
         radius = edge_radius(max(target / disparity.shape[2:]))
-        smaller = F.interpolate(image, tuple(target.tolist()), mode="area") if stride else image
-        disparity = sharpen_disparity(disparity, smaller, radius)
+        if stride:
+            seen = as_bytes(F.interpolate(image, tuple(target.tolist()), mode="area"))
+        else:
+            seen = as_bytes(image) if pixels is None else pixels
+        disparity = sharpen_disparity(disparity, seen, radius)
     return disparity
 
 
-def sharpen_disparity(disparity: torch.Tensor, image: torch.Tensor, radius: int) -> torch.Tensor:
-    """Resize (1, 1, h, w) disparity to an image (1, 3, H, W) and snap its edges; on the CPU."""
-    pixels = (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-    resized = resize_disparity(disparity.float().cpu(), image.shape[2:])[0, 0].numpy()
+def sharpen_disparity(disparity: torch.Tensor, pixels: np.ndarray, radius: int) -> torch.Tensor:
+    """Resize (1, 1, h, w) disparity to a photo (H, W, 3) uint8 and snap its edges; on the CPU."""
+    resized = resize_disparity(disparity.float().cpu(), pixels.shape[:2])[0, 0].numpy()
     return torch.from_numpy(sharpen_edges(resized, pixels, radius))[None, None]
 
 

@@ -9,6 +9,7 @@ beside them on the same surface follows (docs/method/outlines.md, Straight lines
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -16,7 +17,7 @@ import numpy as np
 
 from kernels.jit import jit
 from utils.depth.outlines import reach_px
-from utils.depth.segments import PIECE, find_segments
+from utils.depth.segments import PIECE, Segment
 from utils.depth.steps import EDGE_JUMP, is_step
 
 WORKING_SIDE = 1024  # px, about: of the copy that a larger map is straightened on
@@ -51,19 +52,20 @@ class _Lines(NamedTuple):
     first: np.ndarray  # (S + 1,) number of the first place of each segment, and of the next one
 
 
-def straighten(disparity: np.ndarray, pixels: np.ndarray, enlarged: float = np.inf) -> np.ndarray:
+def straighten(
+    disparity: np.ndarray, segments: Sequence[Segment], enlarged: float = np.inf
+) -> np.ndarray:
     """Make disparity affine along the straight segments of a photo, where it nearly is.
 
     Args:
         disparity: (H, W) float32, larger = nearer, not negative.
-        pixels: (H, W, 3) uint8 RGB.
+        segments: of its photo, as `find_segments` finds them.
         enlarged: how many times as large as the estimate the map is.
     Returns:
         (H, W) float32, not negative; the same array where nothing is straight.
     """
     limit = np.float32(EDGE_JUMP * disparity.max())
-    segments = find_segments(pixels) if limit > 0 else []
-    if not segments:
+    if limit <= 0 or not segments:
         return disparity
     stride = max(1, round(max(disparity.shape) / WORKING_SIDE))
     small = np.ascontiguousarray(disparity[stride // 2 :: stride, stride // 2 :: stride])
