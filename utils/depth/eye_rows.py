@@ -8,12 +8,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-# Matched points that are needed, and how far off its row one may be, px.
-LEAST_POINTS, ROW_PX = 24, 1.5
+# Matched points that are needed, and how far off its row one may be, px, or off what is matched
+# the other way.
+LEAST_POINTS, OFF_PX = 24, 1.5
 MOST_POINTS = 4000  # that are sought in a picture
 LOWE = 0.75  # a match's distance over that of the second best (Lowe 2004)
 TRIPLES = 200  # random samples of three points
-MOST_ALONG, MOST_ACROSS = 0.3, 0.1  # shares of the sides: no two eyes are as far apart as that
+MOST_APART = 0.3  # of either side: no two eyes' pictures of a point are as far apart as that
 MATCH_SIDE = 1024  # long side at which eyes are matched, px
 AXIS_SIDE = 512  # long side at which it is found how eyes stand, px
 
@@ -56,7 +57,7 @@ def fit_rows(points: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray | N
         None, where the pictures do not show the same thing side by side. (N,) bool: points on it.
     """
     apart = np.abs(points[:, :2] - points[:, 2:])
-    near = (apart < (MOST_ALONG * shape[1], MOST_ACROSS * shape[0])).all(axis=1)
+    near = (apart < MOST_APART * np.array(shape[1::-1])).all(axis=1)
     terms = np.column_stack([np.ones(len(points)), points[:, 2], points[:, 1]])[near]
     off = (points[:, 3] - points[:, 1])[near]
     best = np.zeros(len(terms), bool)
@@ -64,14 +65,14 @@ def fit_rows(points: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray | N
     for _ in range(TRIPLES if len(terms) >= LEAST_POINTS else 0):
         chosen = rng.choice(len(terms), 3, replace=False)
         model = np.linalg.lstsq(terms[chosen], off[chosen], rcond=None)[0]
-        inside = np.abs(terms @ model - off) < ROW_PX
+        inside = np.abs(terms @ model - off) < OFF_PX
         if inside.sum() > best.sum():
             best = inside
     level = np.zeros(len(points), bool)
     if best.sum() < max(LEAST_POINTS, 0.3 * len(terms)):
         return None, level
     rows = np.linalg.lstsq(terms[best], off[best], rcond=None)[0]
-    level[near] = np.abs(terms @ rows - off) < ROW_PX
+    level[near] = np.abs(terms @ rows - off) < OFF_PX
     return rows, level
 
 

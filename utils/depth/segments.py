@@ -14,7 +14,7 @@ from kernels.jit import jit
 # two pieces.
 DETECTION_SIDE, LONG, PIECE, UNSEEN = 768, 0.05, 0.01, 0.1
 # Pieces of one line: how far off it they lie, px, and the sine of the angle by which they may turn.
-OFF_PX, SINE = 1.0, 0.03
+OFF_LINE_PX, SINE = 1.0, 0.03
 
 
 class Segment(NamedTuple):
@@ -87,8 +87,8 @@ def _join(ends, gap):
                 turned = abs((by - ay) * along_x - (bx - ax) * along_y)
                 near[n] = (
                     of_line[n] < 0
-                    and off_a <= OFF_PX
-                    and off_b <= OFF_PX
+                    and off_a <= OFF_LINE_PX
+                    and off_b <= OFF_LINE_PX
                     and turned <= SINE * np.hypot(bx - ax, by - ay)
                 )
                 if near[n]:

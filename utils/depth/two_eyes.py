@@ -15,6 +15,7 @@ import numpy as np
 from utils.depth.eye_order import vote_of_strips
 from utils.depth.eye_rows import (
     MATCH_SIDE,
+    OFF_PX,
     are_one_above_the_other,
     fit_rows,
     match_points,
@@ -28,7 +29,6 @@ WIDEST_SEARCH = 256
 MARGIN_PX, MARGIN_SHARE = 8, 0.15  # by which the search goes beyond what points show, px and share
 # Window of the matching, px; P1 and P2 as OpenCV's documentation has them, for 3 channels.
 BLOCK_PX = 5
-BOTH_WAYS_PX = 1.5  # both ways may differ by this much
 LEAST_MATCHED, LEAST_RANGE_PX = 0.25, 1.0
 RIM_PX = 2  # around a front, colours are mixed
 LEVEL, ON_ITS_SIDE = 1, 5  # orientations; from the second on they turn rows into columns (EXIF)
@@ -201,7 +201,7 @@ def _checked(disparity, other, direction):
     inside = (at >= 0) & (at < width)
     seen = other[rows, at.clip(0, width - 1)]
     with np.errstate(invalid="ignore"):
-        agree = inside & (np.abs(seen - disparity) <= BOTH_WAYS_PX)
+        agree = inside & (np.abs(seen - disparity) <= OFF_PX)
     return np.where(agree, disparity, np.nan).astype(np.float32)
 
 
