@@ -84,7 +84,7 @@ FIXED: dict[str, dict[str, str]] = {
     "effort": {
         "kernels/constants.py": "WIDEST_FOOTPRINT",
         "utils/camera/path.py": "LOOKS VIEWS",
-        "utils/camera/planning.py": "SEARCH_SIDE POINTS MOST_TRIED",
+        "utils/camera/planning.py": "MOST_TRIED",
         "utils/camera/shortening.py": "TIMES PRECISION",
         "utils/camera/staging.py": "MEASURED_SIDE",
         "utils/depth/eye_rows.py": "MOST_POINTS TRIPLES MATCH_SIDE AXIS_SIDE",

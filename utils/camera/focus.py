@@ -27,6 +27,7 @@ PATCH_SHARE = 1 / 10
 BORDER_SHARE = 0.125
 # How far the middle of the windows may lie from the photo's centre, as a share of the larger one,
 # before the camera aims elsewhere: windows of 0.9 of the photo, as published, hardly lie farther.
+# The wide window of an automatic shot does not.
 AIM_SLACK = 0.05
 
 

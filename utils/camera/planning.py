@@ -17,7 +17,7 @@ import numpy as np
 
 from kernels import Cloud, View, render_frame
 from kernels.threads import run_all
-from utils.camera.focus import Focus
+from utils.camera.focus import AIM_SLACK, Focus
 from utils.camera.moves import MOST_INVENTED
 from utils.camera.path import CameraPath, CameraPose, Stand
 from utils.camera.subject import find_subject
@@ -41,7 +41,6 @@ WAYS = (
     *((0.7, slide) for slide in (0.05, -0.05)),
     *((0.45, slide) for slide in (0.08, -0.08, 0.04, -0.04)),
 )
-DRIFT = 0.05  # how far the wide window may lie aside, as a share of its width
 
 # What is wanted.
 CLEAR = 0.12  # a subject's score, or there is none
@@ -316,7 +315,7 @@ class _Search:
         """Return wide windows, also such that leave room for a drift."""
         height, width = crop
         side = self.scene.image_size[1]
-        room = min((side - width) / 2, DRIFT * width)
+        room = min((side - width) / 2, AIM_SLACK * width)
         steps = (aim[0] + step * room for step in (0, -1, 1))
         places = dict.fromkeys(fit_center(at, width / 2, side) for at in steps)
         return [CropWindow(u, aim[1], width, height) for u in places]
