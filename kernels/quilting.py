@@ -25,7 +25,8 @@ TRIES = 32  # random sources per block
 KNOWN_WEIGHT = np.float32(0.5)  # of a known pixel's difference, against that of a hole's
 EQUAL = np.float32(10)  # squared differences (RGB in [0, 255]) below this are alike
 LEAST_VALID = np.float32(0.75)  # share of a block that its source must show
-# A source costs twice as much this far away (share of the long side): near is likelier the same.
+# A source costs twice as much this far away (share of the long side), and from there on is none:
+# near is likelier the same.
 AFAR = np.float32(0.25)
 AGREEING = np.float32(0.8)  # cost of going on as a neighbouring block does
 

@@ -34,7 +34,7 @@ SMOOTH_PX = 8.0  # the Gaussian that parts what is smooth, which is the rule's, 
 # Patches whose detail is this much weaker than their surface's begin to be replaced by blocks, and
 # from the other share on none of them is left.
 ENOUGH, TOO_WEAK = 0.8, 0.5
-THIN = 2  # px between the sources that blocks are taken from
+THIN = 4  # px between the sources that blocks are taken from
 REACH = 1 / 15  # of the long side: how far half of them are at most
 FOLLOWED = 2  # times blocks may go on as a neighbour does
 # Blocks that fit worse than their detail by itself explains (mean squared difference, see
