@@ -325,8 +325,9 @@ def _about(scene, plan, settings):
 
 def _as_bytes(scene):
     """Colours (H, W, 3) uint8 and disparity (H, W) of a scene."""
-    pixels = (scene.image[0].permute(1, 2, 0) * 255).round().byte()
-    return pixels.cpu().numpy(), scene.disparity[0, 0].cpu().numpy()
+    levels = scene.image[0].cpu().numpy() * 255
+    pixels = np.rint(levels, out=levels).astype(np.uint8).transpose(1, 2, 0)
+    return np.ascontiguousarray(pixels), scene.disparity[0, 0].cpu().numpy()
 
 
 def _plan_shot(photo, scene, plan, settings):

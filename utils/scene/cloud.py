@@ -395,9 +395,9 @@ class Scene:
         """Mark what lies behind whole pixels of a front: invented, it comes with the inpainting."""
         if self._layers is None:
             return None
-        whole = self._layers.pixel[self._layers.colors[:, 3] == RIM_FULL.item()]
+        pixel, colors = (part.cpu().numpy() for part in self._layers[2:4])
         marked = np.zeros(self.surface.shape, bool)
-        marked.flat[whole.cpu().numpy()] = True
+        marked.flat[pixel[colors[:, 3] == RIM_FULL]] = True
         return torch.from_numpy(marked).to(self.device)
 
     def _lift_rims(self):
