@@ -291,9 +291,11 @@ def table(record, before=""):
             lines += ["", f"## {file}", "", "| number | value | half of it | twice as much |"]
             lines.append("|---" * 4 + "|")
         found = record.get("numbers", {}).get(number.key, {})
-        sides = [told(found[side], record["usual"]) for side in TIMES if side in found]
-        if len(sides) < len(TIMES):
-            sides = kept.get((number.file, number.name, number.told), ["not tried"] * len(TIMES))
+        cells = kept.get((number.file, number.name, number.told), ["not tried"] * len(TIMES))
+        sides = [
+            told(found[side], record["usual"]) if side in found else cell
+            for side, cell in zip(TIMES, cells, strict=True)
+        ]
         lines.append(" | ".join(["| " + f"`{number.name}`", number.told, *sides]) + " |")
     return "\n".join(lines) + "\n"
 
@@ -315,8 +317,8 @@ HEAD = """# Tuned numbers
 Written by `python -m benchmarks.constants --table`; its docstring says what was tried, and on what.
 A cell names the figure that moves most, what it is, and by how much it changes: `psnr`, `ssim`
 (larger is better), `gradient` (1 is best), `gram`, `features`, `disparity`: rims and inpainting;
-`fringe`, `ghost` (of PSNR): hair; `dbe`, `ordinal`, `bend`, `torn`, `dragged`: outlines; `right`, `orbit`, `zoom-in`, `bent`: straight
-lines; `off`: a phone's map (smaller is better, all of them); `parallax`, `invented`: the camera.
+`psnr_fringe`, `psnr_ghost`: hair; `dbe`, `ordinal`, `bend`, `torn`, `dragged`: outlines; `right`,
+`orbit`, `zoom-in`, `bent`: straight lines; `off`: a phone's map (smaller is better, all of them); `parallax`, `invented`: the camera.
 `picture` is how far what is made differs, in levels of 255. Where no figure moves by a hundredth
 (PSNR: 0.03 dB, SSIM: 0.001) a number is chosen by eye, or for what these few pictures do not hold;
 its comment says for what."""
