@@ -318,10 +318,11 @@ Written by `python -m benchmarks.constants --table`; its docstring says what was
 A cell names the figure that moves most, what it is, and by how much it changes: `psnr`, `ssim`
 (larger is better), `gradient` (1 is best), `gram`, `features`, `disparity`: rims and inpainting;
 `psnr_fringe`, `psnr_ghost`: hair; `dbe`, `ordinal`, `bend`, `torn`, `dragged`: outlines; `right`,
-`orbit`, `zoom-in`, `bent`: straight lines; `off`: a phone's map (smaller is better, all of them); `parallax`, `invented`: the camera.
+`orbit`, `zoom-in`, `bent`: straight lines; `off`: a phone's map (smaller is better, all of them);
+`parallax`, `invented`: the camera.
 `picture` is how far what is made differs, in levels of 255. Where no figure moves by a hundredth
-(PSNR: 0.03 dB, SSIM: 0.001) a number is chosen by eye, or for what these few pictures do not hold;
-its comment says for what."""
+(PSNR: 0.03 dB, SSIM: 0.001), a number is chosen by eye, or for what these few pictures do not hold.
+What is not tried yet was chosen as its comment or its page says, else by eye."""
 
 
 def main():
