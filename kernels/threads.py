@@ -53,7 +53,7 @@ def memory_bytes() -> int:
 def render_threads(device: torch.device, size: tuple[int, int]) -> int:
     """Return how many frames are rendered at once: one on a GPU, which is parallel in itself.
 
-    On the CPU one per thread that may work, unless their buffers took over a quarter of the memory.
+    On the CPU one per thread that may work, unless their buffers took over an eighth of the memory.
 
     Args:
         device: of the scene.
@@ -61,7 +61,7 @@ def render_threads(device: torch.device, size: tuple[int, int]) -> int:
     """
     if device.type != "cpu":
         return 1
-    fitting = memory_bytes() // 4 // (FRAME_BYTES * size[0] * size[1])
+    fitting = memory_bytes() // 8 // (FRAME_BYTES * size[0] * size[1])
     return max(1, min(thread_count(), fitting))
 
 

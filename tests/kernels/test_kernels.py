@@ -554,7 +554,7 @@ def test_kernels_work_where_their_folder_cannot_be_written(tmp_path, writable):
     assert any(home.rglob("*.nbc")) == writable
 
 
-def test_rendering_threads_share_a_quarter_of_the_memory(monkeypatch, tmp_path):
+def test_rendering_threads_share_an_eighth_of_the_memory(monkeypatch, tmp_path):
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     monkeypatch.setattr(threads, "MEMORY_LIMIT", tmp_path / "memory.max")
     threads.MEMORY_LIMIT.write_text(f"{2**30}\n")
@@ -580,7 +580,7 @@ def test_buffers_of_a_rendering_thread_are_what_is_reckoned_with():
         part for value in kept.values() for part in (value if isinstance(value, tuple) else [value])
     ]
     used = sum(part.nbytes for part in parts if isinstance(part, np.ndarray)) / 60_000
-    assert 60 < used < threads.FRAME_BYTES
+    assert threads.FRAME_BYTES / 2 < used < threads.FRAME_BYTES
 
 
 def test_implementation_can_be_chosen(monkeypatch):

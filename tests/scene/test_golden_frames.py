@@ -25,7 +25,7 @@ FOCAL, BASELINE = 512.0, 120.0
 
 
 class ReferenceScene(Scene):
-    """Scene whose points are not drawn wider when near, nor dropped for hiding the photo."""
+    """Scene whose points are not drawn wider when near, nor dropped where the photo shows them."""
 
     def _append_photo(self, keep):
         depth = FOCAL * BASELINE / self.disparity
@@ -35,7 +35,7 @@ class ReferenceScene(Scene):
         # G15: the reference cuts grey levels off; half a level less makes rounding do the same.
         return super()._append(points, image - 0.5 / 255, torch.zeros_like(spacing), keep)
 
-    def _hides_photo(self, points):
+    def _seen_in_photo(self, points):
         return torch.zeros(points.shape[1], dtype=torch.bool)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.pointcloud_inpainting import Inpaint
 from models.roles import Inpainting
 from utils.camera import CropWindow, complete_windows, nearest_depth, published_path
-from utils.scene import Matte
+from utils.scene import Matte, cloud
 from utils.scene.cloud import (
     DISPARITY_FLOOR,
     INPAINT_PIXELS,
@@ -375,6 +375,23 @@ def test_inpainting_hides_nothing_that_the_photo_shows(lens):
     after, _ = scene.render((0, 0, 0), fill=False)
     changed = (np.abs(after.astype(int) - before).max(axis=2) > 40) & ~holes
     assert changed.mean() < 0.005
+
+
+def test_nothing_is_invented_on_a_surface_that_the_photo_shows():
+    """A photo larger than what is inpainted at: at outlines its small copy mixes both colours."""
+    rows, columns = torch.meshgrid(torch.arange(480), torch.arange(640), indexing="ij")
+    disc = ((rows - 240) ** 2 + (columns - 320) ** 2 < 130**2)[None, None]
+    image = torch.where(disc, *(torch.tensor(c).view(1, 3, 1, 1) for c in (RED, GREEN)))
+    image = torch.nn.functional.avg_pool2d(image, 3, 1, 1)  # as a lens does
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cloud, "INPAINT_PIXELS", 200 * 150)
+        scene = Scene(image, torch.where(disc, 120.0, 30.0), 320.0, 120.0)
+        assert scene.inpaint(FarSide(), (-40.0, 0, -20.0)) > 500
+    x, y, z = scene.inpainted().points
+    column = np.rint(x * 320 / z + 319.5).astype(int).clip(0, 639)
+    row = np.rint(y * 320 / z + 239.5).astype(int).clip(0, 479)
+    in_front = 320 * 120 / z > 60
+    assert not (in_front & disc[0, 0].numpy()[row, column]).any()
 
 
 def test_a_copy_grows_by_itself():

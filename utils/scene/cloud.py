@@ -462,7 +462,7 @@ class Scene:
         disparity = filled.disparity.clamp(min=floor)
         depth, points = view.lift(disparity)
         keep = (filled.mask == 0) & surface_mask(disparity) & (depth > 0)
-        keep &= ~self._hides_photo(points[0]).view(keep.shape)
+        keep &= ~self._seen_in_photo(points[0]).view(keep.shape)
         begin = sum(part.shape[1] for part in self._points)
         self.inpainted_grids.append(view.grid(keep, begin))
         sheet = Sheet(filled.image, disparity, keep, view.camera)
@@ -471,10 +471,11 @@ class Scene:
             self._between.append(self._close_filled(sheet))
         return self._append(points, filled.image, depth / view.camera.focal_px, keep)
 
-    def _hides_photo(self, points):
-        """Say of (3, N) points whether they stand well in front of what the photo shows there.
+    def _seen_in_photo(self, points):
+        """Say of (3, N) points whether the photo shows what is there: they are not well behind it.
 
-        Nothing can be there, or the photo would show it.
+        Nothing can be before what it shows, or it would show that. And what it shows itself needs
+        nothing invented, least of all at an outline, where that has the colours of what is behind.
         """
         height, width = self.size
         x, y, z = points
@@ -484,7 +485,7 @@ class Scene:
         pixel = torch.where(inside, row * width + column, 0).long()
         seen = self.disparity.view(-1)[pixel]
         return inside & (
-            self.focal_px * self.baseline / z > seen + EDGE_JUMP * self.disparity.amax()
+            self.focal_px * self.baseline / z > seen - EDGE_JUMP * self.disparity.amax()
         )
 
     # -- for inpainting --

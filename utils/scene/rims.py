@@ -366,13 +366,13 @@ def _take_traces(photo, edges, sides, front, band, alpha, colors):
     some = (np.abs(traces).max(axis=1) >= NOISE).nonzero()[0]
     place = band[some]
     seen, share = photo.pixels.reshape(-1, 3)[place], alpha.flat[place]
-    own = (back.reshape(-1, 3)[place] - traces[some]).clip(0, 255)
-    step = seen - own
-    most = np.where(step > 0, 255 - own, own)
-    least = (np.abs(step) / np.maximum(most, 1e-6)).max(axis=1).clip(0, 1)  # its colour must exist
-    share = np.maximum(np.where(share == 0, HALO_SHARE, share), least)
+    share = np.where(share == 0, HALO_SHARE, share)
+    # Of a trace goes what a rim of that share can hold: its colour must exist.
+    rest = np.maximum(1 - share[:, None], np.float32(1e-6))
+    least, most = ((seen - end * share[:, None]) / rest for end in (255, 0))
+    own = (back.reshape(-1, 3)[place] - traces[some]).clip(least.clip(0, 255), most.clip(0, 255))
     colors[some, 3:] = own
-    colors[some, :3] = own + step / share[:, None]
+    colors[some, :3] = own + (seen - own) / share[:, None]
     alpha.flat[place] = share
 
 
