@@ -199,7 +199,7 @@ def test_what_closes_the_photo_is_no_invention(walls):
         matte, _ = Matte(scene).render(**path.view(1, scene.size))
         middle = matte[height // 3 : -height // 3, width // 3 : -width // 3]
         invented.append((middle > 128).mean())
-    assert invented[0] > 0.01 and invented[1] < 0.001
+    assert invented[0] > 0.005 and invented[1] < 0.001  # without, and with what closes it
 
 
 def test_a_frame_s_depth_is_that_of_closed_surfaces():
