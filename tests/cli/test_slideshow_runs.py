@@ -467,9 +467,11 @@ def test_size_is_that_of_most_photos(tmp_path):
         ("b", (64, 96)),
         ("c", (64, 128)),
         ("d", (64, 128)),
+        *((name, (2, 3)) for name in "efgh"),  # too small for a film, they do not count
     ):
         write_image(tmp_path / f"{name}.png", smooth(1, size))
     photos = sorted(tmp_path.glob("*.png"))
     assert slideshow._common_size(photos, 0) == (64, 128)
     assert slideshow._common_size(photos[:1], 48) == (48, 32)
-    assert slideshow._common_size([tmp_path / "none.png"], 0) == slideshow.UNKNOWN_SIZE
+    for unusable in (tmp_path / "none.png", photos[-1]):
+        assert slideshow._common_size([unusable], 0) == slideshow.UNKNOWN_SIZE

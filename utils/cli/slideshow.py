@@ -1,8 +1,8 @@
 """One film of many photos: `--slideshow`.
 
-Photos are prepared and filmed as those of a batch, one while the next is prepared, and their frames
-go into one file. Memory does not grow with their number: there are at most two scenes and the
-frames of one fade.
+Photos are prepared and filmed as those of a batch, one while the next ones are prepared, and their
+frames go into one file. Memory does not grow with their number: there are the scenes that a batch
+has at once (`batch.photos_ahead`), and the frames of one fade.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from PIL import Image
 from utils.files import complete_or_absent, naming_write_errors
 from utils.film import tiff
 from utils.film.colour import to_srgb
-from utils.film.decoding import read_tiff, read_with_pillow, stored_by_pillow
+from utils.film.decoding import MIN_SIDE, read_tiff, read_with_pillow, stored_by_pillow
 from utils.film.kinds import TIFF_HEADS, naming_the_file, png_chunks, read_head
 from utils.film.opening import MAX_PIXELS, check_size, open_picture, read_exif, tiff_exif
 
@@ -96,6 +96,7 @@ def read_size(path: str | Path) -> tuple[int, int]:
                 (width, height), orientation = image.size, 1
                 if image.format != "PNG" or "exif" in image.info:  # else a PNG would be decoded
                     orientation = read_exif(image.getexif)[0]
+        check_size(path, (width, height), MIN_SIDE)
     return (width, height) if UPRIGHT.get(orientation, (False,))[0] else (height, width)
 
 
