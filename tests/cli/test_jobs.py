@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 import torch
 from waiting import PATIENCE
 
-from utils.cli import batch
+from utils.cli import batch, plan
 from utils.cli.batch import overlap, run_jobs
 from utils.cli.command_line import settings_from
 from utils.cli.jobs import Job
@@ -432,6 +433,25 @@ def test_photos_ahead_are_what_cores_and_memory_allow(
     settings = settings_from({"inputs": ["a.jpg"], "out": "out"} | flags)
     networks = SimpleNamespace(device=torch.device(device))
     assert batch.photos_ahead(jobs, settings, networks) == ahead
+
+
+def test_photos_are_at_their_own_size_one_after_the_other(monkeypatch):
+    inside, most = set(), []
+
+    def read_image(path):
+        inside.add(path)
+        time.sleep(0.01)  # time for others to come in
+        most.append(len(inside))
+        inside.remove(path)
+        raise ValueError(path)
+
+    def prepare(job, stop):
+        with pytest.raises(ValueError, match=str(job)):
+            plan._read(job, None)
+
+    monkeypatch.setattr(plan, "read_image", read_image)
+    assert len(list(overlap(range(4), prepare, lambda *_: None, 4))) == 4
+    assert most == [1] * 4
 
 
 def test_failure_of_finishing_reaches_the_caller():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -132,8 +133,18 @@ class _Read(NamedTuple):
     own: Own | None
 
 
+# At its own size, up to 400 megapixels at 14 bytes each, there is one photo at a time, however many
+# are prepared at once.
+_whole = threading.Lock()
+
+
 def _read(path, settings):
     """Read a photo, and what else of its file is used."""
+    with _whole:
+        return _read_alone(path, settings)
+
+
+def _read_alone(path, settings):
     photo = read_image(path)
     for note in photo.notes:
         log.info("%s: %s", path, note)
