@@ -60,7 +60,7 @@ def replace_weak(finest: Level, coarse: Level, holes: np.ndarray, colors: np.nda
     soft = smoothed(coarse, places, sigma).reshape(height, width, 3)
     source = finest.known & (dilated(edges(finest), EDGE_PX) == 0)
     source = dilated(eroded(source.astype(np.uint8), SIDE), SIDE)
-    strength, share = measure_strength(finest.image, source > 0, soft, sigma)
+    strength, share = _measure_strength(finest.image, source > 0, soft, sigma)
     # As strong as where the rule has its colours from.
     view = torch.from_numpy(np.stack([strength, strength, strength, coarse.near])[None])
     known = torch.from_numpy((coarse.known & (share > 0.25)).astype(np.float32))
@@ -83,7 +83,7 @@ def replace_weak(finest: Level, coarse: Level, holes: np.ndarray, colors: np.nda
     return colors
 
 
-def measure_strength(image, mask, soft, sigma):
+def _measure_strength(image, mask, soft, sigma):
     """Root mean square of detail, (h, w), and the share of each cell that was asked for."""
     squares, counts = np.empty((2, *soft.shape[:2]), np.float32)
     measure_detail(image, mask, soft, squares, counts)
@@ -91,12 +91,19 @@ def measure_strength(image, mask, soft, sigma):
     return np.sqrt(blurred[0] / np.maximum(blurred[1], 1e-3)), counts / counts.max().clip(1)
 
 
-def find_weak(finest, soft, expected, holes, colors, sigma):
+def find_weak(
+    finest: Level,
+    soft: np.ndarray,
+    expected: np.ndarray,
+    holes: np.ndarray,
+    colors: np.ndarray,
+    sigma: float,
+) -> np.ndarray:
     """Say where completed holes have less detail than expected: (M,), 1 = blocks take over."""
     image, mask = finest.image.copy(), np.zeros(finest.near.shape, bool)
     image[holes[:, 0], holes[:, 1]] = np.round(colors).clip(0, 255)
     mask[holes[:, 0], holes[:, 1]] = True
-    strength, _ = measure_strength(image, mask, soft, sigma)
+    strength, _ = _measure_strength(image, mask, soft, sigma)
     factor = round(len(mask) / len(soft))
     cells = np.minimum(holes // factor, np.array(expected.shape) - 1)
     share = (at(strength, cells) + 1) / (at(expected, cells) + 1)  # a level or so is noise
