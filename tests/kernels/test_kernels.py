@@ -568,21 +568,6 @@ def test_rendering_threads_share_an_eighth_of_the_memory(monkeypatch, tmp_path):
     assert threads.memory_bytes() > 2**30
 
 
-def test_buffers_of_a_rendering_thread_are_what_is_reckoned_with():
-    from kernels import cpu_frame
-
-    points, colors = np.float32([[0], [0], [5]]), np.uint8([[1, 2, 3]])
-    rims = points * np.float32(0.9), np.uint8([[1, 2, 3, 200]]), np.ones(1, np.float32)
-    view = kernels.View((0, 0, 0), (200, 300), 64.0, 1280.0)
-    kernels.render_frame(kernels.Cloud(points, colors), view, rims=kernels.Cloud(*rims))
-    kept = vars(cpu_frame._local.scratch)
-    parts = [
-        part for value in kept.values() for part in (value if isinstance(value, tuple) else [value])
-    ]
-    used = sum(part.nbytes for part in parts if isinstance(part, np.ndarray)) / 60_000
-    assert threads.FRAME_BYTES / 2 < used < threads.FRAME_BYTES
-
-
 def test_implementation_can_be_chosen(monkeypatch):
     points, features, size = random_scene(0)
     camera = size, FOCAL, BASELINE

@@ -567,7 +567,7 @@ def test_cuda_frame_matches_cpu(grown):
     assert np.mean(on_device[1].cpu().numpy() != holes) <= 0.001
 
 
-def test_a_thread_keeps_no_more_than_it_is_counted_with():
+def test_a_thread_keeps_what_it_is_counted_with():
     size = (96, 128)
     cloud, rims = half_covered(127, size)
     with_rims(cloud, rims, (9, 3, 0), size)  # with holes
@@ -575,4 +575,4 @@ def test_a_thread_keeps_no_more_than_it_is_counted_with():
     arrays = [part for parts in kept for part in (parts if isinstance(parts, tuple) else (parts,))]
     frame_and_holes = 4 * size[0] * size[1]
     total = sum(getattr(array, "nbytes", 0) for array in arrays) + 2 * frame_and_holes
-    assert total < FRAME_BYTES * size[0] * size[1]
+    assert 0.625 * FRAME_BYTES < total / (size[0] * size[1]) < FRAME_BYTES

@@ -79,13 +79,13 @@ def test_a_pattern_goes_on_behind_an_object(wall):
 
 
 def test_waves_go_on_though_every_patch_says_something_else():
-    """On average: one hole may repeat what is calmer or livelier than the truth behind it."""
     energies = []
     for seed in range(2, 6):
         *filled, known, truth = _both(_waves(seed))
         energies.append([_energy(x, known) / _energy(truth, known) for x in filled])
-    rule, textured = np.mean(energies, axis=0)
-    assert rule < 0.65 and 0.7 < textured < 1.3
+    assert energies[0][0] < 0.5 and 0.6 < energies[0][1] < 1.3
+    # One hole may repeat what is calmer or livelier than the truth behind it; many do not.
+    assert 0.7 < np.mean(energies, axis=0)[1] < 1.3
 
 
 def test_blocks_replace_what_patches_leave_weak(monkeypatch):
