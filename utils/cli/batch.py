@@ -135,7 +135,7 @@ def overlap(
                 while running and (running[0].done() or _unfinished(running) > ahead):
                     yield result_of(running.popleft())
                 if known is not None:
-                    running.append(_at_once(lambda known=known: known))
+                    running.append(_done(known))
                     continue
                 prepared = begin(prepare, job, stop)
                 running.append(film.submit(_finish, finish, job, prepared, stop))
@@ -150,9 +150,13 @@ def overlap(
 
 def _at_once(function, *values):
     """Call a function as a pool would, and in this thread."""
-    done: Future[Any] = Future()
-    done.set_result(function(*values))
-    return done
+    return _done(function(*values))
+
+
+def _done(result):
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
 
 
 def _looked_at(jobs, look):

@@ -35,6 +35,7 @@ from utils.film import (
     CODECS,
     Parts,
     VideoWriter,
+    as_bytes,
     film_length,
     find_focal,
     in_fours,
@@ -336,9 +337,7 @@ def _about(scene, plan, settings):
 
 def _as_bytes(scene):
     """Colours (H, W, 3) uint8 and disparity (H, W) of a scene."""
-    levels = scene.image[0].cpu().numpy() * 255
-    pixels = np.rint(levels, out=levels).astype(np.uint8).transpose(1, 2, 0)
-    return np.ascontiguousarray(pixels), scene.disparity[0, 0].cpu().numpy()
+    return as_bytes(scene.image), scene.disparity[0, 0].cpu().numpy()
 
 
 def _plan_shot(photo, scene, plan, settings):

@@ -22,13 +22,13 @@ from utils.depth.map_kind import FAR_OVER_NEAR, guess_kind, to_disparity, why_re
 from utils.depth.outlines import align_outlines
 from utils.depth.segments import find_segments
 from utils.depth.sharpening import (
-    as_bytes,
     blur_px,
     resize_disparity,
     sharpen_disparity,
     upsample_disparity,
 )
 from utils.depth.straight import straighten
+from utils.film.photos import as_bytes
 from utils.filters import fill_nearest
 from utils.starting import complete_torch
 

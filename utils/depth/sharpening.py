@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from kernels.jit import jit
 from kernels.threads import run_all, thread_count
+from utils.film.photos import as_bytes
 from utils.filters import extremes
 
 # Steps below the first share of the largest disparity are slopes and stay; steps above the second
@@ -35,11 +36,6 @@ def resize_disparity(disparity: torch.Tensor, size: Sequence[int]) -> torch.Tens
     return F.interpolate(disparity, tuple(size), mode="bilinear", align_corners=False)
 
 
-def as_bytes(image: torch.Tensor) -> np.ndarray:
-    """Pixels (H, W, 3) uint8 of a photo (1, 3, H, W) RGB in [0, 1]."""
-    return (image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
-
-
 def upsample_disparity(
     disparity: torch.Tensor, image: torch.Tensor, pixels: np.ndarray | None = None
 ) -> torch.Tensor:
@@ -48,7 +44,7 @@ def upsample_disparity(
     Args:
         disparity: (1, 1, h, w), larger = nearer, not negative.
         image: (1, 3, H, W) RGB in [0, 1].
-        pixels: the same as bytes, see `as_bytes`, if they are there already.
+        pixels: the same as bytes, see `utils.film.photos.as_bytes`, if they are there already.
     Returns:
         (1, 1, H, W) float32 on the CPU.
     """

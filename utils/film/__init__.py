@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "lens": ["find_focal"],
         "music": ["check_music"],
         "parts": ["Parts", "read_parts"],
-        "photos": ["in_fours", "read_image", "read_size", "resize", "write_image"],
+        "photos": ["as_bytes", "in_fours", "read_image", "read_size", "resize", "write_image"],
         "preview": ["Preview"],
         "slideshow": ["CrossFader"],
         "video": ["VideoWriter", "holds_frames", "read_metadata"],

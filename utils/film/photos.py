@@ -8,7 +8,7 @@ utils.film.opening, how they are decoded in utils.film.decoding, their colours i
 import struct
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ from utils.film.colour import to_srgb
 from utils.film.decoding import MIN_SIDE, read_tiff, read_with_pillow, stored_by_pillow
 from utils.film.kinds import TIFF_HEADS, naming_the_file, png_chunks, read_head
 from utils.film.opening import MAX_PIXELS, check_size, open_picture, read_exif, tiff_exif
+
+if TYPE_CHECKING:
+    import torch
 
 # What turns a stored picture upright, by the EXIF orientation that asks for it: whether rows and
 # columns change places, then OpenCV's code of a flip (0 up to down, 1 left to right, -1 both).
@@ -201,6 +204,12 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     shrinks = height < pixels.shape[0] or width < pixels.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(pixels, (width, height), interpolation=how)
+
+
+def as_bytes(image: "torch.Tensor") -> np.ndarray:
+    """Pixels (H, W, 3) uint8 of a photo (1, 3, H, W) RGB in [0, 1]."""
+    levels = image[0].cpu().numpy() * 255
+    return np.ascontiguousarray(np.rint(levels, out=levels).astype(np.uint8).transpose(1, 2, 0))
 
 
 def in_fours(size: tuple[int, int]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from utils.film.photos import resize, write_image
+from utils.film.photos import as_bytes, resize, write_image
 from utils.film.top_view import FOCUS_COLOR, draw_way
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Preview:
         return draw_way(self.scene, self.path, size, (START_COLOR, END_COLOR), axis)
 
     def _photo_with_windows(self):
-        pixels = (self.scene.image[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+        pixels = as_bytes(self.scene.image)
         size = _cell(pixels.shape)
         scale = size[1] / pixels.shape[1]
         picture = Image.fromarray(resize(pixels, size))

@@ -27,15 +27,10 @@ def edges(level: Level) -> np.ndarray:
     return (highest - lowest > level.jump).astype(np.uint8)
 
 
-def eroded(mask: np.ndarray, side: int) -> np.ndarray:
+def surrounded(mask: np.ndarray, side: int) -> np.ndarray:
     """The pixels (H, W) uint8 around which a whole square shows the mask; the frame ends it."""
     square = np.ones((side, side), np.uint8)
     return cv2.erode(mask, square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-
-
-def dilated(mask: np.ndarray, side: int) -> np.ndarray:
-    """The pixels (H, W) uint8 around which a square shows some of the mask."""
-    return cv2.dilate(mask, np.ones((side, side), np.uint8))
 
 
 def ranked(mask: np.ndarray, near: np.ndarray, thin: int = 1) -> Sources:

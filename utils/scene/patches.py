@@ -28,17 +28,17 @@ from kernels.patches import (
 from kernels.quilting import AFAR
 from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP
+from utils.filters import dilated
 from utils.scene.filling import ALIKE
 from utils.scene.levels import (
     LEAST,
     SEED,
     TRUST_COLOR,
     at,
-    dilated,
     edges,
-    eroded,
     ranked,
     smoothed,
+    surrounded,
 )
 from utils.scene.quilting import replace_weak
 
@@ -147,14 +147,14 @@ class _Completion:
         """Lay patches over what is wanted."""
         self.level, self.index = level._replace(image=level.image.copy()), index
         self.holes = np.argwhere(level.wanted).astype(np.int32)
-        around = dilated(level.wanted.astype(np.uint8), SIDE)[::GRID, ::GRID]
+        around = dilated(level.wanted.astype(np.uint8), SIDE // 2)[::GRID, ::GRID]
         places = GRID * np.argwhere(around).astype(np.int32)
         number = np.full(level.near.shape, -1, np.int32)
         number[places[:, 0], places[:, 1]] = np.arange(len(places))
         depth = cv2.distanceTransform((~level.known).astype(np.uint8), cv2.DIST_L2, 3)
         # A source is known as a whole and shows one surface.
-        usable = (eroded(level.known.astype(np.uint8), SIDE) > 0) & (
-            dilated(edges(level), SIDE) == 0
+        usable = (surrounded(level.known.astype(np.uint8), SIDE) > 0) & (
+            dilated(edges(level), SIDE // 2) == 0
         )
         self.patches = Patches(places, number, np.float32(DECAY) ** -depth, usable)
         self.field = Field(np.empty_like(places), np.zeros(len(places), np.int32))

@@ -27,8 +27,9 @@ from kernels.quilting import (
     spread_blocks,
 )
 from kernels.threads import run_in_parts
+from utils.filters import dilated
 from utils.scene.filling import fill_from_far
-from utils.scene.levels import SEED, TRUST_COLOR, at, dilated, edges, eroded, ranked, smoothed
+from utils.scene.levels import SEED, TRUST_COLOR, at, edges, ranked, smoothed, surrounded
 
 SMOOTH_PX = 8.0  # the Gaussian that parts what is smooth, which is the rule's, from detail
 # Patches whose detail is this much weaker than their surface's begin to be replaced by blocks, and
@@ -58,8 +59,8 @@ def replace_weak(finest: Level, coarse: Level, holes: np.ndarray, colors: np.nda
     places = np.argwhere(np.ones((height, width), bool)).astype(np.int32)
     sigma = max(SMOOTH_PX / factor, 0.8)
     soft = smoothed(coarse, places, sigma).reshape(height, width, 3)
-    source = finest.known & (dilated(edges(finest), EDGE_PX) == 0)
-    source = dilated(eroded(source.astype(np.uint8), SIDE), SIDE)
+    source = finest.known & (dilated(edges(finest), EDGE_PX // 2) == 0)
+    source = dilated(surrounded(source.astype(np.uint8), SIDE), SIDE // 2)
     strength, share = _measure_strength(finest.image, source > 0, soft, sigma)
     # As strong as where the rule has its colours from.
     view = torch.from_numpy(np.stack([strength, strength, strength, coarse.near])[None])
