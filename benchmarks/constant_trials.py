@@ -256,7 +256,7 @@ class Stages:
                 ))  # fmt: skip
 
     def depth(self):
-        """benchmarks.outlines and benchmarks.straight, of estimates; and without a network."""
+        """benchmarks.outlines and benchmarks.straight, of estimates."""
         from benchmarks import depth, straight
         from utils.depth.estimators import refine_disparity
         from utils.training import metrics
@@ -275,10 +275,7 @@ class Stages:
             disparity = refine_disparity(self.refiner, image, coarse)[0, 0].numpy()
             rows.append(straight.line_figures(disparity, segments) if segments else {})
             made.append(as_grey(disparity))
-        sample, coarse, _ = self.samples[0]
-        rule = refine_disparity(None, sample.image, coarse)
-        rows.append({f"rule_{name}": of for name, of in depth.figures(rule, sample).items()})
-        return means(rows), [*made, as_grey(rule[0, 0].numpy())]
+        return means(rows), made
 
     def phone(self):
         """benchmarks.phone_depth, of what a film gets."""

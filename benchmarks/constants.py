@@ -89,7 +89,7 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/camera/staging.py": "MEASURED_SIDE",
         "utils/depth/eye_rows.py": "MOST_POINTS TRIPLES MATCH_SIDE AXIS_SIDE",
         "utils/depth/joining.py": "FIT_ROUNDS",
-        "utils/depth/sharpening.py": "MAX_RADIUS",
+        "utils/depth/sharpening.py": "BINS",
         "utils/depth/side_colours.py": "CELLS",
         "utils/depth/straight.py": "WORKING_SIDE EVERY SOWN_PX",
         "utils/depth/two_eyes.py": "WIDEST_SEARCH",
@@ -100,6 +100,8 @@ FIXED: dict[str, dict[str, str]] = {
     "published": {
         "utils/camera/autozoom.py": "CANDIDATES",
         "utils/camera/focus.py": "BORDER_SHARE",
+        "utils/depth/eye_rows.py": "LOWE",
+        "utils/depth/joining.py": "OUTLIER",
     },
 }
 

@@ -16,6 +16,7 @@ from utils.cli.jobs import Job
 from utils.cli.plan import plan_photo
 from utils.cli.shared import Shared
 from utils.depth import find_disparity
+from utils.depth.eye_order import vote_of_network
 from utils.depth.own import find_own, settle_order
 from utils.depth.two_eyes import match_eyes, match_upright, upright_step
 from utils.export.layers import scene_layers
@@ -161,6 +162,12 @@ def test_the_network_settles_an_order_that_no_strip_tells(tmp_path, caplog):
     np.testing.assert_array_equal(swapped.disparity, -own.disparity)
     assert settle_order(path, own, given(np.abs(rows - HEIGHT / 2))) is None
     assert "not clear" in caplog.text
+
+
+def test_what_is_equally_far_has_no_order():
+    """Two planes, as a network sees them and as it does not: ranks of equal values are equal."""
+    assert vote_of_network(truth(), truth()) == pytest.approx(1)
+    assert vote_of_network(truth(), -truth()) == pytest.approx(-1)
 
 
 def test_two_witnesses_that_contradict_each_other_are_believed_neither(eyes, tmp_path):

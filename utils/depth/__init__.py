@@ -20,6 +20,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "map_kind": ["guess_kind", "known_depth", "to_disparity"],
         "own": ["Own", "find_own"],
-        "sharpening": ["resize_disparity", "sharpen_disparity", "upsample_disparity"],
+        "sharpening": ["resize_disparity", "upsample_disparity"],
     },
 )

@@ -16,17 +16,12 @@ import torch
 import torch.nn.functional as F
 
 from kernels.threads import run_all
-from models.roles import REFINEMENT_SIDE, scaled_size
+from models.roles import REFINEMENT_SIDE
 from utils.depth.map_files import inner_name, read_depth
 from utils.depth.map_kind import FAR_OVER_NEAR, guess_kind, to_disparity, why_relative
 from utils.depth.outlines import align_outlines
 from utils.depth.segments import find_segments
-from utils.depth.sharpening import (
-    blur_px,
-    resize_disparity,
-    sharpen_disparity,
-    upsample_disparity,
-)
+from utils.depth.sharpening import blur_px, resize_disparity, upsample_disparity
 from utils.depth.straight import straighten
 from utils.film.photos import as_bytes
 from utils.filters import fill_nearest
@@ -34,8 +29,6 @@ from utils.starting import complete_torch
 
 log = logging.getLogger("kbe")
 
-# An estimate is blurred by about this many px at this long side, whatever its own size.
-BLUR_SIDE, BLUR_RADIUS = 256, 8
 # Edges less blurred than this, in px of a quarter-size copy, would lose by passing through it.
 QUARTER_BLUR = 0.85
 # A map that is enlarged by no more has its edges at the photo's by that, and knows its lines.
@@ -76,7 +69,7 @@ def refine_disparity(network: Any, image: torch.Tensor, disparity: torch.Tensor)
     """Bring coarse disparity to the size and the edges of the photo.
 
     Networks take it at a quarter of their size. An estimate with finer edges than that keeps them:
-    it is enlarged straight away, whether or not there is a network. Last, edges are moved to the
+    it is enlarged straight away, as without a network. Last, edges are moved to the
     outlines that colours show, and what is straight in the photo is made straight.
 
     Args:
@@ -121,14 +114,13 @@ def _enlarge(disparity, image, known, straight=True):
 
 def _sharpen(network, image, disparity):
     """Disparity (1, 1, h, w), not negative, to be enlarged: sharp at its size, if it can be."""
-    given, photo = _not_negative(disparity), image.shape[2:]
-    size = network.working_size(photo, given.shape[2:]) if network else photo
+    given = _not_negative(disparity)
+    if network is None:
+        return given
+    size = network.working_size(image.shape[2:], given.shape[2:])
     shrinks = 4 * max(given.shape[2:]) / min(REFINEMENT_SIDE, max(size))
     if shrinks > 1 and blur_px(given) < QUARTER_BLUR * shrinks:
         return given
-    if network is None:
-        small = resize_image(image, scaled_size(photo, BLUR_SIDE))
-        return sharpen_disparity(given, as_bytes(small), BLUR_RADIUS)
     device = next(network.parameters()).device
     quarter = resize_disparity(disparity, [side // 4 for side in size])
     refined = network.refine(resize_image(image, size).to(device), quarter.to(device))

@@ -20,6 +20,7 @@ SAYS_DISPARITY = re.compile(
 )
 SAYS_DEPTH = re.compile(r"depth|dist(ances?)?($|[^a-z])|range|zbuf|(^|[^a-z])z($|[^a-z])")
 NO_READING = 65535  # of 16 bits; many cameras store it where they measured nothing
+MISTAKEN = 0.5  # per cent of a map's values, at either end, may be: they are no range
 # Relative depth is 0 where it is nearest, and rises from there without a step: the pixels beside
 # its zeros are nearer than this share of its median, and zeros are what is below the other one.
 BESIDE_ZERO, NEXT_TO_ZERO = 0.05, 1e-3
@@ -106,7 +107,7 @@ def vertical_tilt(values: np.ndarray) -> float:
     top, bottom = known[:third], known[-third:]
     if np.isnan(top).all() or np.isnan(bottom).all():
         return 0.0
-    low, high = np.nanpercentile(known, (5, 95))
+    low, high = np.nanpercentile(known, (MISTAKEN, 100 - MISTAKEN))
     return float((np.nanmedian(bottom) - np.nanmedian(top)) / (high - low)) if high > low else 0.0
 
 
@@ -146,7 +147,7 @@ def why_relative(path: str | Path, values: np.ndarray) -> str:
     positive = values[np.isfinite(values) & (values > 0)]
     if not positive.size or Path(path).suffix.lower() == ".exr":
         return ""
-    near, far = np.percentile(positive, (0.5, 99.5))
+    near, far = np.percentile(positive, (MISTAKEN, 100 - MISTAKEN))
     top = positive.max()
     if (positive == np.floor(positive)).all():
         full = top == NO_READING

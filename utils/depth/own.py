@@ -13,7 +13,8 @@ import torch
 from utils.depth.embedded import read_embedded
 from utils.depth.estimators import FINE, fit_disparity
 from utils.depth.eye_order import vote_of_network
-from utils.depth.joining import fill
+from utils.depth.joining import LEAST_CORRELATION, fill
+from utils.depth.map_kind import MISTAKEN
 from utils.depth.pairs import read_pair
 from utils.depth.sharpening import upsample_disparity
 from utils.depth.two_eyes import Matched, match_upright
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from utils.film.photos import Photo
 
 log = logging.getLogger("kbe")
-
-FARTHEST_PERCENTILE = 0.1  # of a map, that is its farthest point: less is a mistake
-# Of the network's vote about two eyes' order (docs/photo_depth.md): what settles it where what only
-# one eye sees does not, and what is too much to be overruled by that.
-CLEAR_VOTE, LOUD_VOTE = 0.3, 0.5
 
 
 class Own(NamedTuple):
@@ -97,7 +93,8 @@ def settle_order(path: Path, own: Own, estimate: Callable[[], torch.Tensor]) -> 
     if own.eyes is None:
         return own
     vote, voted = vote_of_network(own.disparity, estimate()[0, 0].numpy()), own.eyes.vote > 0
-    if vote <= -LOUD_VOTE if voted else abs(vote) < CLEAR_VOTE:
+    # The network settles what strips do not tell, and may contradict them (docs/photo_depth.md).
+    if vote <= -LEAST_CORRELATION if voted else abs(vote) < LEAST_CORRELATION:
         log.warning("%s: which of its eyes is the left one is not clear; depth is estimated", path)
         return None
     if voted or vote > 0:
@@ -120,7 +117,7 @@ def own_disparity(
         (1, 1, H, W) float32, not negative.
     """
     # Below the zero of two eyes that look inwards lies what is farther than where they meet.
-    disparity = disparity - min(0.0, float(np.nanpercentile(disparity, FARTHEST_PERCENTILE)))
+    disparity = disparity - min(0.0, float(np.nanpercentile(disparity, MISTAKEN)))
     disparity = np.maximum(disparity, 0)  # NaN stays
     if np.isnan(disparity).any():
         size = disparity.shape[::-1]

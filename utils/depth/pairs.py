@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from utils.depth.eye_rows import LEAST_POINTS, MATCH_SIDE, match_points, reduced
+from utils.depth.eye_rows import LEAST_POINTS, MATCH_SIDE, OFF_PX, match_points, reduced
 from utils.film.kinds import UnreadableFile
 from utils.film.opening import MAX_PIXELS, read_colours
 from utils.film.parts import DISPARITY
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from utils.film.photos import Photo
 
 STEREO_GROUP = "ster"  # ISO/IEC 23008-12: two pictures, the left eye's first
-# A picture is one eye's view if so many of the points that it shares with it lie where turning and
-# cropping the one puts them, to some px of a long side of MATCH_SIDE: from beside it they do not.
-SAME_VIEW, SAME_PX = 0.6, 1.0
+# A picture is one eye's view if most of the points that it shares with it lie where turning and
+# cropping the one puts them, to OFF_PX at a long side of MATCH_SIDE: from beside it they do not.
+SAME_VIEW = 0.6
 
 
 class Pair(NamedTuple):
@@ -100,7 +100,7 @@ def _same_view(eye, pixels):
     points = match_points(*small).astype(np.float32)
     if len(points) < LEAST_POINTS:
         return np.eye(3), 0.0
-    matrix, obey = cv2.findHomography(points[:, :2], points[:, 2:], cv2.RANSAC, SAME_PX)
+    matrix, obey = cv2.findHomography(points[:, :2], points[:, 2:], cv2.RANSAC, OFF_PX)
     if matrix is None:
         return np.eye(3), 0.0
     scales = [

@@ -25,8 +25,6 @@ COLOR_DOUBT = 0.01
 RAMP_SHARE = 0.01
 # Bins of the histogram that finds the median of a window.
 BINS = 32
-# Sharpening looks this far at most, px; a larger enlargement is done in two strides.
-MAX_RADIUS = 10
 # A blurred step is seen whole through a window of this radius, px.
 BLUR_WINDOW = 7
 
@@ -50,29 +48,20 @@ def upsample_disparity(
     """
     disparity = disparity.float().cpu()
     size = np.array(image.shape[2:])
-    strides = max(1, math.ceil(math.log(max(size / disparity.shape[2:])) / math.log(4)))
+    # In strides of four times at most, as what an edge is off by is looked for in small windows.
+    strides = max(1, math.ceil(math.log(max(size / disparity.shape[2:]), 4)))
     for stride in range(strides - 1, -1, -1):
         target = np.maximum(1, np.round(size / 4**stride)).astype(int)
         if stride:
             target = np.maximum(target, disparity.shape[2:])
-        radius = edge_radius(max(target / disparity.shape[2:]))
-        if stride:
             seen = as_bytes(F.interpolate(image, tuple(target.tolist()), mode="area"))
         else:
             seen = as_bytes(image) if pixels is None else pixels
-        disparity = sharpen_disparity(disparity, seen, radius)
+        scale = max(target / disparity.shape[2:])
+        resized = resize_disparity(disparity, target.tolist())[0, 0].numpy()
+        sharp = sharpen_edges(resized, seen, max(2, round(1.5 * scale) + 1))
+        disparity = torch.from_numpy(sharp)[None, None]
     return disparity
-
-
-def sharpen_disparity(disparity: torch.Tensor, pixels: np.ndarray, radius: int) -> torch.Tensor:
-    """Resize (1, 1, h, w) disparity to a photo (H, W, 3) uint8 and snap its edges; on the CPU."""
-    resized = resize_disparity(disparity.float().cpu(), pixels.shape[:2])[0, 0].numpy()
-    return torch.from_numpy(sharpen_edges(resized, pixels, radius))[None, None]
-
-
-def edge_radius(scale: float) -> int:
-    """Return how far, in px, the edges of a map enlarged by `scale` may be blurred or off."""
-    return int(min(MAX_RADIUS, max(2, round(1.5 * scale) + 1)))
 
 
 def blur_px(disparity: torch.Tensor) -> float:

@@ -21,9 +21,6 @@ from utils.depth.segments import PIECE, Segment
 from utils.depth.steps import EDGE_JUMP, is_step
 
 WORKING_SIDE = 1024  # px, about: of the copy that a larger map is straightened on
-# How far beyond its ends one looks whether a surface goes on, of the long side; if it does, what is
-# changed fades within this share of a segment's length.
-LOOK_BEYOND, FADE = 0.03, 0.25
 # In reaches (`reach_px`): how far off a line its disparity is read, at least 1.5 px; how far to the
 # side it is taken to hold; and places along it.
 READ_ASIDE, ASIDE_PX, BAND, EVERY = 0.4, 1.5, 0.5, 1 / 6
@@ -48,7 +45,6 @@ class _Lines(NamedTuple):
     places: np.ndarray  # (N, 2) float32 x, y, px
     across: np.ndarray  # (N, 2) unit vectors, to the second side
     along: np.ndarray  # (N,) from 0, where its segment begins, to 1
-    seen: np.ndarray  # (N,) bool; else it lies beyond an end
     first: np.ndarray  # (S + 1,) number of the first place of each segment, and of the next one
 
 
@@ -70,9 +66,9 @@ def straighten(
     stride = max(1, round(max(disparity.shape) / WORKING_SIDE))
     small = np.ascontiguousarray(disparity[stride // 2 :: stride, stride // 2 :: stride])
     reach = max(2.0, reach_px(disparity.shape, enlarged)) / stride
-    lines = _lines_of(segments, small.shape, stride, max(1.0, EVERY * reach))
+    lines = _lines_of(segments, max(small.shape), stride, max(1.0, EVERY * reach))
     values = _beside(small, lines, reach)
-    wanted, weights = _courses(values, lines.along, lines.seen, lines.first, limit)
+    wanted, weights = _courses(values, lines.along, lines.first, limit)
     if not weights.any():
         return disparity
     wanted = values + weights * (wanted - values)
@@ -86,32 +82,22 @@ def straighten(
     return changed.clip(0, disparity.max())
 
 
-def _lines_of(segments, size, stride, every):
-    """Places `every` so many px along segments, in a map (height, width) of every `stride`th pixel.
-
-    Those where they were seen, and some beyond each end, if the picture is as large.
-    """
-    height, width = size
-    unseen, beyond = (share * max(size) for share in (PIECE, LOOK_BEYOND))
+def _lines_of(segments, side, stride, every):
+    """_Lines, `every` so many px, in a map of every `stride`th pixel, `side` px long."""
     parts = []
     for start, end, pieces in segments:
         start, end = ((at - stride // 2) / stride for at in (start, end))
         length = np.hypot(*(end - start))
-        count = math.ceil((length + 2 * beyond) / every) + 1
-        at = np.linspace(-beyond, length + beyond, count)
+        at = np.linspace(0, length, math.ceil(length / every) + 1)
         off = np.maximum(pieces[:, 0] / stride - at[:, None], at[:, None] - pieces[:, 1] / stride)
-        seen = (off <= unseen).any(1) & (at >= 0) & (at <= length)
-        places = start + (at / length)[:, None] * (end - start)
-        x, y = places.T
-        within = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
-        kept = seen | ((at < 0) & within[0]) | ((at > length) & within[-1])
+        along = at[(off <= PIECE * side).any(1)] / length
         x, y = (end - start) / length
-        across = np.tile((-y, x), (kept.sum(), 1))
-        parts.append((places[kept], across, at[kept] / length, seen[kept]))
-    first = np.cumsum([0, *(len(seen) for *_, seen in parts)])
-    places, across, along, seen = (np.concatenate(part) for part in zip(*parts, strict=True))
-    floats = (part.astype(np.float32) for part in (places, across, along))
-    return _Lines(*floats, seen, first)
+        parts.append(
+            (start + along[:, None] * (end - start), np.tile((-y, x), (len(along), 1)), along)
+        )
+    first = np.cumsum([0, *(len(along) for *_, along in parts)])
+    floats = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
+    return _Lines(*floats, first)
 
 
 def _beside(disparity, lines, reach):
@@ -126,7 +112,7 @@ def _beside(disparity, lines, reach):
 
 
 @jit
-def _courses(values, along, seen, first, limit):
+def _courses(values, along, first, limit):
     """The affine course (N, 2) of disparity on both sides of lines; (N, 2) how much it counts."""
     courses, weights = np.zeros_like(values), np.zeros_like(values)
     for number in range(len(first) - 1):
@@ -136,28 +122,27 @@ def _courses(values, along, seen, first, limit):
             one, other = values[begin + n]
             if is_step(one, other, limit):
                 own[0, n], own[1, n] = one > other, other > one
-        at, there, both = along[begin:end], seen[begin:end], own[0] & own[1]
-        least = OF_SIDE * there.sum()
-        if (both & there).sum() >= least:
+        at, both, least = along[begin:end], own[0] & own[1], OF_SIDE * (end - begin)
+        if both.sum() >= least:
             middle = (values[begin:end, 0] + values[begin:end, 1]) / 2
-            course, weight = _course(middle, at, both, there, limit)
+            course, weight = _course(middle, at, both, limit)
             for side in range(2):
                 courses[begin:end, side] = course + values[begin:end, side] - middle
                 weights[begin:end, side] = weight
             continue
         for side in range(2):
-            if (own[side] & there).sum() >= least:
-                course, weight = _course(values[begin:end, side], at, own[side], there, limit)
+            if own[side].sum() >= least:
+                course, weight = _course(values[begin:end, side], at, own[side], limit)
                 courses[begin:end, side], weights[begin:end, side] = course, weight
     return courses, weights
 
 
 @jit
-def _course(values, along, own, seen, limit):
+def _course(values, along, own, limit):
     """The affine course of values (N,) where they are its own; how much it counts (N,)."""
     tolerance = np.float32(OFF_COURSE) * limit
     nothing = np.zeros(len(values), np.float32)
-    at = np.flatnonzero(own & seen)
+    at = np.flatnonzero(own)
     if len(at) < BLOCKS:
         return nothing, nothing
     height, slope = _through_medians(values, along, at, tolerance)
@@ -177,13 +162,7 @@ def _course(values, along, own, seen, limit):
     off = np.abs(values - course) / tolerance
     if (off[at] < 1).mean() < OF_SIDE:
         return nothing, nothing
-    weights = np.minimum(1, np.maximum(0, 3 - 2 * off)) * (own & seen)
-    # Where the surface goes on beyond an end, as it may with a bend, it must not break there.
-    for way in range(2):
-        ahead = along if way == 0 else 1 - along
-        beyond = values[ahead < 0]
-        if len(beyond) > 1 and np.abs(np.diff(beyond)).max() < limit / 4:
-            weights *= np.minimum(1, np.maximum(0, ahead / FADE))
+    weights = np.minimum(1, np.maximum(0, 3 - 2 * off)) * own
     return course.astype(np.float32), weights.astype(np.float32)
 
 

@@ -22,15 +22,15 @@ from utils.depth.eye_rows import (
     on_rows,
     reduced,
 )
+from utils.depth.map_kind import MISTAKEN
 from utils.film.photos import as_stored, upright
 
 # Long side at which pictures are matched, px, and the widest search there.
 WIDEST_SEARCH = 256
-MARGIN_PX, MARGIN_SHARE = 8, 0.15  # by which the search goes beyond what points show, px and share
+MARGIN_PX = 16  # by which the search goes beyond what points show: a step of OpenCV's search
 # Window of the matching, px; P1 and P2 as OpenCV's documentation has them, for 3 channels.
 BLOCK_PX = 5
-LEAST_MATCHED, LEAST_RANGE_PX = 0.25, 1.0
-RIM_PX = 2  # around a front, colours are mixed
+LEAST_MATCHED = 0.25  # of the picture, or two things are shown
 LEVEL, ON_ITS_SIDE = 1, 5  # orientations; from the second on they turn rows into columns (EXIF)
 
 
@@ -126,7 +126,7 @@ def match_eyes(
     points = match_points(*small)
     if not len(points):
         raise ValueError("the two eyes' pictures show too little to match")
-    rows, level = fit_rows(points, small[0].shape)
+    rows, level = fit_rows(points)
     if rows is None:
         raise ValueError("the two eyes' pictures do not show the same thing side by side")
     small[1] = on_rows(small[1], rows, 1.0)
@@ -137,8 +137,8 @@ def match_eyes(
     share = float(np.isfinite(checked[0]).mean())
     if share < LEAST_MATCHED:
         raise ValueError(f"the two eyes' pictures agree on {share:.0%} of them")
-    low, high = np.nanpercentile(checked[0], (2, 98))
-    if high - low < LEAST_RANGE_PX:
+    low, high = np.nanpercentile(checked[0], (MISTAKEN, 100 - MISTAKEN))
+    if high - low < 1:  # px
         raise ValueError("the two eyes' pictures hardly differ")
     vote = vote_of_strips(*checked, *small)
     pixels = on_rows(second, rows, first.shape[0] / small[0].shape[0])
@@ -160,10 +160,9 @@ def upright_step(step: tuple[int, int], orientation: int) -> tuple[int, int]:
 
 def _reach(points):
     """Least disparity to search, and how many, by matched points (N, 4)."""
-    low, high = np.percentile(points[:, 0] - points[:, 2], (1, 99))
-    margin = MARGIN_PX + MARGIN_SHARE * (high - low)
-    low = int(np.floor(low - margin))
-    return low, min(WIDEST_SEARCH, int(np.ceil((high + margin - low) / 16)) * 16)
+    low, high = np.percentile(points[:, 0] - points[:, 2], (MISTAKEN, 100 - MISTAKEN))
+    low = int(np.floor(low - MARGIN_PX))
+    return low, min(WIDEST_SEARCH, int(np.ceil((high + MARGIN_PX - low) / 16)) * 16)
 
 
 def _both_ways(first, second, least, count):
@@ -226,9 +225,8 @@ def _from_behind(disparity):
 
 
 def _is_rim(disparity):
-    """Where a front is so near that its colours are mixed in."""
-    window = np.ones((2 * RIM_PX + 1,) * 2, np.uint8)
-    return cv2.dilate(disparity, window) > disparity + 2
+    """Where a front is within the window of the matching: its colours are mixed in."""
+    return cv2.dilate(disparity, np.ones((BLOCK_PX, BLOCK_PX), np.uint8)) > disparity + 2
 
 
 def _in_colours(pixels, small, disparity):
