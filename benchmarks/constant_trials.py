@@ -357,7 +357,6 @@ class Stages:
             view, _ = scene.render(SHIFT)
             rows.append(edges.judged(view, truth, band, seen))
             made += [rest, view]
-        rows += edges.fringe_rows()["rims"]
         for pair in self.pairs:
             holed = inpainting.second_view(pair)
             image, disparity = inpainting.FILLINGS["patches"](holed)

@@ -77,7 +77,6 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/depth/maps.py": "SETTLED_NS",
         "utils/scene/levels.py": "LEAST SEED",
         "utils/camera/planning.py": "BATCH",
-        "utils/scene/traces.py": "ROWS_TOGETHER",
     },
     # How finely something is looked at, or on how large a copy: more would take longer, and change
     # next to nothing. They are tried, too, as that might be wrong.
@@ -319,7 +318,7 @@ HEAD = """# Tuned numbers
 Written by `python -m benchmarks.constants --table`; its docstring says what was tried, and on what.
 A cell names the figure that moves most, what it is, and by how much it changes: `psnr`, `ssim`
 (larger is better), `gradient` (1 is best), `gram`, `features`, `disparity`: rims and inpainting;
-`psnr_fringe`, `psnr_ghost`: hair; `dbe`, `ordinal`, `bend`, `torn`, `dragged`: outlines; `right`,
+`dbe`, `ordinal`, `bend`, `torn`, `dragged`: outlines; `right`,
 `orbit`, `zoom-in`, `bent`: straight lines; `off`: a phone's map (smaller is better, all of them);
 `parallax`, `invented`: the camera.
 `picture` is how far what is made differs, in levels of 255. Where no figure moves by a hundredth

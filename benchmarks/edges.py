@@ -13,9 +13,6 @@ Protocol:
   known.
 * Roughness: a straight and a round edge between two colours, seen 4 times magnified from aside: the
   length of the rendered outline (half way between the colours) over the true one, minus one.
-* Fringe: strands that the depth does not know grow out of a disc, before a calm wall and a rough
-  one. Judged is what lies within 2 % of the long side outside of the disc of the second view, and
-  (ghost) what the strands' place on the wall shows there. "opaque" has rims without hair.
 * "opaque" is a scene without rims, "rims" is what films have.
 """
 
@@ -23,7 +20,6 @@ import argparse
 import itertools
 import math
 from typing import NamedTuple
-from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -35,7 +31,6 @@ from benchmarks.depth import image_tensor, report
 from benchmarks.folders import run_telling
 from benchmarks.inpainting import stereo_pairs
 from utils.scene import FarSide, Scene
-from utils.scene.hair import find_hair
 from utils.training import metrics
 
 SIZE = (288, 384)
@@ -44,10 +39,7 @@ BASELINE = 120.0
 BAND_PX = 3
 JUMP = 0.06  # of the largest disparity: a depth edge
 ZOOM = 4  # of the roughness test
-FRINGE_PX = 8
 COLUMNS = (
-    "psnr_fringe",
-    "psnr_ghost",
     "psnr_seen",
     "ssim_seen",
     "psnr_band",
@@ -200,28 +192,6 @@ def drawings():
     ]  # fmt: skip
 
 
-def fringes():
-    """Drawings with strands, each with the one without them, whose depth is all that is known."""
-    u, v, radius = 0.48 * SIZE[1] + 0.3, 0.52 * SIZE[0] + 0.2, 81
-    rng, hairs = np.random.default_rng(5), []
-    for angle in np.linspace(0, 2 * np.pi, 100, endpoint=False) + rng.normal(0, 0.03, 100):
-        bend, long = angle + rng.normal(0, 0.35), rng.uniform(3, 8)
-        foot = u + (radius - 1) * math.cos(angle), v + (radius - 1) * math.sin(angle)
-        tip = foot[0] + long * math.cos(bend), foot[1] + long * math.sin(bend)
-        hairs.append((*foot, *tip, rng.uniform(1.2, 2.4)))
-    dark, body = waves(6, 30, 90, 0.03, (0.2, 0.12, 0.1)), disc(u, v, radius)
-    walls = {
-        "calm": waves(1, 60, 300, 0.15, (0.3, 0.4, 0.6)),
-        "rough": waves(2, 5, 40, 0.2, (0.5, 0.55, 0.4)),
-    }
-    for name, wall in walls.items():
-        furry, bare = (
-            Drawing(name, (Layer(100, outline, dark), Layer(40, everywhere, wall)), 0.5)
-            for outline in (either(body, strokes(hairs)), body)
-        )
-        yield furry, bare
-
-
 # --- truth ---------------------------------------------------------------------------------------
 def look(drawing, shift=(0.0, 0.0), zoom=1.0, size=SIZE, rays=RAYS):
     """What a camera sees: picture (H, W, 3) and disparity (H, W) of the pixels' middles.
@@ -319,55 +289,6 @@ def drawn_rows():
                      "psnr_rest": metrics.psnr(image_tensor(rest), image, at_rest)}
                 )  # fmt: skip
     return rows
-
-
-def fringe_rows():
-    """Figures of the drawings with strands, without and with hair."""
-    rows = {name: [] for name in methods()}
-    shift = (14.3, 4.6)
-    for furry, bare in tqdm(fringes(), "fringes", disable=None):
-        image = image_tensor((look(furry)[0] * 255 + 0.5).astype(np.uint8))
-        truth, _ = look(furry, shift)
-        body, before = (_sample(bare, move, 1, SIZE, 0, 0)[1] for move in (shift, (0, 0)))
-        around = [
-            outside(mask) for mask in (body, moved_back(before, shift, bare.layers[1].disparity))
-        ]
-        around[1] &= ~cv2.dilate(around[0].astype(np.uint8), np.ones((3, 3))).astype(bool)
-        for name in rows:
-            view = fringe_view(image, before, shift, hair=name == "rims")
-            figures = {
-                f"psnr_{key}": metrics.psnr(
-                    image_tensor(view),
-                    torch.from_numpy(truth).permute(2, 0, 1)[None],
-                    torch.from_numpy(mask & (body == body.min()))[None, None].float(),
-                )
-                for key, mask in zip(("fringe", "ghost"), around, strict=True)
-            }
-            rows[name].append({"drawing": furry.name, **figures})
-    return rows
-
-
-def outside(disparity):
-    """(H, W) bool: what lies within FRINGE_PX of the front, and is not it."""
-    front = (disparity > disparity.min()).astype(np.uint8)
-    distance = cv2.distanceTransform(1 - front, cv2.DIST_L2, 5)
-    return (distance > 0) & (distance <= FRINGE_PX)
-
-
-def moved_back(disparity, shift, level):
-    """A map (H, W) as if all of it lay at the level of the back, moved."""
-    part = level / BASELINE
-    move = np.float32([[1, 0, shift[0] * part], [0, 1, shift[1] * part]])
-    size = disparity.shape[::-1]
-    return cv2.warpAffine(disparity, move, size, flags=cv2.INTER_NEAREST, borderMode=1)
-
-
-def fringe_view(image, disparity, shift, hair, **view):
-    """A second view of an image, (H, W, 3) uint8, with hair taken off the wall or left there."""
-    with patch("utils.scene.rims.find_hair", find_hair if hair else lambda *_: None):
-        scene = Scene(image, torch.from_numpy(disparity)[None, None], SIZE[1] / 2, BASELINE)
-    scene.inpaint(FarSide(), [1.1 * value for value in (*shift, 0.0)])
-    return scene.render((*shift, 0.0), **view)[0]
 
 
 def stereo_rows(folder, limit):
@@ -472,7 +393,7 @@ def main():
     parser.add_argument("--each", action="store_true", help="a line per drawing and scene, too")
     parser.add_argument("--json", help="write every figure here")
     options = parser.parse_args()
-    sets = {"drawings": drawn_rows(), "fringe": fringe_rows(), "roughness": rough_rows()}
+    sets = {"drawings": drawn_rows(), "roughness": rough_rows()}
     if options.stereo:
         sets["stereo"] = stereo_rows(options.stereo, options.limit)
     report(sets.items(), options.json, COLUMNS)

@@ -81,7 +81,7 @@ def difference(folder, name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "picture"),
-    [("fill", "patches"), ("edges", "edges"), ("hair", "hair"), ("weaknesses", "weaknesses")],
+    [("fill", "patches"), ("edges", "edges"), ("weaknesses", "weaknesses")],
 )
 def test_pictures_of_the_documents_can_be_drawn_again(script, picture, tmp_path, monkeypatch):
     """As they are, but for noise: what a document shows is what the program does."""

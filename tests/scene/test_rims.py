@@ -178,15 +178,6 @@ def test_the_lit_edge_of_a_post_goes_with_it():
     assert strangest_behind(find_rims(disparity, image), water) < 20, "grain alone: 15"
 
 
-def test_light_in_the_gaps_of_a_lantern_is_the_lanterns():
-    """Depth sees past the lamp through a gap of 2 px, where the photo shows its light."""
-    mist, lamp, bar = (113, 96, 80), (253, 236, 170), (115, 85, 60)
-    light = [(303, 304, (141, 99, 51), FAR), (304, 305, (213, 172, 126), FAR)]
-    lantern = [(300, 303, bar, NEAR), *light, (305, 340, lamp, NEAR)]
-    image, disparity = painted(lantern, mist, 4)
-    assert strangest_behind(find_rims(disparity, image), mist) < 28, "the light is off by 100"
-
-
 def test_a_wall_in_the_gaps_of_a_fence_stays():
     wall = (113, 96, 80)
     fence = [(x, x + 4, (200, 200, 190), NEAR) for x in range(300, 342, 6)]
@@ -203,32 +194,18 @@ def meadow(size=(96, 500)):
     return np.array([150.0, 150, 90]) + clods[..., None] + rng.normal(0, 6, (*size, 3))
 
 
-def before_meadow(halo):
+def before_meadow():
     """Image and disparity of a dark beast, x < 250, and what the photo shows behind it."""
     back = meadow()
     seen = back.copy()
-    for x, step in halo.items():
-        seen[:, x] += step
     seen[:, :250] = (40, 35, 30)
     disparity = np.where(np.arange(500) < 250, NEAR, FAR).astype(np.float32)
     image = torch.from_numpy((seen / 255).clip(0, 1).astype(np.float32)).permute(2, 0, 1)[None]
     return image, torch.from_numpy(np.tile(disparity, (96, 1)))[None, None], back
 
 
-@pytest.mark.parametrize("step", [25, -25])
-def test_lines_along_an_outline_do_not_stay_on_a_varied_back(step):
-    """Sharpening's halo, three px from the beast, is no stranger than a clod; its line is."""
-    image, disparity, back = before_meadow({252: step, 253: step})
-    rims = find_rims(disparity, image)
-    shown = rims.image[0].permute(1, 2, 0).numpy() * 255
-    left = (shown - back)[8:88, 251:255].mean(axis=(0, 2))
-    assert np.abs(left).max() < 7
-    frame, _ = Scene(image, disparity, 250.0, 120.0).render((0, 0, 0))
-    assert np.abs(frame - as_bytes(image)).mean() < 0.3, "it goes with the beast"
-
-
 def test_a_varied_back_without_lines_stays_as_it_is():
-    image, disparity, back = before_meadow({})
+    image, disparity, back = before_meadow()
     shown = find_rims(disparity, image).image[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(shown - back)[:, 252:254].mean() < 1.5
 

@@ -1,6 +1,6 @@
 """Depth edges of a photo, and what either side of each looks like where it is seen clean.
 
-Rims and hair are told by it (utils/scene/rims.py, utils/scene/hair.py).
+Rims are told by it (utils/scene/rims.py).
 """
 
 from __future__ import annotations

@@ -15,21 +15,19 @@ import torch
 
 from kernels.constants import RIM_FULL, RIM_SHARED
 from kernels.jit import jit
-from kernels.threads import run_all, run_in_parts
+from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP, TWICE_AS_FAR
+from utils.filters import dilated
 from utils.scene.edge_sides import (
     ALIEN,
     BACK,
     FRONT,
     NOISE,
     DepthPhoto,
-    Sides,
     find_edges,
     measure_both_sides,
 )
 from utils.scene.edges import EDGE_REACH
-from utils.scene.hair import find_hair, reached
-from utils.scene.traces import find_traces
 
 # Doubt (standard deviation of alpha) of the geometry: at the edge, and at the end of the reach.
 DOUBT_NEAR, DOUBT_FAR = np.float32(0.4), np.float32(0.08)
@@ -43,13 +41,9 @@ LOCAL_WEIGHTS = 1 / (
 TRUST_MEAN = np.float32(0.5)
 STRANGE = np.float32(4)  # standard deviations of the back, beyond which a colour is not one of its
 PURE = 6  # power of alpha by which a neighbour counts as one side's
-NARROW_PX = 5  # a gap of a front: no square of so many pixels fits in
-# A pixel of the back this near the edge (as a share of the reach) that stands out of the back by so
-# many standard deviations is the front's halo, and goes with it: as a rim that covers so much.
-HALO, HALO_STANDS_OUT, HALO_SHARE = 0.5, np.float32(2.5), np.float32(0.25)
-# A back that varies more than this (squared, RGB) has colours that are no halo: then a halo's is
-# that by which the sides differ, up to this squared cosine of the angle between them.
-CALM, ALONG_HALO = np.float32(10**2), np.float32(0.5)
+# A pixel of the back within half the reach that stands out of the back by so many standard
+# deviations is the front's halo, and goes with it: as a rim that covers so much.
+HALO_STANDS_OUT, HALO_SHARE = np.float32(2.5), np.float32(0.25)
 
 
 class Rims(NamedTuple):
@@ -83,17 +77,8 @@ def find_rims(disparity: torch.Tensor, image: torch.Tensor, jump: float = EDGE_J
     photo = DepthPhoto(depth_map, pixels, limit, np.float32(reach))
     band = np.flatnonzero(edges.distance <= reach).astype(np.int32)
     front = depth_map > ((edges.near + edges.far) / 2)[edges.nearest]
-    (sides, alpha, colors), hair = run_all(
-        lambda look: look(),
-        (
-            (lambda: _find_shares(photo, edges, front, band),),
-            (lambda: find_hair(photo, edges, front),),
-        ),
-    )
-    if hair:
-        edges, sides, band, colors = _with_hair(hair, photo, edges, sides, band, alpha, colors)
-    _share_rest(photo, edges, sides, band, np.float32(max(1, HALO * reach)), alpha, colors)
-    _take_traces(photo, edges, sides, front, band, alpha, colors)
+    sides, alpha, colors = _find_shares(photo, edges, front, band)
+    _share_rest(photo, edges, sides, band, alpha, colors)
     solid, *peeled = _peel(photo, edges, sides, band, alpha, colors)
     planes = np.empty((3, *depth_map.shape), np.float32)
     np.divide(solid.clip(0, 255, out=solid).transpose(2, 0, 1), np.float32(255), out=planes)
@@ -113,8 +98,6 @@ def _find_shares(photo, edges, front, band):
     rough = np.full(front.shape, -1, np.float32)
     colors = np.zeros((len(band), 6), np.float32)
     _estimate_alpha(photo, ramp, edges, sides, band, rough)
-    glow = _find_glow(photo.pixels, edges, sides, front, rough)
-    rough[glow] = 1
     alpha = rough.copy()
     run_in_parts(
         lambda begin, end: _refine(
@@ -122,70 +105,23 @@ def _find_shares(photo, edges, front, band):
         ),
         len(band),
     )
-    alpha[glow] = 1
     return sides, _connected(alpha, front, int(photo.reach)), colors
-
-
-def _find_glow(pixels, edges, sides, front, alpha):
-    """Mark what is seen through gaps of a front and has a colour that its back has not.
-
-    Light that scatters between the bars of a lantern is the lantern's. It would stay behind as the
-    lantern moves, and lend its colour to all that the lantern hid.
-    """
-    gap = (alpha >= 0) & ~front
-    gap &= (
-        cv2.morphologyEx((~front).astype(np.uint8), cv2.MORPH_OPEN, np.ones((NARROW_PX, NARROW_PX)))
-        == 0
-    )
-    seen, beside = pixels[gap], edges.nearest[gap]
-    colors, variance = sides.colors[beside], sides.variance[beside]
-    fronts, backs = (
-        ((seen - colors[:, side]) ** 2).sum(axis=1) / (3 * NOISE**2 + variance[:, side])
-        for side in (FRONT, BACK)
-    )
-    gap[gap] = (backs > ALIEN**2) & (fronts < backs)
-    return gap
 
 
 def _connected(alpha, front, steps):
     """Take away what no path of at least this share connects to its own side."""
-    inside = alpha >= 0
-    alpha = np.where(inside, reached(np.where(inside, alpha, front), front, steps), alpha)
-    back = reached(np.where(inside, 1 - alpha, ~front), ~front, steps)
-    return np.where(inside, 1 - back, alpha).astype(np.float32)
+    share = np.where(alpha >= 0, alpha, front).astype(np.float32)
+    share = _reached(share, front, steps)
+    share = 1 - _reached(1 - share, ~front, steps)
+    return np.where(alpha >= 0, share, alpha)
 
 
-def _with_hair(hair, photo, edges, sides, band, alpha, colors):
-    """Edges, sides, band and colours with the hair's pixels, whose alpha is written.
-
-    Each counts as an edge pixel of its own, with the colours that told it; but what lies behind
-    has the colours that are seen beside it.
-    """
-    label = edges.nearest.flat[hair.pixels]
-    nearest = edges.nearest.copy()
-    nearest.flat[hair.pixels] = len(sides.along) + np.arange(len(label), dtype=np.int32)
-    variance = sides.variance[label]
-    variance[:, BACK] = hair.variance[:, 1]
-    own = Sides(
-        hair.colors.reshape(-1, 2, 3), sides.disparity[label], variance, hair.variance[:, 0]
-    )
-    sides = Sides(*(np.concatenate(parts) for parts in zip(sides, own, strict=True)))
-    near, far = (np.concatenate([level, level[label]]) for level in (edges.near, edges.far))
-    edges = edges._replace(near=near, far=far, nearest=nearest)
-    share = np.full_like(alpha, -1)
-    share.flat[hair.pixels] = hair.share
-    beside = hair.colors.copy()
-    close = photo._replace(reach=np.float32(1)), edges._replace(distance=np.zeros_like(share))
-    _refine(close[0], share, share, close[1], sides, hair.pixels, share.copy(), beside)
-    beside[:, :3] = hair.colors[:, :3]
-    alpha.flat[hair.pixels] = np.maximum(alpha.flat[hair.pixels], hair.share)
-    number = np.zeros(alpha.size, np.int32)
-    number[band] = number[hair.pixels] = 1
-    together = np.flatnonzero(number).astype(np.int32)
-    number[together] = np.arange(len(together), dtype=np.int32)
-    merged = np.empty((len(together), 6), np.float32)
-    merged[number[band]], merged[number[hair.pixels]] = colors, beside
-    return edges, sides, together, merged
+def _reached(share, side, steps):
+    """For each pixel (H, W) the largest share that a path from its side has all along."""
+    found = np.where(side, share, np.float32(0))
+    for _ in range(steps + 1):
+        found = np.minimum(dilated(found, 1), share)
+    return found
 
 
 @jit
@@ -301,16 +237,16 @@ def _refine(photo, ramp, rough, edges, sides, band, alpha, colors):
 
 
 @jit
-def _share_rest(photo, edges, sides, band, halo, alpha, colors):
+def _share_rest(photo, edges, sides, band, alpha, colors):
     """Share out what the means leave unexplained, so that front over back is the photo again.
 
     The back takes no more than it varies by itself, and nothing where depth sees the front.
     Otherwise the bright line that sharpening draws around a dark object, or light along its edge,
     would stay behind when the object moves.
     """
-    disparity, pixels, _, _ = photo
+    disparity, pixels, _, reach = photo
     _, near, far, distance, nearest = edges
-    width = alpha.shape[1]
+    width, halo = alpha.shape[1], max(reach / 2, 1)
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
         share = alpha[y, x]
@@ -326,18 +262,12 @@ def _share_rest(photo, edges, sides, band, halo, alpha, colors):
         backs = back / (share * front + (1 - share) * back)
         if disparity[y, x] > (near[e] + far[e]) * np.float32(0.5):
             backs = np.float32(0)
-        whole, along, squared = np.float32(1e-6), np.float32(0), np.float32(1e-6)
+        whole = np.float32(1e-6)
         for c in range(3):
-            rest = pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]
-            whole += rest * rest
-            along += rest * (colors[k, c] - colors[k, 3 + c])
-            squared += (colors[k, c] - colors[k, 3 + c]) ** 2
+            whole += (pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]) ** 2
         taken = backs * np.sqrt(whole)
         room = HALO_STANDS_OUT * np.sqrt(3 * NOISE * NOISE + variance)
         if share == 0 and (distance[y, x] > halo or sides.along[e] < 0 or taken <= room):
-            continue
-        # A halo is of the colour by which the sides differ; a joint of the bricks behind is not.
-        if share == 0 and variance > CALM and along * along < ALONG_HALO * whole * squared:
             continue
         part = min((room / max(taken, np.float32(1e-6))) ** 2, np.float32(1))
         for c in range(3):
@@ -354,26 +284,6 @@ def _share_rest(photo, edges, sides, band, halo, alpha, colors):
         alpha[y, x] = share
         for c in range(3):
             colors[k, c] = colors[k, 3 + c] + (pixels[y, x, c] - colors[k, 3 + c]) / share
-
-
-def _take_traces(photo, edges, sides, front, band, alpha, colors):
-    """Give to the front what it has left on the back along its outline."""
-    back = photo.pixels.copy()
-    mixed = alpha.flat[band] > 0
-    back.reshape(-1, 3)[band[mixed]] = colors[mixed, 3:]
-    fronts, backs = sides.colors[edges.nearest.flat[band]].swapaxes(0, 1)
-    traces = find_traces(photo._replace(pixels=back), edges, front, band, fronts - backs)
-    some = (np.abs(traces).max(axis=1) >= NOISE).nonzero()[0]
-    place = band[some]
-    seen, share = photo.pixels.reshape(-1, 3)[place], alpha.flat[place]
-    share = np.where(share == 0, HALO_SHARE, share)
-    # Of a trace goes what a rim of that share can hold: its colour must exist.
-    rest = np.maximum(1 - share[:, None], np.float32(1e-6))
-    least, most = ((seen - end * share[:, None]) / rest for end in (255, 0))
-    own = (back.reshape(-1, 3)[place] - traces[some]).clip(least.clip(0, 255), most.clip(0, 255))
-    colors[some, 3:] = own
-    colors[some, :3] = own + (seen - own) / share[:, None]
-    alpha.flat[place] = share
 
 
 @jit
