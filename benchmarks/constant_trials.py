@@ -318,6 +318,7 @@ class Stages:
         from utils.camera import complete_windows, invented_shares
         from utils.camera.autozoom import find_zoom_window
         from utils.camera.staging import plan_move, set_stage
+        from utils.scene import lifted
 
         rows, made = [], []
         for number, scene in enumerate(self.scenes):
@@ -338,9 +339,7 @@ class Stages:
                     np.array([[*v["shift"], v["focal_px"] or 0.0, *v["lens"]] for v in views])
                 )
             if not number:
-                window = find_zoom_window(
-                    scene.depth, scene.focal_px, scene.baseline, start, 0.04 * scene.size[1]
-                ).window
+                window = find_zoom_window(lifted(scene), start).window
                 made.append(np.array([window.center_u, window.center_v]))
         return means(rows), made
 

@@ -60,6 +60,7 @@ FIXED: dict[str, dict[str, str]] = {
         "kernels/hashing.py": "GOLDEN",
         "kernels/patches.py": "SIDE ROW NEIGHBOURS WHOLE",
         "kernels/quilting.py": "STRIDE",
+        "utils/camera/planning.py": "THIRDS",
         "utils/scene/edges.py": "SQRT2",
         "utils/scene/filling.py": "_ANGLES",
         "utils/scene/rims.py": "LOCAL_WEIGHTS",
@@ -83,9 +84,11 @@ FIXED: dict[str, dict[str, str]] = {
     "effort": {
         "kernels/constants.py": "WIDEST_FOOTPRINT",
         "utils/camera/path.py": "LOOKS VIEWS",
-        "utils/camera/planning.py": "MOST_TRIED",
+        "utils/camera/planning.py": "POINTS",
         "utils/camera/shortening.py": "TIMES PRECISION",
         "utils/camera/staging.py": "MEASURED_SIDE",
+        "utils/camera/subject.py": "GRID LEVELS",
+        "utils/camera/trials.py": "SEARCH_SIDE",
         "utils/depth/eye_rows.py": "MOST_POINTS TRIPLES MATCH_SIDE AXIS_SIDE",
         "utils/depth/joining.py": "FIT_ROUNDS",
         "utils/depth/sharpening.py": "BINS",
@@ -97,7 +100,7 @@ FIXED: dict[str, dict[str, str]] = {
     },
     # From papers and the reference.
     "published": {
-        "utils/camera/autozoom.py": "CANDIDATES",
+        "utils/camera/autozoom.py": "ZOOM CANDIDATES REACH",
         "utils/camera/focus.py": "BORDER_SHARE",
         "utils/depth/eye_rows.py": "LOWE",
         "utils/depth/joining.py": "OUTLIER",

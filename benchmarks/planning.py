@@ -25,8 +25,6 @@ from benchmarks.folders import photos_in, run_telling
 from utils.camera import (
     BASELINE,
     MOVES,
-    CameraPath,
-    Lifted,
     Stage,
     complete_windows,
     default_focal_px,
@@ -39,7 +37,7 @@ from utils.camera import (
 from utils.depth.estimators import refine_disparity
 from utils.files import complete_or_absent
 from utils.film import in_fours, read_image, resize
-from utils.scene import Scene, scale_disparity
+from utils.scene import Scene, lifted, scale_disparity
 from utils.weights.chosen import Networks, find_weights
 
 
@@ -104,12 +102,9 @@ def by_windows(scene):
 
 def by_shot(scene):
     """The path of the automatic shot."""
-    image = (scene.image[0].permute(1, 2, 0) * 255).round().byte().numpy()
-    disparity, surface = scene.disparity[0, 0].numpy(), scene.surface[0, 0].numpy()
-    shot = plan_shot(Lifted(image, disparity, scene.focal_px, scene.baseline, surface))
-    widest = max(shot.start.window, shot.end.window, key=lambda window: window.width)
-    crop = (widest.height, widest.width)
-    return CameraPath(shot.stand, scene.size, scene.focal_px, shot.focus, crop), shot.reason
+    photo = lifted(scene)
+    shot = plan_shot(photo)
+    return shot.path(photo), shot.reason
 
 
 def figures(scene, plan):

@@ -14,6 +14,7 @@ from utils.camera import (
     MOVES,
     CropWindow,
     Focus,
+    Lifted,
     Stage,
     WindowNumbers,
     aim,
@@ -268,39 +269,54 @@ def test_automatic_zoom_matches_golden(golden, case):
         offsets = file[f"autozoom/{case}/candidates_u_v"][()]
         covered = file[f"autozoom/{case}/covered_pixels"][()]
         disparity = torch.from_numpy(file["kenburns/disparity"][()])
-    depth = 512 * 120 / (disparity + 1e-7)
-    zoom = find_zoom_window(
-        depth,
+    mask = valid_mask(disparity)[0, 0].numpy() > 0
+    photo = Lifted(
+        np.zeros((*disparity.shape[2:], 3), np.uint8),
+        disparity[0, 0].numpy() + 1e-7,
         512.0,
         120.0,
+        mask if attributes["points_masked_by_validity"] else None,
+    )
+    zoom = find_zoom_window(
+        photo,
         window_of(json.loads(attributes["window_from"])),
-        100.0,
-        1.25,
-        mask=valid_mask(disparity) if attributes["points_masked_by_validity"] else None,
+        reach=100 / 320,
         depth_from=attributes["depth_from"],
+        side=320,
     )
     np.testing.assert_allclose(zoom.centers - (160, 144), offsets, atol=1e-4)
     # The reference counted after its in-place degrid pass, which closes a few more pixels to what
     # lies behind than ours, which reads a copy: up to 0.2 % of the count, for every candidate.
-    np.testing.assert_allclose(zoom.covered, covered, rtol=2e-3)
-    assert np.corrcoef(zoom.covered, covered)[0, 1] > 0.999
+    reached = (1 - zoom.uncovered) * disparity.numel()
+    np.testing.assert_allclose(reached, covered, rtol=2e-3)
+    assert np.corrcoef(reached, covered)[0, 1] > 0.999
     assert zoom.window == window_of(json.loads(attributes["result"]))
 
 
-def test_automatic_zoom_stays_centred_where_nothing_fits():
-    depth = torch.full((1, 1, 20, 30), 10.0)
-    zoom = find_zoom_window(depth, 15.0, 1.0, CropWindow(15, 10, 30, 20), 100.0, zoom=1.0)
-    assert len(zoom.centers) == 0
-    assert zoom.window == CropWindow(15, 10, 30, 20)
+def pillar_photo(size=(48, 64)):
+    """A near pillar right of the centre."""
+    disparity = np.full(size, 16.0, np.float32)
+    disparity[size[0] // 5 : -size[0] // 5, size[1] * 9 // 16 : size[1] * 23 // 32] = 32.0
+    return Lifted(np.zeros((*size, 3), np.uint8), disparity, size[1] / 2, 20.0)
 
 
 def test_automatic_zoom_moves_away_from_what_it_would_uncover():
-    depth = torch.full((1, 1, 48, 64), 40.0)
-    depth[..., 10:40, 36:46] = 20.0  # a near pillar right of the centre
-    start = CropWindow(32, 24, 60, 45)
-    zoom = find_zoom_window(depth, 32.0, 20.0, start, 6.0)
-    still = math.dist(zoom.centers[zoom.covered.argmin()], (41, 24))
+    zoom = find_zoom_window(pillar_photo(), CropWindow(32, 24, 60, 45))
+    still = math.dist(zoom.centers[zoom.uncovered.argmax()], (41, 24))
     assert math.dist((zoom.window.center_u, zoom.window.center_v), (41, 24)) < still
+
+
+def test_automatic_zoom_from_a_sliver_of_a_window_ends_in_one_that_can_be_shown():
+    window = find_zoom_window(pillar_photo(), CropWindow(32.0, 24.0, 1, 5)).window
+    assert (window.width, window.height) == (1, 4)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (480, 640)])
+def test_automatic_zoom_stays_inside_and_keeps_the_zoom(size):
+    start = complete_windows(size)[0]
+    window = find_zoom_window(pillar_photo(size), start).window
+    check_window(window, size, "end")
+    assert window.width == pytest.approx(start.width / 1.25, abs=1)
 
 
 def test_inpainting_goes_a_little_beyond_both_ends():

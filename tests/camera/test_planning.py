@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.camera import CameraPath, Lifted, check_window, invented_shares, plan_shot
+from utils.camera import Lifted, check_window, invented_shares, plan_shot
 from utils.camera.moves import MOST_INVENTED
 from utils.camera.planning import LEAST_ZOOM, MARGIN, find_point
 from utils.camera.subject import find_subject
@@ -36,11 +36,9 @@ def shoot(image, disparity, **options):
     """The shot of a drawn scene, its path, and the scene."""
     height, width = disparity.shape
     focal_px = max(height, width) / 2
-    shot = plan_shot(Lifted(image, disparity, focal_px, BASELINE), **options)
-    widest = max(shot.start.window, shot.end.window, key=lambda window: window.width)
-    path = CameraPath(
-        shot.stand, (height, width), focal_px, shot.focus, (widest.height, widest.width)
-    )
+    photo = Lifted(image, disparity, focal_px, BASELINE)
+    shot = plan_shot(photo, **options)
+    path = shot.path(photo)
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
     scene = Scene(pixels, torch.from_numpy(disparity)[None, None], focal_px, BASELINE)
     return shot, path, scene
@@ -82,9 +80,10 @@ def test_a_named_move_is_about_the_subject_or_about_nothing(size):
     side = round(0.4 * min(size))
     middle = width - side, height // 2
     image, disparity, span = square_before_wall(size, middle, side)
-    u, v = find_point(image, disparity)
+    u, v = find_point(Lifted(image, disparity, 100.0, BASELINE))
     assert span[0] < u < span[2] and span[1] < v < span[3]
-    assert find_point(np.full_like(image, 90), np.full_like(disparity, 30)) is None
+    image[:], disparity[:] = 90, 30
+    assert find_point(Lifted(image, disparity, 100.0, BASELINE)) is None
 
 
 def test_colour_finds_what_depth_does_not_show():

@@ -19,7 +19,6 @@ from utils.scene.cloud import (
 from utils.scene.edges import surface_mask
 from utils.scene.filling import far_guesses, fill_from_far
 from utils.scene.rules import FarSide
-from utils.scene.small import find_scene_zoom
 
 RED, GREEN, BLUE = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
 
@@ -277,20 +276,6 @@ def test_mirror_turns_back_where_its_surface_ends():
 def test_unfit_input_is_named(image, disparity, message):
     with pytest.raises(ValueError, match=message):
         Scene(image, disparity, 4.0, 120.0)
-
-
-def test_the_zoom_from_a_sliver_of_a_window_ends_in_one_that_can_be_shown():
-    window = find_scene_zoom(pillar_scene(), CropWindow(32.0, 24.0, 1, 5)).window
-    assert (window.width, window.height) == (1, 4)
-
-
-def test_scene_zoom_stays_inside_and_keeps_the_zoom():
-    scene = pillar_scene((96, 128))
-    start = complete_windows((96, 128))[0]
-    found = find_scene_zoom(scene, start)
-    left, top, right, bottom = found.window.span()
-    assert 0 <= left and right <= 128 and 0 <= top and bottom <= 96
-    assert found.window.width == pytest.approx(start.width / 1.25, abs=1)
 
 
 def test_film_of_a_real_photo_has_no_black_and_keeps_its_colours():

@@ -23,11 +23,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "moves": ["MOST_ADVANCE", "MOST_INVENTED", "MOST_PACE", "MOVES", "Move", "Stage"],
         "path": ["NO_LENS", "CameraPath", "CameraPose", "Stand", "published_path"],
-        "planning": ["SEARCH_SIDE", "Lifted", "Shot", "find_point", "plan_shot"],
+        "planning": ["Shot", "find_point", "plan_shot"],
         "projection": ["BASELINE", "default_focal_px", "unproject"],
         "shortening": ["invented_shares", "kept_part", "shorten_path"],
         "staging": ["MEASURED_SIDE", "plan_move", "set_stage"],
         "timing": ["path_times"],
+        "trials": ["Lifted"],
         "windows": [
             "CropWindow",
             "WindowNumbers",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from kernels import render_pointcloud
 from utils.camera.focus import nearest_depth
-from utils.camera.projection import unproject
+from utils.camera.path import CameraPose
+from utils.camera.trials import SEARCH_SIDE, Lifted, SmallCopy
 from utils.camera.windows import CropWindow
 
-CANDIDATES = 16  # candidates along each axis, as the paper
+# As the paper: how much smaller the end window is, how many centres are tried along each axis, and
+# how far they lie aside at most, as a share of the photo's long side.
+ZOOM = 1.25
+CANDIDATES = 16
+REACH = 100 / 1024
 
 
 class AutoZoom(NamedTuple):
@@ -20,70 +23,46 @@ class AutoZoom(NamedTuple):
 
     window: CropWindow
     centers: np.ndarray  # (K, 2) u, v of the candidates inside the photo
-    covered: np.ndarray  # (K,) pixels of each candidate's view that some point reaches
+    uncovered: np.ndarray  # (K,) share of each candidate's view that no point reaches
 
 
 def find_zoom_window(
-    depth: torch.Tensor,
-    focal_px: float,
-    baseline: float,
+    photo: Lifted,
     start: CropWindow,
-    shift_range_px: float,
-    zoom: float = 1.25,
-    mask: torch.Tensor | None = None,
+    reach: float = REACH,
     depth_from: float | None = None,
+    side: int = SEARCH_SIDE,
 ) -> AutoZoom:
     """Find where to zoom so that the least is uncovered: the paper's exhaustive search.
 
-    All candidates are rendered as one batch. Run it on a small depth map (with `focal_px`, `start`
-    and `shift_range_px` scaled alike): coverage hardly depends on the resolution.
-
     Args:
-        depth: (1, 1, H, W).
-        focal_px, baseline: of that depth map.
-        start: CropWindow from which the zoom starts, in its pixels.
-        shift_range_px: how far the centre may move along each axis.
-        zoom: size of the start window over that of the one looked for.
-        mask: (1, 1, H, W) of 0/1: which pixels have a point; all by default.
+        photo: with depth.
+        start: CropWindow of it from which the zoom starts, px.
+        reach: as REACH.
         depth_from: distance that the zoom is measured at; `nearest_depth` by default.
+        side: long side of the copy on which it is searched, px.
     Returns:
-        AutoZoom. Where no candidate lies inside the photo, the window stays at the start's centre.
+        AutoZoom.
     Source: Niklaus et al., 2019, section 4.
     """
-    height, width = depth.shape[-2:]
-    depth_from = nearest_depth(depth) if depth_from is None else depth_from
-    depth_to = depth_from / zoom
-    target = (round(start.width / zoom), round(start.height / zoom))
-    offsets = np.linspace(-shift_range_px, shift_range_px, CANDIDATES)
-    moves = np.array([(du, dv) for dv in offsets for du in offsets])
-    centers = moves + (start.center_u, start.center_v)
-    half = np.array([start.width, start.height]) / zoom / 2
+    copy = SmallCopy(photo, side, grow=False)
+    height, width = copy.image_size
+    if depth_from is None:
+        depth_from = nearest_depth(copy.points[2].reshape(copy.size))
+    depth_to = depth_from / ZOOM
+    steps = np.linspace(-1, 1, CANDIDATES) * reach * max(copy.image_size)
+    centers = np.array([(start.center_u + du, start.center_v + dv) for dv in steps for du in steps])
+    half = np.array([start.width, start.height]) / ZOOM / 2
     inside = ((centers >= half) & (centers <= np.array([width, height]) - half)).all(axis=1)
-    moves, centers = moves[inside], centers[inside]
-    if len(centers) == 0:
-        return AutoZoom(
-            CropWindow(start.center_u, start.center_v, *target), centers, np.zeros(0, int)
-        )
-    points = unproject(depth, focal_px)
-    if mask is not None:
-        points = points[:, :, mask.view(-1) > 0]
-    shifts = np.column_stack(
-        [-moves * depth_to / focal_px, np.full(len(moves), depth_to - depth_from)]
-    )
-    covered = np.concatenate(
-        [
-            _count_covered(points, chunk, (height, width), focal_px, baseline)
-            for chunk in np.array_split(shifts, max(1, len(shifts) // 32))
-        ]
-    )
-    best = int(covered.argmax())  # the first of equals, as the paper's strict comparison
-    return AutoZoom(CropWindow(centers[best][0], centers[best][1], *target), centers, covered)
-
-
-def _count_covered(points, shifts, size, focal_px, baseline):
-    """Count, for each (K, 3) shift of the cloud, the pixels that any point reaches."""
-    shifts = torch.as_tensor(shifts, dtype=points.dtype, device=points.device)
-    moved = (points + shifts[:, :, None]).contiguous()
-    nothing = moved.new_zeros(len(moved), 1, moved.shape[2])
-    _, coverage = render_pointcloud(moved, nothing, size, focal_px, baseline)
-    return (coverage > 0).sum(dim=(1, 2, 3)).cpu().numpy()
+    centers = centers[inside]
+    poses = [
+        CameraPose((-du * unit, -dv * unit, depth_to - depth_from), copy.focal_px)
+        for unit in [depth_to / copy.focal_px]
+        for du, dv in centers - (start.center_u, start.center_v)
+    ]
+    uncovered = copy.uncovered(poses, copy.image_size)
+    best = centers[
+        uncovered.argmin()
+    ].tolist()  # the first of equals, as the paper's strict comparison
+    target = (max(1, int(extent / ZOOM)) for extent in (start.width, start.height))
+    return AutoZoom(CropWindow(*best, *target), centers, uncovered)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from utils.camera.windows import CropWindow
@@ -55,17 +56,17 @@ def find_focus(depth: torch.Tensor, u: float, v: float) -> Focus:
     return Focus(u, v, 1 / float(inverse[densest : densest + count].median()))
 
 
-def nearest_depth(depth: torch.Tensor, border_share: float = BORDER_SHARE) -> float:
+def nearest_depth(depth: torch.Tensor | np.ndarray, border_share: float = BORDER_SHARE) -> float:
     """Return the smallest depth inside a border: of what the camera could run into.
 
     Args:
-        depth: (1, 1, H, W).
+        depth: (..., H, W).
         border_share: width of the border as a share of the long side, at most a quarter of a side.
     """
     height, width = depth.shape[-2:]
     border = border_share * max(height, width)
     top, left = int(min(border, height / 4)), int(min(border, width / 4))
-    return float(depth[..., top : height - top, left : width - left].amin())
+    return float(depth[..., top : height - top, left : width - left].min())
 
 
 def depth_range(depth: torch.Tensor) -> tuple[float, float]:

@@ -17,12 +17,12 @@ from utils.camera import (
     MOVES,
     CameraPath,
     CropWindow,
-    Lifted,
     WindowNumbers,
     aspect_box,
     complete_windows,
     default_focal_px,
     find_point,
+    find_zoom_window,
     invented_shares,
     plan_move,
     plan_shot,
@@ -35,7 +35,6 @@ from utils.film import (
     CODECS,
     Parts,
     VideoWriter,
-    as_bytes,
     film_length,
     find_focal,
     in_fours,
@@ -44,7 +43,7 @@ from utils.film import (
     resize,
 )
 from utils.film.layouts import LAYOUTS, Layout
-from utils.scene import find_scene_zoom, small_scene
+from utils.scene import lifted, small_scene
 
 if TYPE_CHECKING:
     from typing import Any
@@ -306,7 +305,7 @@ def plan_path(photo: Path, scene: Scene, plan: Plan, settings: Settings) -> tupl
     across, down = plan.scale
     start, end = plan.start.scaled(across, down), plan.end.scaled(across, down)
     if settings.autozoom:
-        end = find_scene_zoom(scene, start).window
+        end = find_zoom_window(lifted(scene), start).window
         plan = plan._replace(end=end.scaled(1 / across, 1 / down))
         log.info(
             "%s: automatic zoom: end window at (%.0f, %.0f), size %.0fx%.0f",
@@ -330,30 +329,23 @@ def _about(scene, plan, settings):
     across, down = plan.scale
     if plan.focus:
         return plan.focus[0] * across, plan.focus[1] * down
-    if not _framed(settings) and (point := find_point(*_as_bytes(scene))):
+    if not _framed(settings) and (point := find_point(lifted(scene))):
         return point
     return plan.end.center_u * across, plan.end.center_v * down
-
-
-def _as_bytes(scene):
-    """Colours (H, W, 3) uint8 and disparity (H, W) of a scene."""
-    return as_bytes(scene.image), scene.disparity[0, 0].cpu().numpy()
 
 
 def _plan_shot(photo, scene, plan, settings):
     """Let the camera plan its own shot; return what `plan_path` does."""
     across, down = plan.scale
     width, height = (settings.size or (0, 0))[::-1]
-    surface = scene.surface[0, 0].cpu().numpy()
+    photo_with_depth = lifted(scene)
     shot = plan_shot(
-        Lifted(*_as_bytes(scene), scene.focal_px, scene.baseline, surface),
+        photo_with_depth,
         width / height if height else settings.shares.get("aspect"),
         plan.focus and (plan.focus[0] * across, plan.focus[1] * down),
         settings.strength,
     )
-    widest = max(shot.start.window, shot.end.window, key=lambda window: window.width)
-    crop = (widest.height, widest.width)
-    whole = CameraPath(shot.stand, scene.size, scene.focal_px, shot.focus, crop, name="auto")
+    whole = shot.path(photo_with_depth)
     for part in WAY_KEPT:
         path = whole.scaled(part)
         if max(invented_shares(scene, path, plan.view_size)) <= MOST_INVENTED:

@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "matte": ["Matte"],
         "patches": ["add_texture"],
         "rules": ["FarSide"],
-        "small": ["find_scene_zoom", "small_scene"],
+        "small": ["lifted", "small_scene"],
         "stereo": ["StereoScene", "lay_out", "matte_of"],
         "surface": ["connected"],
         "view_depth": ["ViewDepth"],

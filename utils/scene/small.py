@@ -1,8 +1,9 @@
-"""Small copies of a scene, on which a camera's way and its windows are tried."""
+"""What a camera is planned on: a small copy of a scene, and the scene as plain arrays."""
 
 from __future__ import annotations
 
-from utils.camera import SEARCH_SIDE, AutoZoom, CropWindow, find_zoom_window
+from utils.camera import Lifted
+from utils.film import as_bytes
 from utils.scene.cloud import Scene, reduce_photo
 
 
@@ -14,31 +15,7 @@ def small_scene(scene: Scene, long_side: int = 480) -> Scene:
     return Scene(image, disparity, scene.focal_px * scale, scene.baseline / scale)  # depth stays
 
 
-def find_scene_zoom(
-    scene: Scene, start: CropWindow, shift_share: float = 100 / 1024, zoom: float = 1.25
-) -> AutoZoom:
-    """Run the automatic zoom on a small copy of the scene's depth.
-
-    Args:
-        scene: Scene.
-        start: CropWindow in the scene's pixels.
-        shift_share: how far the centre may move, as a share of the long side.
-        zoom: size of the start window over that of the end window.
-    Returns:
-        AutoZoom with window and candidate centres in the scene's pixels.
-    """
-    copy = small_scene(scene, SEARCH_SIDE)
-    scale_v, scale_u = (small / side for small, side in zip(copy.size, scene.size, strict=True))
-    found = find_zoom_window(
-        copy.depth,
-        copy.focal_px,
-        copy.baseline,
-        start.scaled(scale_u, scale_v),
-        shift_share * max(copy.size),
-        zoom,
-        mask=copy.surface,
-    )
-    center_u, center_v = found.window.center_u / scale_u, found.window.center_v / scale_v
-    width, height = (max(1, int(side / zoom)) for side in (start.width, start.height))
-    window = CropWindow(center_u, center_v, width, height)
-    return AutoZoom(window, found.centers / (scale_u, scale_v), found.covered)
+def lifted(scene: Scene) -> Lifted:
+    """Return the photo of a scene with its depth, as arrays: what a camera is planned by."""
+    disparity, surface = (field[0, 0].cpu().numpy() for field in (scene.disparity, scene.surface))
+    return Lifted(as_bytes(scene.image), disparity, scene.focal_px, scene.baseline, surface)
