@@ -42,7 +42,6 @@ def _steps_at(factor):
     compiled = edge_sides.least_step, steps.is_step(near, far, limit)
     assert compiled[1]  # and so compiled before
     if factor != 1:
-        set_number("utils.depth.steps", "DISTANT", scaled(steps.DISTANT, factor))
         set_number("utils.depth.steps", "TWICE_AS_FAR", scaled(steps.TWICE_AS_FAR, factor))
     seen = (
         bool(steps.is_step(near, far, limit)),

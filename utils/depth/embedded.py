@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from utils.depth.map_kind import vertical_tilt
+from utils.depth.map_kind import MISTAKEN, vertical_tilt
 from utils.film.kinds import UnreadableFile, naming_the_file
 from utils.film.opening import read_grey
 from utils.film.parts import read_jpeg_xmp
@@ -30,7 +30,6 @@ log = logging.getLogger("kbe")
 
 MOST_PIXELS = 50_000_000  # of a map: more than any phone's photo has
 STRETCH = 0.02  # how far a map's aspect may be off the photo's
-LEAST_KNOWN = 0.02  # share of a map; below it there is nothing to go by
 # Kinds of HEIF's depth images (ISO/IEC 23008-2, depth representation information).
 INVERSE_Z, DISPARITY, LINEAR_Z, CURVED_DISPARITY = range(4)
 SAYS_DEPTH = ("depth", "depthmap", "android/depthmap")  # what a container directory calls it
@@ -83,7 +82,7 @@ def _checked(disparity):
     disparity = disparity.astype(np.float32)
     disparity[~np.isfinite(disparity)] = np.nan
     known = disparity[~np.isnan(disparity)]
-    if known.size < max(2, LEAST_KNOWN * disparity.size):
+    if known.size < max(2, MISTAKEN / 100 * disparity.size):  # as many may be mistakes
         raise UnreadableFile("hardly anything in it is known")
     if known.max() - known.min() <= 1e-6 * max(1e-12, abs(known).max()):
         raise UnreadableFile("it is the same everywhere")

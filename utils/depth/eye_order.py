@@ -10,12 +10,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from utils.depth.eye_rows import LEAST_SEEN
+
 # A strip is as wide as disparity steps beside it, to some columns; what steps by less is a slope.
 # As many on either side it is compared with, one px off its ends.
 SIDE_PX = 4
-# On 8 Middlebury pairs and 30 photographs with a drawn second eye, in both orders, the mean vote
-# had the right sign each time, and was above 0.2; of a dozen strips it may have any.
-LEAST_STRIPS, CLEAR_ORDER = 50, 0.15
+# On 8 Middlebury pairs, in both orders, the mean vote had the right sign each time, and was above
+# 0.2; of a dozen strips it may have any.
+CLEAR_ORDER = 0.15
 
 
 def vote_of_strips(
@@ -33,7 +35,7 @@ def vote_of_strips(
         few or do not agree.
     """
     votes = np.concatenate([_votes(disparity, first, 1), _votes(other, second, -1)])
-    mean = float(votes.mean()) if len(votes) >= LEAST_STRIPS else 0.0
+    mean = float(votes.mean()) if len(votes) >= LEAST_SEEN else 0.0
     return mean if abs(mean) >= CLEAR_ORDER else 0.0
 
 

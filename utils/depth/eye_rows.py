@@ -8,9 +8,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-# Matched points that are needed; and how far one may be off its row, or off where the other way of
-# matching or a homography has it, px. Tests with drawn and photographed pairs hold both.
-LEAST_POINTS, OFF_PX = 24, 1.5
+# Fewer matched points, or strips that one eye alone sees, tell nothing. How far a point may be off
+# its row, or off where the other way of matching or a homography has it, px. Tests with drawn and
+# photographed pairs hold both.
+LEAST_SEEN, OFF_PX = 50, 1.5
 MOST_POINTS = 4000  # that are sought in a picture
 LOWE = 0.8  # a match's distance over that of the second best (Lowe 2004)
 TRIPLES = 200  # random samples of three points
@@ -37,7 +38,7 @@ def match_points(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         sift.detectAndCompute(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), None)
         for one in (first, second)
     ]
-    if min(len(keys) for keys, _ in found) < LEAST_POINTS:
+    if min(len(keys) for keys, _ in found) < LEAST_SEEN:
         return np.zeros((0, 4))
     pairs = cv2.BFMatcher().knnMatch(found[0][1], found[1][1], k=2)
     kept = [best for best, *rest in pairs if rest and best.distance < LOWE * rest[0].distance]
@@ -58,13 +59,13 @@ def fit_rows(points: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     off = points[:, 3] - points[:, 1]
     best = np.zeros(len(terms), bool)
     rng = np.random.default_rng(0)
-    for _ in range(TRIPLES if len(terms) >= LEAST_POINTS else 0):
+    for _ in range(TRIPLES if len(terms) >= LEAST_SEEN else 0):
         chosen = rng.choice(len(terms), 3, replace=False)
         model = np.linalg.lstsq(terms[chosen], off[chosen], rcond=None)[0]
         inside = np.abs(terms @ model - off) < OFF_PX
         if inside.sum() > best.sum():
             best = inside
-    if best.sum() < LEAST_POINTS:
+    if best.sum() < LEAST_SEEN:
         return None, np.zeros(len(points), bool)
     rows = np.linalg.lstsq(terms[best], off[best], rcond=None)[0]
     return rows, np.abs(terms @ rows - off) < OFF_PX

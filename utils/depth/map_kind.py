@@ -21,16 +21,14 @@ SAYS_DISPARITY = re.compile(
 SAYS_DEPTH = re.compile(r"depth|dist(ances?)?($|[^a-z])|range|zbuf|(^|[^a-z])z($|[^a-z])")
 NO_READING = 65535  # of 16 bits; many cameras store it where they measured nothing
 MISTAKEN = 0.5  # per cent of a map's values, at either end, may be: they are no range
-# Relative depth is 0 where it is nearest, and rises from there without a step: the pixels beside
-# its zeros are nearer than this share of its median, and zeros are what is below the other one.
-BESIDE_ZERO, NEXT_TO_ZERO = 0.05, 1e-3
 # What is given to relative depth for the unit that it lacks: its farthest point is this many times
 # as far as its nearest one.
 FAR_OVER_NEAR = 10
-# Or it is scaled to a range but begins above 0: nearer at one end than this share of the other,
-# which in metres would be 5 cm before 1 m; less of 16 bits that are not used to their end.
+# Relative depth is 0 where it is nearest, and rises from there without a step: pixels beside its
+# zeros are nearer than this share of its median. Or it is scaled to a range but begins above 0: its
+# near end is nearer than this share of the far one, which in metres would be 5 cm before 1 m; less
+# of 16 bits that are not used to their end.
 NEAR_END, NEAR_END_OF_16_BITS = 0.05, 0.01
-SATURATED = 0.01  # of the pixels: whoever writes millimetres cuts off what does not fit
 # How far (share of the range) the bottom third must differ from the top third to be believed.
 # On 2030 maps (NYU depth, and photographs' disparity) this decides 94 %, and 99 % of them rightly.
 CLEAR_TILT = 0.1
@@ -125,10 +123,10 @@ def is_relative_depth(values: np.ndarray) -> bool:
     if not positive.size:
         return False
     middle = float(np.median(positive))
-    zero = known & (values <= NEXT_TO_ZERO * middle)
+    zero = known & (values <= 0)
     beside = cv2.dilate(zero.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     beside &= known & ~zero
-    return bool(beside.any()) and float(np.median(values[beside])) <= BESIDE_ZERO * middle
+    return bool(beside.any()) and float(np.median(values[beside])) <= NEAR_END * middle
 
 
 def why_relative(path: str | Path, values: np.ndarray) -> str:
@@ -151,8 +149,8 @@ def why_relative(path: str | Path, values: np.ndarray) -> str:
     top = positive.max()
     if (positive == np.floor(positive)).all():
         full = top == NO_READING
-        if full and (known_depth(values) is not values or (positive == top).mean() > SATURATED):
-            return ""  # millimetres, of which some were not measured, or too many
+        if full and (known_depth(values) is not values or far == top):
+            return ""  # millimetres: some were not measured, or what did not fit was cut off
         share, scaled = (NEAR_END if full else NEAR_END_OF_16_BITS), NO_READING / 2 < top
     else:
         share, scaled = NEAR_END, 0.5 < top <= 1

@@ -14,31 +14,28 @@ import cv2
 import numpy as np
 
 from kernels.threads import run_all
-from utils.depth.side_colours import AROUND, LEAST_SEEN, cells_of, colour_statistics, sum_colours
+from utils.depth.side_colours import AROUND, cells_of, colour_statistics, sum_colours
 from utils.depth.steps import EDGE_JUMP, least_step
 from utils.filters import blurred, dilated, eroded, extremes, nearest_pixels
 
+# All measured by benchmarks.outlines (boundary error, bend, torn) and benchmarks.straight.
 # How far an outline may be from the edge of an estimate: of the long side (10 px at 1024), and
 # in pixels of the estimate.
 REACH, COARSE_PX = 0.01, 2.0
 # A ramp is an edge where a pixel's surroundings (3x3) hold this share of the step within reach, and
 # so many times what they hold of a plain slope.
 STEEP, STEEPER_THAN_SLOPE = 0.25, 1.6
-# Colours of a side are taken within about this many reaches...
-SPREAD = 1.2
-GAP = 1 / 3  # ...but not nearer to the edge than this share of the reach
+# So many reaches are next to an edge: colours there are of both sides, and tell of neither; and
+# what a side reads a reach away is evened out along it by a Gaussian of that deviation.
+BESIDE = 0.3
 LEAST_DEVIATION = np.float32(5)  # in levels of 255, of a side's colours
 # Log likelihood ratios count up to this, and the estimate as much where its edge is a reach away.
 CERTAIN = np.float32(4)
-SMOOTH_PX = 1.0
-EVEN = 0.3  # reaches: deviation of the Gaussian that evens out what a side reads there
-# Which edges are moved: those that are torn already, and others from steps of 1.5 times the least
-# one on; where colours agree with the sides, by the mean ratio.
-MOVED_FROM, EVIDENCE = (1.5, 2.0), (0.5, 1.5)
-# They are moved less and less towards where an edge ends: where so much of the outline within
-# about a reach is on it, not at all, and in full.
-ENDS = (0.5, 0.9)
-ALMOST = 0.8  # of what makes an edge: a gap where it is so much is no end
+# Edges are moved where colours agree with the sides, by the mean ratio: not at all, and in full.
+EVIDENCE = (0.5, 1.5)
+# They are moved less and less towards their ends: where so much of the outline within about a reach
+# is on one, or next to what is one but for a fifth.
+ENDS, ALMOST = (0.5, 0.9), 0.8
 
 
 class _Edges(NamedTuple):
@@ -68,15 +65,9 @@ def align_outlines(
     edges = _find_edges(disparity, reach, limit) if limit > 0 else None
     if edges is None:
         return disparity
-    step = edges.near - edges.far
-    share = (disparity - edges.far) / step
-    front = share > 0.5
-    slack = np.maximum(limit, step / 2)
-    two = (share > 0) & (share < 1)  # else it may be a third surface
-    two |= np.abs(disparity - edges.near) < slack
-    two |= np.abs(disparity - edges.far) < slack
-    band = np.flatnonzero(two & (edges.distance <= reach))
-    around = np.flatnonzero(two & (edges.distance <= AROUND * reach))
+    front = disparity > (edges.near + edges.far) / 2
+    band = np.flatnonzero(edges.distance <= reach)
+    around = np.flatnonzero(edges.distance <= AROUND * reach)
     distance = _signed_distance(front)
     labels, evidence = _take_sides(pixels, front, distance, band, around, reach)
     strength = _strength(edges, limit, reach) * _taper(front, distance, edges, reach) * evidence
@@ -113,19 +104,19 @@ def _find_edges(disparity, reach, limit):
 
 def _take_sides(pixels, front, distance, band, around, reach):
     """Who belongs to the front (H, W) after looking at colours; how far they agree with it."""
-    size, spread = front.shape, max(1, round(SPREAD * reach))
+    size = front.shape
     inside = np.zeros(size, np.float32)
     inside.flat[band] = 1
-    clean = around[np.abs(distance.flat[around]) > GAP * reach]
+    clean = around[np.abs(distance.flat[around]) > BESIDE * reach]
     of_front = front.flat[clean]
-    cells, colours = cells_of(band, size, spread), pixels.reshape(-1, 3)[band].astype(np.float32)
+    cells, colours = cells_of(band, size, reach), pixels.reshape(-1, 3)[band].astype(np.float32)
     sides = (clean[of_front], clean[~of_front])
-    looks = [(pixels, side, cells, colours, spread) for side in sides]
+    looks = [(pixels, side, cells, colours, reach) for side in sides]
     (of, of_known), (behind, behind_known) = run_all(_likelihood, looks)
     ratio = (of - behind).clip(-CERTAIN, CERTAIN) * (of_known & behind_known)
     belief = np.zeros(size, np.float32)
     belief.flat[band] = ratio
-    belief = blurred(belief, SMOOTH_PX) / np.maximum(blurred(inside, SMOOTH_PX), np.float32(1e-3))
+    belief = blurred(belief, 1.0) / np.maximum(blurred(inside, 1.0), np.float32(1e-3))
     belief += CERTAIN / reach * distance
     labels = front.copy()
     labels.flat[band] = belief.flat[band] > 0
@@ -137,12 +128,12 @@ def _take_sides(pixels, front, distance, band, around, reach):
     return labels, _ramp(agreement, *EVIDENCE)
 
 
-def _likelihood(pixels, index, cells, colours, spread):
+def _likelihood(pixels, index, cells, colours, reach):
     """Log likelihood of colours (N, 3) under the chosen pixels around them; where it is known."""
-    sums = sum_colours(pixels, index, spread)
+    sums = sum_colours(pixels, index, reach)
     used, place = np.unique(cells, return_inverse=True)
     sums = sums[used]
-    known = sums[:, 0] > LEAST_SEEN
+    known = sums[:, 0] > 0
     sums[~known, 0] = 1
     mean, covariance = colour_statistics(sums)
     covariance += LEAST_DEVIATION**2 * np.eye(3, dtype=np.float32)
@@ -163,9 +154,9 @@ def _without_islands(labels, front, band, distance, reach):
 
 
 def _strength(edges, limit, reach):
-    """How much of the way to a step each pixel (H, W) goes, by the height of its edge."""
+    """How much of the way to a step each pixel (H, W) goes: all of it from two least steps on."""
     ratio = (edges.near - edges.far) / least_step(edges.near, edges.far, limit)
-    strength = np.where(edges.torn, 1, _ramp(ratio, *MOVED_FROM))
+    strength = np.where(edges.torn, 1, (ratio - 1).clip(0, 1))
     return blurred(strength.astype(np.float32), reach / 2)
 
 
@@ -204,7 +195,7 @@ def _step_up(disparity, labels, distance, band, strength, reach):
             stepped = disparity.copy()
             stepped[own] = disparity.flat[nearest[own]]
             counts = (own | source).astype(np.float32)
-            even = EVEN * reach
+            even = BESIDE * reach
             smooth = blurred(stepped * counts, even)[own] / blurred(counts, even)[own]
             aligned[own] += strength[own] * (smooth - disparity[own])
     return aligned

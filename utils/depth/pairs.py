@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from utils.depth.eye_rows import LEAST_POINTS, MATCH_SIDE, OFF_PX, match_points, reduced
+from utils.depth.eye_rows import LEAST_SEEN, MATCH_SIDE, OFF_PX, match_points, reduced
 from utils.film.kinds import UnreadableFile
 from utils.film.opening import MAX_PIXELS, read_colours
 from utils.film.parts import DISPARITY
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from utils.film.photos import Photo
 
 STEREO_GROUP = "ster"  # ISO/IEC 23008-12: two pictures, the left eye's first
-# A picture is one eye's view if most of the points that it shares with it lie where turning and
-# cropping the one puts them, to OFF_PX at a long side of MATCH_SIDE: from beside it they do not.
-SAME_VIEW = 0.6
 
 
 class Pair(NamedTuple):
@@ -79,12 +76,14 @@ def _from_mpf(path, parts, photo):
 def _beside(pixels, eyes):
     """The Pair of a photo that is a cut of its own of what one of two eyes saw.
 
+    It is that if most of the points that both share lie where turning and cropping the one puts
+    them, to OFF_PX at a long side of MATCH_SIDE: from beside it they do not.
     The other eye's picture is cut, turned and scaled likewise, so both lie to each other as before.
     """
     fits = [_same_view(eye, pixels) for eye in eyes]
     number = int(fits[1][1] > fits[0][1])
     matrix, share = fits[number]
-    if share < SAME_VIEW:
+    if share < 0.5:
         raise UnreadableFile(
             "the photo is none of its stereo group's two pictures, and shows something else"
         )
@@ -98,7 +97,7 @@ def _same_view(eye, pixels):
     """Homography (3, 3) from an eye's picture to the photo, and the share of points that obey."""
     small = [reduced(one, MATCH_SIDE) for one in (eye, pixels)]
     points = match_points(*small).astype(np.float32)
-    if len(points) < LEAST_POINTS:
+    if len(points) < LEAST_SEEN:
         return np.eye(3), 0.0
     matrix, obey = cv2.findHomography(points[:, :2], points[:, 2:], cv2.RANSAC, OFF_PX)
     if matrix is None:

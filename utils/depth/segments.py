@@ -10,11 +10,10 @@ import numpy as np
 from kernels.jit import jit
 
 # They are looked for on a copy of this long side, px. Of its long side, the least length of a
-# segment, that of a piece of it (a gap no longer than that is none), and what may be unseen between
-# two pieces.
-DETECTION_SIDE, LONG, PIECE, UNSEEN = 768, 0.05, 0.01, 0.1
-# Pieces of one line: how far off it they lie, px, and the sine of the angle by which they may turn.
-OFF_LINE_PX, SINE = 1.0, 0.03
+# segment (as much twice may be unseen of it at a time), and that of a piece of it (a gap no longer
+# than that is none). benchmarks.straight: bent, zoom-in.
+DETECTION_SIDE, LONG, PIECE = 768, 0.05, 0.01
+SINE = 0.03  # of the angle by which pieces of one line, a pixel off it at most, may turn
 
 
 class Segment(NamedTuple):
@@ -46,7 +45,7 @@ def find_segments(pixels: np.ndarray) -> list[Segment]:
     order = np.argsort(-length, kind="stable")
     ends = ends[order[length[order] >= PIECE * side]]
     back = np.array([width / grey.shape[1], height / grey.shape[0]])
-    lines, of_line, spans = _join(ends, UNSEEN * side)
+    lines, of_line, spans = _join(ends, 2 * LONG * side)
     segments = []
     for number, (x, y, across_x, across_y) in enumerate(lines):
         own = spans[of_line == number]
@@ -87,8 +86,7 @@ def _join(ends, gap):
                 turned = abs((by - ay) * along_x - (bx - ax) * along_y)
                 near[n] = (
                     of_line[n] < 0
-                    and off_a <= OFF_LINE_PX
-                    and off_b <= OFF_LINE_PX
+                    and max(off_a, off_b) <= 1
                     and turned <= SINE * np.hypot(bx - ax, by - ay)
                 )
                 if near[n]:

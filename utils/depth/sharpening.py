@@ -11,16 +11,15 @@ import torch.nn.functional as F
 
 from kernels.jit import jit
 from kernels.threads import run_all, thread_count
+from utils.depth.steps import EDGE_JUMP
 from utils.film.photos import as_bytes
 from utils.filters import extremes
 
-# Steps below the first share of the largest disparity are slopes and stay; steps above the second
-# are edges and become sharp; between them the result is blended.
-STEP_SLOPE, STEP_EDGE = 0.10, 0.22
-# How alike two colours are: standard deviation in RGB in [0, 255].
+# Up to one least step (EDGE_JUMP) is a slope's and stays; so many are an edge and become sharp;
+# between them the result is blended.
+SHARP_STEPS = 4
+# How alike two colours are: standard deviation in RGB in [0, 255] (benchmarks.depth: dbe).
 COLOR_SIGMA = 20.0
-# What a pixel of quite another colour still counts, so that noise finds neighbours.
-COLOR_DOUBT = 0.01
 # A pixel with neighbours both nearer and farther by this share of the largest counts half.
 RAMP_SHARE = 0.01
 # Bins of the histogram that finds the median of a window.
@@ -79,7 +78,7 @@ def blur_px(disparity: torch.Tensor) -> float:
     values = np.ascontiguousarray(disparity[0, 0].float().cpu().numpy())
     low, high = extremes(values, BLUR_WINDOW)
     height = high - low
-    edge = height > STEP_EDGE * values.max()
+    edge = height > SHARP_STEPS * EDGE_JUMP * values.max()
     squared = sum(slope**2 for slope in np.gradient(values))
     if not edge.any():
         return math.nan
@@ -107,13 +106,13 @@ def sharpen_edges(disparity: np.ndarray, pixels: np.ndarray, radius: int) -> np.
     peak = float(disparity.max())
     if peak <= 0:
         return disparity
-    alike = np.exp(-np.arange(3 * 255**2 // 64 + 1, dtype=np.float32) * 64 / (2 * COLOR_SIGMA**2))
-    alike = (alike + COLOR_DOUBT).astype(np.float32)
+    squared = 64 * np.arange(3 * 255**2 // 64 + 1, dtype=np.float32)
+    alike = np.exp(-squared / np.float32(2 * COLOR_SIGMA**2))
     rows = np.linspace(0, len(disparity), 4 * thread_count() + 1).astype(int)
     for window in (radius, radius, max(2, radius // 2)):
         low, high = extremes(disparity, window)
-        step = (high - low) / peak
-        blend = ((step - STEP_SLOPE) / (STEP_EDGE - STEP_SLOPE)).clip(0, 1).astype(np.float32)
+        steps = (high - low) / np.float32(EDGE_JUMP * peak)
+        blend = ((steps - 1) / (SHARP_STEPS - 1)).clip(0, 1)
         lowest, highest = extremes(disparity, 1)
         # Zero on a ridge, or where a step begins or ends: those are surfaces, however thin.
         ramp = np.minimum(highest - disparity, disparity - lowest) / (RAMP_SHARE * peak)

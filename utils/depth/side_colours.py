@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 
 from kernels.jit import jit
+from utils.filters import BLUR_REACH
 
 CELLS = 4  # per reach, in which colours are summed up
-LEAST_SEEN = np.float32(0.003)  # of a side's pixels, in the window, or its colours are not known
-AROUND = 4  # reaches from an edge, up to which pixels tell the colours of its sides
+AROUND = BLUR_REACH  # reaches from an edge, up to which pixels tell the colours of its sides
 
 
 def cells_of(index: np.ndarray, size: tuple[int, int], reach: int) -> np.ndarray:

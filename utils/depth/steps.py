@@ -6,9 +6,9 @@ from kernels.jit import jit
 
 # Neighbours farther apart than this share of the largest disparity are two surfaces.
 EDGE_JUMP = 0.06
-# Where the back is at least twice as far as the front, this share of such a step is enough: against
-# the sky a house is as distinct as a hand, and its disparity small.
-DISTANT, TWICE_AS_FAR = np.float32(0.5), np.float32(0.5)
+# Where the back has this share of the front's disparity or less, the same share of such a step is
+# enough: against the sky a house is as distinct as a hand, and its disparity small.
+TWICE_AS_FAR = np.float32(0.5)
 
 
 def least_step(near: np.ndarray, far: np.ndarray, limit: np.float32) -> np.ndarray:
@@ -18,11 +18,11 @@ def least_step(near: np.ndarray, far: np.ndarray, limit: np.float32) -> np.ndarr
         near, far: disparities of the same shape.
         limit: EDGE_JUMP of the largest disparity.
     """
-    return np.where(far <= TWICE_AS_FAR * near, DISTANT * limit, limit)
+    return np.where(far <= TWICE_AS_FAR * near, TWICE_AS_FAR * limit, limit)
 
 
 @jit
 def is_step(first: np.float32, second: np.float32, limit: np.float32) -> np.bool:
     """Whether a pair of disparities differs by `least_step`, in either order; for kernels."""
     near, far = max(first, second), min(first, second)
-    return near - far >= (DISTANT * limit if far <= TWICE_AS_FAR * near else limit)
+    return near - far >= (TWICE_AS_FAR * limit if far <= TWICE_AS_FAR * near else limit)

@@ -21,9 +21,10 @@ from utils.depth.segments import PIECE, Segment
 from utils.depth.steps import EDGE_JUMP, is_step
 
 WORKING_SIDE = 1024  # px, about: of the copy that a larger map is straightened on
-# In reaches (`reach_px`): how far off a line its disparity is read, at least 1.5 px; how far to the
-# side it is taken to hold; and places along it.
-READ_ASIDE, ASIDE_PX, BAND, EVERY = 0.4, 1.5, 0.5, 1 / 6
+# Measured by benchmarks.straight: how far lines bend; bend, torn and dragged of outlines.
+# In reaches (`reach_px`): how far off a line its disparity is read (it is taken to hold for half a
+# one), and from place to place along it.
+READ_ASIDE, EVERY = 0.4, 1 / 6
 # In reaches, how far what is changed there spreads, first the large forms; and what weighs against
 # it, so that it dies away.
 SPREADS, DAMPING = (4.0, 1.0, 0.25), np.float32(0.02)
@@ -33,9 +34,10 @@ OF_SIDE = 0.7
 # In least steps (EDGE_JUMP): how far off its course what is explained by it may be (up to half as
 # far again it is changed in part), and a pixel off what was read beside it.
 OFF_COURSE = 0.7
-# From pixel to pixel, in least steps: what lets a change pass, and what stops it.
-PASSES, STOPS = 0.04, 0.15
-BLOCKS = 9  # of a course, whose medians are tried in pairs; fewer places make none
+# Of a course, whose medians are tried in pairs; fewer places make none. By eye: by five, or by the
+# median slope of all, fewer lines bend, as the figures have it, and some get a kink in films.
+BLOCKS = 9
+STOPS = 0.2  # least steps, from pixel to pixel, that let no change pass; less lets more
 SOWN_PX = 0.7  # from sample to sample beside a line, so that no pixel is left out
 
 
@@ -66,19 +68,24 @@ def straighten(
     stride = max(1, round(max(disparity.shape) / WORKING_SIDE))
     small = np.ascontiguousarray(disparity[stride // 2 :: stride, stride // 2 :: stride])
     reach = max(2.0, reach_px(disparity.shape, enlarged)) / stride
-    lines = _lines_of(segments, max(small.shape), stride, max(1.0, EVERY * reach))
-    values = _beside(small, lines, reach)
+    aside, band, every = (max(1.0, share * reach) for share in (READ_ASIDE, 1 / 2, EVERY))
+    lines = _lines_of(segments, max(small.shape), stride, every)
+    values = _beside(small, lines, aside)
     wanted, weights = _courses(values, lines.along, lines.first, limit)
     if not weights.any():
         return disparity
-    wanted = values + weights * (wanted - values)
+    wanted, same = values + weights * (wanted - values), np.float32(OFF_COURSE * limit)
     change, gates = np.zeros_like(small), _gates(small, limit)
     for spread in SPREADS:
-        sown = _sown(small + change, lines, wanted, weights, reach, limit)
+        now = small + change
+        sown, beside = np.zeros((*now.shape, 2), np.float32), _beside(now, lines, aside)
+        _sow(sown, now, lines, beside, wanted - beside, weights, (band, every / 2, same))
+        sown[..., 0] /= np.maximum(sown[..., 1], 1)
+        sown[..., 1] = sown[..., 1] > 0
         change += _spread(sown, gates, spread * reach)
     if stride == 1:
         return (disparity + change).clip(0, disparity.max())
-    changed = _add_enlarged(change, small, disparity, stride, np.float32(OFF_COURSE * limit))
+    changed = _add_enlarged(change, small, disparity, stride, same)
     return changed.clip(0, disparity.max())
 
 
@@ -91,22 +98,20 @@ def _lines_of(segments, side, stride, every):
         at = np.linspace(0, length, math.ceil(length / every) + 1)
         off = np.maximum(pieces[:, 0] / stride - at[:, None], at[:, None] - pieces[:, 1] / stride)
         along = at[(off <= PIECE * side).any(1)] / length
+        places = start + along[:, None] * (end - start)
         x, y = (end - start) / length
-        parts.append(
-            (start + along[:, None] * (end - start), np.tile((-y, x), (len(along), 1)), along)
-        )
+        parts.append((places, np.tile((-y, x), (len(along), 1)), along))
     first = np.cumsum([0, *(len(along) for *_, along in parts)])
     floats = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
     return _Lines(*floats, first)
 
 
-def _beside(disparity, lines, reach):
-    """Disparity (N, 2) at the nearest pixels on both sides of lines."""
-    aside = np.float32(max(ASIDE_PX, READ_ASIDE * reach))
+def _beside(disparity, lines, aside):
+    """Disparity (N, 2) at the nearest pixels on both sides of lines, `aside` px off."""
     height, width = disparity.shape
     sides = []
-    for sign in (-1, 1):
-        x, y = np.rint(lines.places + sign * aside * lines.across).astype(int).T
+    for off in (-np.float32(aside), np.float32(aside)):
+        x, y = np.rint(lines.places + off * lines.across).astype(int).T
         sides.append(disparity[y.clip(0, height - 1), x.clip(0, width - 1)])
     return np.stack(sides, 1)
 
@@ -188,21 +193,14 @@ def _through_medians(values, along, at, tolerance):
     return height, slope
 
 
-def _sown(disparity, lines, wanted, weights, reach, limit):
-    """(H, W, 2): the change that is wanted beside lines, and 1 there; 0 elsewhere."""
-    beside = _beside(disparity, lines, reach)
-    sums = np.zeros((*disparity.shape, 2), np.float32)
-    change = np.where(weights > 0, wanted - beside, np.float32(0))
-    sizes = (max(ASIDE_PX, BAND * reach), max(1.0, EVERY * reach) / 2, float(OFF_COURSE * limit))
-    _sow(sums, disparity, lines, beside, change, weights, sizes)
-    sums[..., 0] /= np.maximum(sums[..., 1], 1)
-    sums[..., 1] = sums[..., 1] > 0
-    return sums
-
-
 @jit
 def _sow(sums, disparity, lines, beside, change, weights, sizes):
-    """Sum up what is to change, and how often, in pixels like those read beside a line."""
+    """Sum up what is to change, and how often, in pixels like those read beside a line.
+
+    Args:
+        sizes: how far off a line, and to both sides of a place along it, px; and by how much
+            disparity may be off what was read there.
+    """
     height, width = disparity.shape
     band, half, same = sizes
     for n in range(len(change)):
@@ -223,10 +221,10 @@ def _sow(sums, disparity, lines, beside, change, weights, sizes):
 
 
 def _gates(disparity, limit):
-    """What passes on to the right, and down, from each pixel: 1 on a surface, 0 at steps."""
-    low, high = np.float32(PASSES * limit), np.float32(STOPS * limit)
+    """What passes on to the right, and down, from each pixel: 1 where it is flat, 0 at steps."""
+    stops = np.float32(STOPS * limit)
     return [
-        ((high - np.abs(np.diff(part, axis=1))) / (high - low)).clip(0, 1)
+        (1 - np.abs(np.diff(part, axis=1)) / stops).clip(0, 1)
         for part in (disparity, cv2.transpose(disparity))
     ]
 
