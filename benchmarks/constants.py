@@ -49,7 +49,7 @@ FIXED: dict[str, dict[str, str]] = {
         "kernels/patches.py": "NOTHING",
         "kernels/quilting.py": "HOLE SOURCE",
         "utils/camera/path.py": "NO_LENS",
-        "utils/scene/edge_sides.py": "UNKNOWN FRONT BACK",
+        "utils/scene/edge_sides.py": "FRONT BACK",
     },
     # Geometry and arithmetic.
     "geometry": {
@@ -61,6 +61,7 @@ FIXED: dict[str, dict[str, str]] = {
         "kernels/patches.py": "SIDE ROW NEIGHBOURS WHOLE",
         "kernels/quilting.py": "STRIDE",
         "utils/camera/planning.py": "THIRDS",
+        "utils/scene/closing.py": "TENT",
         "utils/scene/edges.py": "SQRT2",
         "utils/scene/filling.py": "_ANGLES",
         "utils/scene/rims.py": "LOCAL_WEIGHTS",
@@ -95,7 +96,7 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/depth/side_colours.py": "CELLS",
         "utils/depth/straight.py": "WORKING_SIDE EVERY SOWN_PX",
         "utils/depth/two_eyes.py": "WIDEST_SEARCH",
-        "utils/scene/closing.py": "MOST_PARTS",
+        "utils/scene/closing.py": "MOST_PARTS BORDER_BEYOND",
         "utils/scene/cloud.py": "INPAINT_PIXELS",
     },
     # From papers and the reference.

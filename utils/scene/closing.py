@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from kernels import Cloud
-from kernels.constants import GROW_FROM, RIM_FULL, RIM_SHARED
+from kernels.constants import GROW_FROM, NEAR_PLANE, RIM_FULL, RIM_SHARED
 from kernels.jit import jit
 from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP
@@ -33,10 +33,13 @@ class Splat(NamedTuple):
     slack: float  # ...and by how many splats
 
 
-# What is left of a gap is closed as the cracks of a grid are, in the z-buffer, which closes a whole
-# px (docs/method/rendering.md). Tents of rims meet until they are two apart, and are not to
-# overlap more than those of the photo, or a rim that is half there would be more than half.
-OPAQUE, TENT = Splat(float(GROW_FROM), 0.4, 0.0), Splat(1.0, 0.0, 1.0)
+# Half a px is closed as the cracks of a grid are, in the z-buffer, which closes a whole one
+# (docs/method/rendering.md). With none left open there are 2.5 times as many points, with a whole
+# one five times as much ground is seen (benchmarks.surfaces).
+OPAQUE = Splat(float(GROW_FROM), 0.5, 0.0)
+# Tents of rims meet until they are two apart, and are not to overlap more than those of the photo,
+# or a rim that is half there would be more than half.
+TENT = Splat(1.0, 0.0, 1.0)
 MOST_PARTS = 32  # of a pair's gap
 # What lies beyond a frame by more than this share of its width is not closed for it. Between two of
 # the views of a path (`CameraPath.views`) hardly anything enters or leaves by more.
@@ -164,22 +167,19 @@ def find_between(
     values = np.ascontiguousarray(disparity[0, 0].cpu().numpy())
     right, down = pairs
     parts = np.ones((2, *values.shape), np.uint8)
-    camera = np.array([*lens.shift, *lens.slope, lens.focal_px, lens.scale], np.float64)
-    numbers = _numbers(views)
-    least = _least_change(values, camera, numbers, splat)
+    surfaces, asked = _Map(values, right, down, _plain(lens)), _asked(views)
+    least = _least_change(surfaces, asked, splat)
     run_in_parts(
-        lambda begin, end: _count_parts(
-            _Map(values, right, down), (begin, end), least, camera, numbers, splat, parts
-        ),
+        lambda begin, end: _count_parts(surfaces, (begin, end), least, asked, splat, parts),
         len(values),
     )
     most = MOST_PARTS
-    while (total := _write_between(right, down, parts, *_room(0))) > values.size:
+    while (total := _write_between(right, down, parts, _room(0))) > values.size:
         most -= max(1, most // 4)
         np.minimum(parts, most, out=parts)
-    room = _room(total)
-    _write_between(right, down, parts, *room)
-    return Between(*room)
+    between = _room(total)
+    _write_between(right, down, parts, between)
+    return between
 
 
 def lift_between(
@@ -196,31 +196,55 @@ def lift_between(
     """
     height, width = disparity.shape[2:]
     places = np.divmod(between.pixel, width)
-    camera = np.array([*lens.shift, *lens.slope, lens.focal_px, lens.scale], np.float32)
-    depth = 1 / between.sample(disparity)[0, 0].cpu().numpy() * camera[6] + camera[2]
+    focal_px, scale = np.float32(lens.focal_px), np.float32(lens.scale)
+    shift, slope = np.array(lens.shift, np.float32), np.array(lens.slope, np.float32)
+    depth = 1 / between.sample(disparity)[0, 0].cpu().numpy() * scale + shift[2]
     down, across = (place.astype(np.float32) for place in places)
     u = across + between.across - np.float32((width - 1) / 2)
     v = down + between.down - np.float32((height - 1) / 2)
-    x = (u / camera[5] + camera[3]) * depth - camera[0]
-    y = (v / camera[5] + camera[4]) * depth - camera[1]
-    points = torch.from_numpy(np.stack([x, y, depth - camera[2]]))[None]
-    spacing = torch.from_numpy(depth / camera[5])
+    x = (u / focal_px + slope[0]) * depth - shift[0]
+    y = (v / focal_px + slope[1]) * depth - shift[1]
+    points = torch.from_numpy(np.stack([x, y, depth - shift[2]]))[None]
+    spacing = torch.from_numpy(depth / focal_px)
     return points.to(disparity.device), spacing.to(disparity.device)
 
 
-def _numbers(views):
-    """Views as (V, 8): shift, focal_px, lens, how far the frame reaches to each side (x, y), px."""
-    rows = np.empty((len(views), 8), np.float64)
-    for row, view in zip(rows, views, strict=True):
-        height, width = view.get("size") or (np.inf, np.inf)
-        sides = (0.5 * side + BORDER_BEYOND * width for side in (width, height))
-        row[:] = *view["shift"], view["focal_px"], *view.get("lens", (0, 0)), *sides
-    return rows
+class _Asked(NamedTuple):
+    """V views, float64."""
+
+    shift: np.ndarray  # (V, 3)
+    focal_px: np.ndarray  # (V,)
+    lens: np.ndarray  # (V, 2)
+    reach: (
+        np.ndarray
+    )  # (V, 2) how far the frame reaches to each side, and what is closed beyond, px
+
+
+def _asked(views):
+    """Views, or none, as kernels take them."""
+    sizes = (view.get("size") or (np.inf, np.inf) for view in views)
+    fields = (
+        [view["shift"] for view in views],
+        [view["focal_px"] for view in views],
+        [view.get("lens", (0, 0)) for view in views],
+        [(w / 2 + BORDER_BEYOND * w, h / 2 + BORDER_BEYOND * w) for h, w in sizes],
+    )
+    shapes = (-1, 3), (-1,), (-1, 2), (-1, 2)
+    return _Asked(
+        *(np.array(part, np.float64).reshape(to) for part, to in zip(fields, shapes, strict=True))
+    )
+
+
+def _plain(lens):
+    """A lens all of Python's floats, for which kernels are compiled once."""
+    shift, slope = (tuple(float(each) for each in part) for part in (lens.shift, lens.slope))
+    return Lens(float(lens.focal_px), float(lens.scale), shift, slope)
 
 
 def _room(count):
-    """Empty arrays of a Between."""
-    return np.empty(count, np.int64), np.empty(count, np.float32), np.empty(count, np.float32)
+    """Between that is not written yet."""
+    places = np.empty(count, np.int64), np.empty(count, np.float32), np.empty(count, np.float32)
+    return Between(*places)
 
 
 class _Map(NamedTuple):
@@ -229,69 +253,72 @@ class _Map(NamedTuple):
     disparity: np.ndarray
     right: np.ndarray
     down: np.ndarray
+    lens: Lens
 
 
 @jit
-def _least_change(disparity, camera, views, splat):
+def _least_change(surfaces, asked, splat):
     """No gap opens where disparity changes less than this."""
+    disparity, lens = surfaces.disparity, surfaces.lens
     height, width = disparity.shape
     largest = disparity.max()
     least = np.inf
-    for k in range(views.shape[0]):
-        ahead = camera[2] - views[k, 2]
-        slope = abs(camera[3]) + abs(camera[4]) + 0.5 * max(height, width) / camera[5]
-        reach = abs(ahead) * slope
-        reach += max(abs(views[k, 0] - camera[0]), abs(views[k, 1] - camera[1]))
-        nearest = max(camera[6] + min(views[k, 2], 0.0) * largest, 1e-3 * camera[6])
-        gain = views[k, 3] * camera[6] * reach / (nearest * nearest)
+    for k in range(len(asked.focal_px)):
+        x, y, z = asked.shift[k]
+        slope = abs(lens.slope[0]) + abs(lens.slope[1]) + 0.5 * max(height, width) / lens.focal_px
+        reach = abs(lens.shift[2] - z) * slope
+        reach += max(abs(x - lens.shift[0]), abs(y - lens.shift[1]))
+        nearest = max(lens.scale + min(z, 0.0) * largest, NEAR_PLANE * lens.scale)
+        gain = asked.focal_px[k] * lens.scale * reach / (nearest * nearest)
         least = min(least, (splat.slack_px + splat.slack * splat.least_px) / max(gain, 1e-12))
     return least
 
 
 @jit
-def _count_parts(surfaces, rows, least, camera, views, splat, parts):
+def _count_parts(surfaces, rows, least, asked, splat, parts):
     """Into how many parts each pair is cut: parts (2, H, W), those to the right and below."""
-    disparity, right, down = surfaces
+    disparity, right, down, lens = surfaces
     height, width = disparity.shape
     for y in range(rows[0], rows[1]):
         for x in range(width):
             d, place = disparity[y, x], (x - (width - 1) * 0.5, y - (height - 1) * 0.5)
             if x + 1 < width and right[y, x] and abs(disparity[y, x + 1] - d) > least:
-                parts[0, y, x] = _parts(place, 0, d, disparity[y, x + 1], camera, views, splat)
+                parts[0, y, x] = _parts(place, 0, d, disparity[y, x + 1], lens, asked, splat)
             if y + 1 < height and down[y, x] and abs(disparity[y + 1, x] - d) > least:
-                parts[1, y, x] = _parts(place, 1, d, disparity[y + 1, x], camera, views, splat)
+                parts[1, y, x] = _parts(place, 1, d, disparity[y + 1, x], lens, asked, splat)
 
 
 @jit
-def _parts(place, axis, first, second, camera, views, splat):
+def _parts(place, axis, first, second, lens, asked, splat):
     """Parts of one pair: its widest gap in any view that shows it, in splats."""
     most = 1.0
-    scale = camera[6]
-    near, far = scale / first + camera[2], scale / second + camera[2]
-    for k in range(views.shape[0]):
-        z1, z2 = scale / first + views[k, 2], scale / second + views[k, 2]
-        if z1 < 1e-3 or z2 < 1e-3:
+    z1, z2 = lens.scale / first, lens.scale / second
+    near, far = z1 + lens.shift[2], z2 + lens.shift[2]
+    slope = place[axis] / lens.focal_px + lens.slope[axis]
+    next_slope = (place[axis] + 1) / lens.focal_px + lens.slope[axis]
+    for k in range(len(asked.focal_px)):
+        focal, front, back = asked.focal_px[k], z1 + asked.shift[k, 2], z2 + asked.shift[k, 2]
+        if front < NEAR_PLANE or back < NEAR_PLANE:
             continue
-        focal, slope = views[k, 3], camera[3 + axis]
-        aside = views[k, axis] - camera[axis]
-        begin = focal * ((place[axis] / camera[5] + slope) * near + aside) / z1
-        end = focal * (((place[axis] + 1) / camera[5] + slope) * far + aside) / z2
-        size = min(focal * near / (camera[5] * z1), focal * far / (camera[5] * z2))
+        aside = asked.shift[k, axis] - lens.shift[axis]
+        begin = focal * (slope * near + aside) / front
+        end = focal * (next_slope * far + aside) / back
+        size = min(focal * near / (lens.focal_px * front), focal * far / (lens.focal_px * back))
         gap = (end - begin - splat.slack_px) / max(size, splat.least_px) - splat.slack
         if gap <= most:
             continue
         shown = True
         for side in range(2):
-            along = (place[side] / camera[5] + camera[3 + side]) * near
-            along = (along + views[k, side] - camera[side]) / z1 - views[k, 4 + side]
-            shown = shown and abs(focal * along) <= views[k, 6 + side]
+            along = (place[side] / lens.focal_px + lens.slope[side]) * near
+            along = (along + asked.shift[k, side] - lens.shift[side]) / front - asked.lens[k, side]
+            shown = shown and abs(focal * along) <= asked.reach[k, side]
         if shown:
             most = gap
     return np.uint8(min(np.ceil(most), MOST_PARTS))
 
 
 @jit
-def _write_between(right, down, parts, pixel, across, below):
+def _write_between(right, down, parts, between):
     """Write the places between the pixels, as far as there is room; return how many there are."""
     height, width = parts.shape[1:]
     count = 0
@@ -300,27 +327,22 @@ def _write_between(right, down, parts, pixel, across, below):
             whole = False
             if x + 1 < width and y + 1 < height:
                 whole = right[y, x] and right[y + 1, x] and down[y, x] and down[y, x + 1]
-            columns, rows = parts[0, y, x], parts[1, y, x]
-            inner_columns = inner_rows = 1
-            if whole:
-                inner_columns = max(columns, parts[0, y + 1, x])
-                inner_rows = max(rows, parts[1, y, x + 1])
-            if columns == 1 and rows == 1 and (inner_columns == 1 or inner_rows == 1):
-                continue
+            place, columns, rows = y * width + x, parts[0, y, x], parts[1, y, x]
             for step in range(1, columns):
-                if count < pixel.shape[0]:
-                    pixel[count], below[count] = y * width + x, 0
-                    across[count] = step / columns
-                count += 1
+                count = _put(between, count, place, step / columns, 0)
             for step in range(1, rows):
-                if count < pixel.shape[0]:
-                    pixel[count], across[count] = y * width + x, 0
-                    below[count] = step / rows
-                count += 1
-            for i in range(1, inner_rows):
-                for j in range(1, inner_columns):
-                    if count < pixel.shape[0]:
-                        pixel[count] = y * width + x
-                        across[count], below[count] = j / inner_columns, i / inner_rows
-                    count += 1
+                count = _put(between, count, place, 0, step / rows)
+            if whole:
+                columns, rows = max(columns, parts[0, y + 1, x]), max(rows, parts[1, y, x + 1])
+                for i in range(1, rows):
+                    for j in range(1, columns):
+                        count = _put(between, count, place, j / columns, i / rows)
     return count
+
+
+@jit
+def _put(between, count, place, across, down):
+    """Write a place, if there is room; return how many there are then."""
+    if count < between.pixel.shape[0]:
+        between.pixel[count], between.across[count], between.down[count] = place, across, down
+    return count + 1

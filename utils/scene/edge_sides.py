@@ -15,16 +15,13 @@ from utils.depth.steps import least_step
 from utils.filters import extremes, nearest_marked
 from utils.scene.edges import on_slope
 
-# How far from an edge (px) a pixel counts as clean when the colours of its sides are measured.
-CLEAN_SHARE = 0.4  # of the reach, at least CLEAN_PX
-CLEAN_PX = 1.5
-SAMPLE_PX = 4  # clean pixels are looked for this much farther from the edge
-# Beyond so many standard deviations a colour is not a back's own: a back that is seen only through
-# gaps is compared with what is seen of it beside, and what is no mixture of both is the front's.
-ALIEN = np.float32(2)
+# A pixel is clean from this share of the reach on. By less, sharp edges would gain
+# (benchmarks.edges), but petals that the lens has blurred leave a grey veil.
+CLEAN_SHARE = np.float32(0.4)
+# Clean pixels are looked for this much farther from the edge, and count half there. With 3 px edges
+# gain 0.1 dB, and in the corners between petals specks of them stay behind.
+SAMPLE_PX = 4
 NOISE = np.float32(1)  # of a colour, in levels of 255: none is known better
-UNKNOWN = np.float32(1e6)  # the variance of a side that is nowhere seen clean
-LEAST_CLEAN = 0.5  # of clean pixels, below which a side has none worth the name
 FRONT, BACK = 0, 1  # the two sides, in the order in which arrays have them
 
 
@@ -42,8 +39,8 @@ class Sides(NamedTuple):
 
     colors: np.ndarray  # (E, 2, 3) RGB
     disparity: np.ndarray  # (E, 2)
-    variance: np.ndarray  # (E, 2) of the colours, summed over RGB; UNKNOWN where not seen clean
-    along: np.ndarray  # (E,) of both, along the way between them; negative where a side is missing
+    variance: np.ndarray  # (E, 2) of the colours, summed over RGB
+    along: np.ndarray  # (E,) of both, along the way between them
 
 
 class Edges(NamedTuple):
@@ -70,148 +67,80 @@ def find_edges(disparity: np.ndarray, limit: np.float32) -> Edges | None:
 
 
 def measure_both_sides(photo: DepthPhoto, edges: Edges) -> Sides:
-    """Measure how either side of each edge pixel of a photo looks."""
+    """Measure how either side of each edge pixel of a photo looks.
+
+    Clean pixels count; all pixels of a side that has none, as a wire or a gap between reeds.
+    """
     count = len(edges.pixels)
     sides = Sides(*(np.zeros((count, *axes), np.float32) for axes in ((2, 3), (2,), (2,), ())))
-    clean = np.float32(max(CLEAN_PX, CLEAN_SHARE * int(photo.reach)))
-    radius = int(np.ceil(clean)) + SAMPLE_PX
-
-    def measure(begin, end):
-        some = edges._replace(
-            **{name: getattr(edges, name)[begin:end] for name in ("pixels", "near", "far")}
-        )
-        _measure_sides(photo, some, clean, radius, Sides(*(part[begin:end] for part in sides)))
-
-    run_in_parts(measure, count)
-    _borrow_backs(edges, sides, photo.limit)
+    run_in_parts(lambda begin, end: _measure_sides(photo, edges, begin, end, sides), count)
     return sides
 
 
-def _borrow_backs(edges, sides, limit):
-    """Where a back is nowhere seen clean, as between bars, ask the nearest edge where it is.
-
-    Its colour is kept if it could be one of that back: leaves may show another bit of the wall.
-    """
-    variance, colors = sides.variance[:, BACK], sides.colors[:, BACK]
-    seen = variance < UNKNOWN
-    blind = (sides.along >= 0) & ~seen
-    if not blind.any() or not seen.any():
-        return
-    clear = np.zeros(edges.nearest.shape, bool)
-    clear.flat[edges.pixels[seen]] = True
-    blind = np.flatnonzero(blind)
-    beside = np.flatnonzero(seen)[nearest_marked(clear)[1].flat[edges.pixels[blind]]]
-    same = np.abs(edges.far[beside] - edges.far[blind]) < limit
-    blind, beside = blind[same], beside[same]
-    variance[blind] = variance[beside]
-    off = ((colors[blind] - colors[beside]) ** 2).sum(axis=1)
-    alien = off > ALIEN**2 * (3 * NOISE**2 + variance[beside])
-    colors[blind[alien]] = colors[beside[alien]]
+@jit
+def _side_of(disparity, near, far, limit):
+    """Say on which side of an edge a pixel is; -1: on neither."""
+    side = FRONT if disparity > (near + far) * np.float32(0.5) else BACK
+    return side if abs(disparity - (near if side == FRONT else far)) < limit else -1
 
 
 @jit
-def _measure_sides(photo, edges, clean, radius, sides):
-    """Fill `sides` of every edge pixel; see `measure_both_sides`.
-
-    Clean pixels count; where a side has none, as a wire or a gap between reeds, those of its
-    pixels that differ most from the other side.
-    """
-    disparity, pixels, limit, _ = photo
-    edge, near, far, distance, _ = edges
+def _measure_sides(photo, edges, begin, end, sides):
+    """Fill `sides` of some edge pixels; see `measure_both_sides`."""
+    disparity, pixels, limit, reach = photo
     height, width = disparity.shape
-    mean = np.zeros((4, 4), np.float64)  # clean front, clean back, any front, any back; RGB, d
-    weights = np.zeros(4, np.float64)
-    for e in range(edge.shape[0]):
-        y, x = edge[e] // width, edge[e] % width
-        middle = (near[e] + far[e]) * np.float32(0.5)
-        top, bottom = max(0, y - radius), min(height, y + radius + 1)
-        left, right = max(0, x - radius), min(width, x + radius + 1)
-        mean[:] = 0
-        weights[:] = 0
-        for row in range(top, bottom):
-            for column in range(left, right):
+    clean = CLEAN_SHARE * reach
+    radius = int(np.ceil(clean)) + SAMPLE_PX
+    mean, weights = np.zeros((4, 4), np.float64), np.zeros(4, np.float64)  # RGB, d: all, clean ones
+    for e in range(begin, end):
+        y, x = edges.pixels[e] // width, edges.pixels[e] % width
+        rows = max(0, y - radius), min(height, y + radius + 1)
+        columns = max(0, x - radius), min(width, x + radius + 1)
+        mean[:], weights[:] = 0, 0
+        for row in range(rows[0], rows[1]):
+            for column in range(columns[0], columns[1]):
                 d = disparity[row, column]
-                kind = 0 if d > middle else 1
-                if abs(d - (near[e] if kind == 0 else far[e])) >= limit:
+                side = _side_of(d, edges.near[e], edges.far[e], limit)
+                if side < 0:
                     continue
-                squared = (row - y) ** 2 + (column - x) ** 2
-                weight = 1.0 / (1.0 + squared * squared * 0.01)
-                if distance[row, column] < clean:
-                    kind += 2
-                weights[kind] += weight
-                for c in range(3):
-                    mean[kind, c] += weight * pixels[row, column, c]
-                mean[kind, 3] += weight * d
-        for kind in range(2):
-            source = kind if weights[kind] > LEAST_CLEAN else kind + 2
-            total = max(weights[source], 1e-9)
+                weight = 1 / (1 + (((row - y) ** 2 + (column - x) ** 2) / SAMPLE_PX**2) ** 2)
+                for kind in (side, side + 2):
+                    if kind == side or edges.distance[row, column] >= clean:
+                        weights[kind] += weight
+                        for c in range(3):
+                            mean[kind, c] += weight * pixels[row, column, c]
+                        mean[kind, 3] += weight * d
+        first = np.zeros(2, np.float32)  # px from the edge, from which on pixels count
+        for side in (FRONT, BACK):
+            kind = side
+            if weights[side + 2] > 0.5:  # half a pixel that is clean
+                kind, first[side] = side + 2, clean
             for c in range(3):
-                sides.colors[e, kind, c] = mean[source, c] / total
-            sides.disparity[e, kind] = mean[source, 3] / total if weights[source] > 0 else near[e]
-        if weights[0] + weights[2] == 0 or weights[1] + weights[3] == 0:
-            sides.along[e] = -1
-            continue
-        box, colors = (top, bottom, left, right), sides.colors[e]
-        for kind in range(2):
-            if weights[kind] <= LEAST_CLEAN:
-                level = near[e] if kind == 0 else far[e]
-                _purest(photo, kind, box, middle, level, colors)
-        levels = near[e], far[e], middle
-        along, front, back = _measure_variance(photo, distance, clean, box, levels, colors)
-        sides.along[e], sides.variance[e, FRONT], sides.variance[e, BACK] = along, front, back
+                sides.colors[e, side, c] = mean[kind, c] / weights[kind]
+            sides.disparity[e, side] = mean[kind, 3] / weights[kind]
+        _measure_variance(photo, edges, e, (rows, columns), first, sides)
 
 
 @jit
-def _purest(photo, kind, box, middle, level, colors):
-    """Mean colour of one side's pixels, weighted by how far they are from the other side's."""
+def _measure_variance(photo, edges, e, box, first, sides):
+    """Variances of an edge pixel's colours: of either side, and along the way between them."""
     disparity, pixels, limit, _ = photo
-    top, bottom, left, right = box
-    other = colors[1 - kind]
-    total = np.zeros(4, np.float64)
-    for row in range(top, bottom):
-        for column in range(left, right):
-            d = disparity[row, column]
-            if (d > middle) != (kind == 0) or abs(d - level) >= limit:
+    rows, columns = box
+    colors = sides.colors[e]
+    squared = ((colors[FRONT] - colors[BACK]) ** 2).sum() + np.float32(1e-6)
+    along, counts = np.float32(0), np.zeros(2, np.int64)
+    for row in range(rows[0], rows[1]):
+        for column in range(columns[0], columns[1]):
+            side = _side_of(disparity[row, column], edges.near[e], edges.far[e], limit)
+            if side < 0 or edges.distance[row, column] < first[side]:
                 continue
-            weight = 1e-3
+            dot = np.float32(0)
             for c in range(3):
-                weight += (pixels[row, column, c] - other[c]) ** 2
-            weight *= weight
-            total[3] += weight
-            for c in range(3):
-                total[c] += weight * pixels[row, column, c]
-    for c in range(3):
-        colors[kind, c] = total[c] / max(total[3], 1e-9)
-
-
-@jit
-def _measure_variance(photo, distance, clean, box, levels, colors):
-    """Variances of the clean pixels' colours: along the way between the sides, front, back."""
-    disparity, pixels, limit, _ = photo
-    top, bottom, left, right = box
-    near, far, middle = levels
-    along = np.zeros(3, np.float32)
-    squared = np.float32(1e-6)
-    for c in range(3):
-        along[c] = colors[FRONT, c] - colors[BACK, c]
-        squared += along[c] ** 2
-    total, count = 0.0, 0
-    wholes, counts = np.zeros(2, np.float64), np.zeros(2, np.int64)
-    for row in range(top, bottom):
-        for column in range(left, right):
-            d = disparity[row, column]
-            kind = 0 if d > middle else 1
-            if distance[row, column] < clean or abs(d - (near if kind == 0 else far)) >= limit:
-                continue
-            dot, whole = 0.0, 0.0
-            for c in range(3):
-                step = pixels[row, column, c] - colors[kind, c]
-                dot += step * along[c]
-                whole += step * step
-            total += dot * dot / squared
-            count += 1
-            wholes[kind] += whole
-            counts[kind] += 1
-    front = wholes[0] / counts[0] if counts[0] > 0 else UNKNOWN
-    back = wholes[1] / counts[1] if counts[1] > 0 else UNKNOWN
-    return total / max(count, 1), front, back
+                step = pixels[row, column, c] - colors[side, c]
+                dot += step * (colors[FRONT, c] - colors[BACK, c])
+                sides.variance[e, side] += step * step
+            along += dot * dot / squared
+            counts[side] += 1
+    sides.along[e] = along / counts.sum()
+    for side in (FRONT, BACK):
+        sides.variance[e, side] /= counts[side]

@@ -19,7 +19,6 @@ from kernels.threads import run_in_parts
 from utils.depth.steps import EDGE_JUMP, TWICE_AS_FAR
 from utils.filters import dilated
 from utils.scene.edge_sides import (
-    ALIEN,
     BACK,
     FRONT,
     NOISE,
@@ -29,21 +28,23 @@ from utils.scene.edge_sides import (
 )
 from utils.scene.edges import EDGE_REACH
 
+# Measured by benchmarks.edges, with depth as it is and with outlines off by a pixel or two.
 # Doubt (standard deviation of alpha) of the geometry: at the edge, and at the end of the reach.
 DOUBT_NEAR, DOUBT_FAR = np.float32(0.4), np.float32(0.08)
-# Shares below this are none, and above one minus this are all.
+# Shares below this are none, and above one minus this are all: or noise makes rims everywhere.
 LEAST_SHARE = np.float32(0.04)
-# Colours that a pixel's own neighbourhood shows, against the mean along the edge.
+# Colours that a pixel's own neighbourhood shows, against the mean along the edge, which counts as
+# half a pixel.
 LOCAL_PX = 3
 LOCAL_WEIGHTS = 1 / (
-    1 + np.float32(0.3) * ((np.indices((2 * LOCAL_PX + 1,) * 2) - LOCAL_PX) ** 2).sum(axis=0)
+    1 + np.float32(0.25) * ((np.indices((2 * LOCAL_PX + 1,) * 2) - LOCAL_PX) ** 2).sum(axis=0)
 )
 TRUST_MEAN = np.float32(0.5)
-STRANGE = np.float32(4)  # standard deviations of the back, beyond which a colour is not one of its
-PURE = 6  # power of alpha by which a neighbour counts as one side's
-# A pixel of the back within half the reach that stands out of the back by so many standard
-# deviations is the front's halo, and goes with it: as a rim that covers so much.
-HALO_STANDS_OUT, HALO_SHARE = np.float32(2.5), np.float32(0.25)
+PURE = 4  # power of alpha by which a neighbour counts as one side's
+STRANGE = np.float32(3)  # standard deviations of the back, beyond which a colour is not one of its
+# A strange pixel of the back within half the reach is the front's halo, and goes with it, as a rim
+# that covers so much: the lit edge of a car would stay behind (by eye).
+HALO_SHARE = np.float32(0.25)
 
 
 class Rims(NamedTuple):
@@ -166,13 +167,9 @@ def _estimate_alpha(photo, ramp, edges, sides, band, alpha):
     for k in range(band.shape[0]):
         y, x = band[k] // width, band[k] % width
         e = edges.nearest[y, x]
-        along, colors = sides.along[e], sides.colors[e]
-        if along < 0:
-            alpha[y, x] = ramp[y, x]
-            continue
-        doubt = _doubt(edges.distance[y, x], photo.reach)
+        colors, doubt = sides.colors[e], _doubt(edges.distance[y, x], photo.reach)
         alpha[y, x] = _posterior(
-            photo.pixels[y, x], colors[FRONT], colors[BACK], along, ramp[y, x], doubt
+            photo.pixels[y, x], colors[FRONT], colors[BACK], sides.along[e], ramp[y, x], doubt
         )
 
 
@@ -209,7 +206,7 @@ def _refine(photo, ramp, rough, edges, sides, band, alpha, colors):
                     # of the lit edge of a post.
                     if share < 1:
                         aside = _between(pixels[row, column], fronts, backs)[2]
-                        aside /= ALIEN * ALIEN * (3 * NOISE * NOISE + variance)
+                        aside /= STRANGE * STRANGE * (3 * NOISE * NOISE + variance)
                         front = max(front, weight * (1 - 1 / (1 + aside**2)))
                 else:
                     front = np.float32(0)
@@ -228,8 +225,6 @@ def _refine(photo, ramp, rough, edges, sides, band, alpha, colors):
         for c in range(3):
             colors[k, c] = mean[c] / weights_front
             colors[k, 3 + c] = mean[3 + c] / weights_back
-        if along < 0:
-            continue
         doubt = _doubt(distance[y, x], reach)
         alpha[y, x] = _posterior(
             pixels[y, x], colors[k, :3], colors[k, 3:], along, ramp[y, x], doubt
@@ -266,8 +261,8 @@ def _share_rest(photo, edges, sides, band, alpha, colors):
         for c in range(3):
             whole += (pixels[y, x, c] - share * colors[k, c] - (1 - share) * colors[k, 3 + c]) ** 2
         taken = backs * np.sqrt(whole)
-        room = HALO_STANDS_OUT * np.sqrt(3 * NOISE * NOISE + variance)
-        if share == 0 and (distance[y, x] > halo or sides.along[e] < 0 or taken <= room):
+        room = STRANGE * np.sqrt(3 * NOISE * NOISE + variance)
+        if share == 0 and (distance[y, x] > halo or taken <= room):
             continue
         part = min((room / max(taken, np.float32(1e-6))) ** 2, np.float32(1))
         for c in range(3):
