@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "find_focus",
             "nearest_depth",
         ],
-        "moves": ["MOST_ADVANCE", "MOST_INVENTED", "MOST_PACE", "MOVES", "Move", "Stage"],
+        "moves": ["MOST_GROWTH", "MOST_INVENTED", "MOVES", "Move", "Stage"],
         "path": ["NO_LENS", "CameraPath", "CameraPose", "Stand", "published_path"],
         "planning": ["Shot", "find_point", "plan_shot"],
         "projection": ["BASELINE", "default_focal_px", "unproject"],

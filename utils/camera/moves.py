@@ -15,26 +15,20 @@ from utils.camera.focus import Focus, aim
 from utils.camera.path import CameraPath, Stand
 from utils.camera.windows import CropWindow, fit_center
 
-# How near the camera comes to the nearest surface: half as near as the photo was taken at most, so
-# that what stands before the focus grows to twice its size at most; and it passes by at most twice
-# as fast as the focus. The lens does the rest.
-MOST_ADVANCE = 0.5
-MOST_PACE = 2
+# What stands before the focus grows to twice its size at most, and passes by twice as fast as the
+# focus; no pixel of the photo is enlarged more by keeping clear of its borders. The lens does the
+# rest. By eye, as the next ones.
+MOST_GROWTH = 2
 # A move that chooses its windows goes only so far, and the automatic shot is one of those, that at
-# most this share of a frame is invented.
+# most this share of a frame is invented; the dolly zoom, which is about what it uncovers, twice.
 MOST_INVENTED = 0.03
-MOST_INVENTED_BY_DOLLY = 0.06
 # At strength 1: by how much a zoom enlarges, what part of the way to the focus a dolly zoom goes,
-# and how far near or far things move against the focus, as a share of the picture's width.
+# and how far near or far things move against the focus, as a share of the picture's width; in
+# shallow scenes only so far that no more than another share of the focus plane passes by.
 ZOOM = 1.35
 DOLLY_PART = 0.45
 PARALLAX = 0.05
-# Shallow scenes: no farther aside than this, as a share of the focus depth, and as a share of the
-# picture that passes by.
-MOST_ASIDE = 0.2
 MOST_PASSING = 0.08
-# The smallest window of a move that keeps clear of the photo's borders, of the largest one.
-LEAST_WINDOW = 0.4
 
 
 class Stage(NamedTuple):
@@ -80,17 +74,17 @@ class Stage(NamedTuple):
         )
         return CropWindow(u, v, sides[1], sides[0])
 
-    def aside(self, part: float = 1.0) -> float:
+    def aside(self) -> float:
         """Return how far to go aside for near or far things to move by PARALLAX."""
         depth = self.focus.depth
         near, far = self.depths
         gain = self.focal_px * max(1 / near - 1 / depth, 1 / depth - 1 / far, 1e-9)
-        wanted = part * self.strength * PARALLAX * self.box[1] / gain
-        return min(wanted, MOST_ASIDE * self.strength * depth)
+        passing = MOST_PASSING * depth / self.focal_px
+        return self.strength * self.box[1] * min(PARALLAX / gain, passing)
 
     def advance(self, part: float) -> float:
         """Return this part of the way to the focus, or how far the nearest surface lets go."""
-        return min(part * self.focus.depth, MOST_ADVANCE * self.nearest)
+        return min(part * self.focus.depth, self.nearest / MOST_GROWTH)
 
     def clear_share(self, stands: list[Stand]) -> float:
         """Return how large a window can be, of the largest, that shows no border of the photo."""
@@ -110,7 +104,7 @@ class Stage(NamedTuple):
                         for end in (-1, 1)
                     )
                     share = min(share, 2 * (high - middle) / box, 2 * (middle - low) / box)
-        return max(share, LEAST_WINDOW)
+        return max(share, 1 / MOST_GROWTH)
 
 
 def windows(stage: Stage) -> CameraPath:
@@ -156,17 +150,17 @@ def down(stage: Stage) -> CameraPath:
 def orbit(stage: Stage) -> CameraPath:
     """Once around, level: to the right, nearer, to the left and back; the focus stays."""
     radius = stage.aside()
-    near = min(radius, stage.advance(0.1 * stage.strength))
+    near = min(radius, stage.advance(1))
 
     def position(angle):
         return radius * math.sin(angle), 0.0, near * (1 - math.cos(angle)) / 2
 
-    return _around_focus(stage, position, (0.25, 0.4, 0.6, 0.75))
+    return _around_focus(stage, position, (0.25, 0.5, 0.75))
 
 
 def circle(stage: Stage) -> CameraPath:
     """Round a circle that faces the scene; the focus stays."""
-    radius = stage.aside(0.8)
+    radius = stage.aside()
 
     def position(angle):
         return radius * math.sin(angle), radius * math.cos(angle), 0.0
@@ -209,7 +203,7 @@ def _between_windows(stage, shown):
     widest = max(start.width, end.width)
     advance = depth * (1 - min(start.width, end.width) / widest)
     part = stage.advance(1) / max(advance, stage.advance(1))
-    pace = min(1.0, MOST_PACE * stage.nearest / depth)
+    pace = min(1.0, MOST_GROWTH * stage.nearest / depth)
     across, down = stage.on_focus(*aim(stage.image_size, start, end))
 
     def stand(t):
@@ -224,9 +218,7 @@ def _between_windows(stage, shown):
 
 def _travel(stage, across, down):
     """Straight ahead is the same all the way: the picture passes by as from a train."""
-    unit = stage.focus.depth / stage.focal_px
-    side = stage.box[1] if across else stage.box[0]
-    reach = min(stage.aside(), MOST_PASSING * stage.strength * side * unit)
+    unit, reach = stage.focus.depth / stage.focal_px, stage.aside()
     middle = stage.window(1)
 
     def stand(t, share=1.0):
@@ -293,5 +285,5 @@ MOVES = {
     "orbit": Move(orbit, closed=True, flat=False),
     "circle": Move(circle, closed=True, flat=False),
     "swing": Move(swing, closed=True, flat=False),
-    "dolly": Move(dolly, flat=False, framed=True, most_invented=MOST_INVENTED_BY_DOLLY),
+    "dolly": Move(dolly, flat=False, framed=True, most_invented=2 * MOST_INVENTED),
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from utils.camera.windows import CropWindow
 
-# How far beyond the extremes of a path is inpainted, so that rounding leaves no sliver.
+# How far beyond the extremes of a path is inpainted, as published: rounding leaves no sliver.
 OVERSHOOT = 1.1
 NO_LENS = (0.0, 0.0)
 # At how many times, evenly spaced, `CameraPath.shows` looks, and how far beyond the frame, as a

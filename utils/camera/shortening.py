@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from utils.camera.path import CameraPath
 
 TIMES = (0, 0.25, 0.5, 0.75, 1)  # where on the path the share is measured
-PRECISION = 1 / 128  # of the part that is kept
-LEAST_KEPT = 1 / 32  # less motion than this is none
+PRECISION = 1 / 128  # of the part that is kept; less motion than this is none
 
 
 def invented_shares(
@@ -47,7 +46,7 @@ def kept_part(view: Any, path: CameraPath, size: tuple[int, int], most: float) -
         size: (height, width) px of one eye's picture.
         most: the largest share of a frame that may be invented.
     Returns:
-        The part, 1 for all of the way; at least LEAST_KEPT, even if that is too much.
+        The part, 1 for all of the way; at least PRECISION, even if that is too much.
     """
 
     def fits(kept):
@@ -55,7 +54,7 @@ def kept_part(view: Any, path: CameraPath, size: tuple[int, int], most: float) -
 
     if fits(1):
         return 1.0
-    low, high = LEAST_KEPT, 1.0
+    low, high = PRECISION, 1.0
     while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (middle, high) if fits(middle) else (low, middle)
@@ -74,7 +73,7 @@ def shorten_path(
         ValueError: hardly any motion, or none, asks as little as that.
     """
     kept = kept_part(view, path, size, most)
-    if kept == LEAST_KEPT:
+    if kept == PRECISION:
         least = max(invented_shares(view, path.scaled(kept), size, TIMES))
         if least > most:
             raise ValueError(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from utils.camera.focus import depth_range, find_focus, nearest_depth
-from utils.camera.moves import MOVES, Stage
+from utils.camera.moves import MOST_GROWTH, MOVES, Stage
 from utils.camera.shortening import kept_part
 from utils.camera.windows import aspect_box
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from utils.camera.path import CameraPath
     from utils.camera.windows import CropWindow
 
-# What lies in a border of this share leaves the picture before it has grown to twice its size: only
-# the nearest surface in the middle stops the camera.
-PASSED_SHARE = 0.25
 # Moves that choose their windows are measured on a copy of the scene of this long side, px.
 MEASURED_SIDE = 480
 
@@ -40,11 +37,14 @@ def set_stage(
         view_size: (height, width) of the film, px.
         strength, sized: see Stage.
     """
+    # What lies in such a border leaves the picture before it has grown as much as it may: only the
+    # nearest surface in the middle stops the camera.
+    passed = (1 - 1 / MOST_GROWTH) / 2
     return Stage(
         scene.size,
         scene.focal_px,
         find_focus(scene.depth, *about),
-        nearest_depth(scene.depth, PASSED_SHARE),
+        nearest_depth(scene.depth, passed),
         *windows,
         depth_range(scene.depth),
         aspect_box(scene.size, view_size[1] / view_size[0]),

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from utils.camera import AIM_SLACK, BASELINE, MOST_ADVANCE, MOST_PACE, PATCH_SHARE, aspect_box
+from utils.camera import AIM_SLACK, BASELINE, MOST_GROWTH, PATCH_SHARE, aspect_box
 from utils.export.packing import Packer
 from utils.export.page_parts import content_policy, fill_template, json_for_html, page_file
 from utils.export.page_paths import SAMPLES, STRENGTHS, plan_paths
@@ -159,8 +159,7 @@ def _windows(scene, path, paths, plan, settings):
             "size": scene.size,
             "focal": scene.focal_px,
             "patch_share": PATCH_SHARE,
-            "most_advance": MOST_ADVANCE,
-            "most_pace": MOST_PACE,
+            "most_growth": MOST_GROWTH,
             "aim_slack": AIM_SLACK,
         },
     }

@@ -59,14 +59,14 @@ function between(start, end, t) {
 
 // The path between two windows {u, v, width, height} (px of the picture of `size`), as
 // utils/camera/moves.py has it: a function of t that returns a pose.
-function windowsPath(start, end, depth, { size, focal, nearest, most_advance, most_pace, aim_slack }) {
+function windowsPath(start, end, depth, { size, focal, nearest, most_growth, aim_slack }) {
   const [height, width] = size;
   const unit = depth / focal; // of a pixel, at the depth of the focus
   const widest = Math.max(start.width, end.width);
   const advance = depth * (1 - Math.min(start.width, end.width) / widest);
-  const most = Math.min(depth, most_advance * nearest);
+  const most = Math.min(depth, nearest / most_growth);
   const part = most / Math.max(advance, most);
-  const pace = Math.min(1, (most_pace * nearest) / depth);
+  const pace = Math.min(1, (most_growth * nearest) / depth);
   const aim = (side, total, extent) => clamp(side / 2, total / 2 - aim_slack * extent, total / 2 + aim_slack * extent);
   const across = (aim(width, start.u + end.u, widest) - width / 2) * unit;
   const tallest = Math.max(start.height, end.height);
