@@ -19,16 +19,15 @@ class Focus(NamedTuple):
     depth: float  # of what is there, unit of the baseline
 
 
-# Share of the photo that is nearer than what counts as near, and as much is farther than far.
-BEYOND_FOCUS = 0.02
-# Side of the patch whose depth counts as that of its middle, as a share of the short side.
-PATCH_SHARE = 1 / 10
+# Share of the photo that is nearer than what counts as near, and as much is farther than far; side
+# of the patch whose depth counts as that of its middle, as a share of the short side. By eye.
+BEYOND_FOCUS, PATCH_SHARE = 0.02, 0.1
 # Share of the long side that does not count when the nearest depth is looked for: the reference's
 # 128 pixels at 1024. What lies there leaves the picture as the camera moves in.
 BORDER_SHARE = 0.125
 # How far the middle of the windows may lie from the photo's centre, as a share of the larger one,
 # before the camera aims elsewhere: windows of 0.9 of the photo, as published, hardly lie farther.
-# The wide window of an automatic shot does not.
+# As far aside an automatic shot slides.
 AIM_SLACK = 0.05
 
 

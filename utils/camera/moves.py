@@ -40,7 +40,7 @@ class Stage(NamedTuple):
     nearest: float  # depth of the nearest surface, unit of the baseline
     start: CropWindow  # windows that were given, or their defaults, px of the photo
     end: CropWindow
-    depths: tuple[float, float] = (1e9, 1e9)  # of near and far things
+    depths: tuple[float, float] = (math.inf, math.inf)  # of near and far things
     box: tuple[float, float] = (0.0, 0.0)  # (height, width) of the largest window, px
     strength: float = 1.0
     sized: bool = True  # the user gave the size of a window
@@ -127,55 +127,20 @@ def zoom_out(stage: Stage) -> CameraPath:
     return windows(stage._replace(start=near, end=stage.window(1)))
 
 
-def left(stage: Stage) -> CameraPath:
-    """Past the scene, to the left; what is near passes faster."""
-    return _travel(stage, -1, 0)
-
-
-def right(stage: Stage) -> CameraPath:
-    """Past the scene, to the right."""
-    return _travel(stage, 1, 0)
-
-
-def up(stage: Stage) -> CameraPath:
-    """Past the scene, upwards."""
-    return _travel(stage, 0, -1)
-
-
-def down(stage: Stage) -> CameraPath:
-    """Past the scene, downwards."""
-    return _travel(stage, 0, 1)
-
-
 def orbit(stage: Stage) -> CameraPath:
     """Once around, level: to the right, nearer, to the left and back; the focus stays."""
-    radius = stage.aside()
-    near = min(radius, stage.advance(1))
-
-    def position(angle):
-        return radius * math.sin(angle), 0.0, near * (1 - math.cos(angle)) / 2
-
-    return _around_focus(stage, position, (0.25, 0.5, 0.75))
+    near = min(stage.aside(), stage.advance(1))
+    return _around_focus(stage, 0, near, (0.25, 0.5, 0.75))
 
 
 def circle(stage: Stage) -> CameraPath:
     """Round a circle that faces the scene; the focus stays."""
-    radius = stage.aside()
-
-    def position(angle):
-        return radius * math.sin(angle), radius * math.cos(angle), 0.0
-
-    return _around_focus(stage, position, (0, 0.25, 0.5, 0.75))
+    return _around_focus(stage, stage.aside(), 0, (0, 0.25, 0.5, 0.75))
 
 
 def swing(stage: Stage) -> CameraPath:
     """From side to side, as one looks around a thing; the focus stays."""
-    radius = stage.aside()
-
-    def position(angle):
-        return radius * math.sin(angle), 0.0, 0.0
-
-    return _around_focus(stage, position, (0.25, 0.75))
+    return _around_focus(stage, 0, 0, (0.25, 0.75))
 
 
 def dolly(stage: Stage) -> CameraPath:
@@ -217,7 +182,7 @@ def _between_windows(stage, shown):
 
 
 def _travel(stage, across, down):
-    """Straight ahead is the same all the way: the picture passes by as from a train."""
+    """Past the scene, with the same straight ahead all the way: what is near passes faster."""
     unit, reach = stage.focus.depth / stage.focal_px, stage.aside()
     middle = stage.window(1)
 
@@ -237,9 +202,16 @@ def _travel(stage, across, down):
     return stage.path(lambda t: stand(t, share))
 
 
-def _around_focus(stage, position, inpaint_at):
-    """Once through `position`, a function of an angle, with a window that stays."""
-    return _holding(stage, lambda t: position(2 * math.pi * t), inpaint_at=inpaint_at, closed=True)
+def _around_focus(stage, down, ahead, inpaint_at):
+    """Once round an ellipse, as far aside as PARALLAX says, with a window that stays."""
+    radius = stage.aside()
+
+    def position(t):
+        angle = 2 * math.pi * t
+        aside, level = radius * math.sin(angle), math.cos(angle)
+        return aside, down * level, ahead * (1 - level) / 2
+
+    return _holding(stage, position, inpaint_at=inpaint_at, closed=True)
 
 
 def _holding(stage, position, **more):
@@ -278,10 +250,10 @@ MOVES = {
     "windows": Move(windows, framed=True),
     "zoom-in": Move(zoom_in),
     "zoom-out": Move(zoom_out),
-    "left": Move(left),
-    "right": Move(right),
-    "up": Move(up),
-    "down": Move(down),
+    "left": Move(lambda stage: _travel(stage, -1, 0)),
+    "right": Move(lambda stage: _travel(stage, 1, 0)),
+    "up": Move(lambda stage: _travel(stage, 0, -1)),
+    "down": Move(lambda stage: _travel(stage, 0, 1)),
     "orbit": Move(orbit, closed=True, flat=False),
     "circle": Move(circle, closed=True, flat=False),
     "swing": Move(swing, closed=True, flat=False),

@@ -10,9 +10,6 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Windows may differ in shape by this much before they are adapted: rounding to whole pixels does.
-ASPECT_TOLERANCE = 0.02
-
 
 @dataclass(frozen=True)
 class CropWindow:
@@ -169,9 +166,9 @@ def complete_windows(
 
 
 def _alike(aspect, wanted, window):
-    """Whether two shapes are the same up to rounding a side of the window to whole pixels."""
+    """Whether two shapes are the same up to rounding the sides of the window to whole pixels."""
     height = window.h if isinstance(window, WindowNumbers) else window.height
-    return abs(aspect / wanted - 1) <= max(ASPECT_TOLERANCE, 1.5 / max(height, 1))
+    return abs(aspect / wanted - 1) <= 2 / max(min(height, height * wanted), 1)
 
 
 def _complete(numbers, default, image_size, box):
