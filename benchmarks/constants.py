@@ -47,7 +47,6 @@ FIXED: dict[str, dict[str, str]] = {
         "kernels/cpu.py": "DROPPED",
         "kernels/cpu_fill.py": "OUTSIDE KNOWN UNMEASURED FAR NEVER",
         "kernels/patches.py": "NOTHING",
-        "kernels/quilting.py": "HOLE SOURCE",
         "utils/camera/path.py": "NO_LENS",
         "utils/scene/edge_sides.py": "FRONT BACK",
     },
@@ -59,16 +58,17 @@ FIXED: dict[str, dict[str, str]] = {
         "kernels/cpu_rims.py": "WORDS",
         "kernels/hashing.py": "GOLDEN",
         "kernels/patches.py": "SIDE ROW NEIGHBOURS WHOLE",
-        "kernels/quilting.py": "STRIDE",
         "utils/camera/planning.py": "THIRDS",
         "utils/scene/closing.py": "TENT",
         "utils/scene/edges.py": "SQRT2",
         "utils/scene/filling.py": "_ANGLES",
+        "utils/scene/quilting.py": "CORNERS LOOKS",
         "utils/scene/rims.py": "LOCAL_WEIGHTS",
     },
-    # Memory, threads, waiting: they move time, never a frame. And what keeps from dividing by 0.
+    # Memory, threads, waiting: they move time, never a frame. And what keeps from dividing by 0, or
+    # rounding from showing.
     "machine": {
-        "kernels/constants.py": "NEAR_PLANE GUARD",
+        "kernels/constants.py": "NEAR_PLANE GUARD COVERAGE_THRESHOLD OVERLAP",
         "kernels/cpu.py": "CHANNEL_GROUP TOGETHER",
         "kernels/cpu_frame.py": "BLOCK",
         "kernels/cuda.py": "THREADS",
@@ -98,6 +98,7 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/depth/two_eyes.py": "WIDEST_SEARCH",
         "utils/scene/closing.py": "MOST_PARTS BORDER_BEYOND",
         "utils/scene/cloud.py": "INPAINT_PIXELS",
+        "utils/scene/quilting.py": "TRIES",
     },
     # From papers and the reference.
     "published": {

@@ -331,3 +331,49 @@ def smooth(
                 weights += weight
         smoothed[m, 0], smoothed[m, 1] = red / weights, green / weights
         smoothed[m, 2] = blue / weights
+
+
+@jit
+def enlarge(
+    coarse: np.ndarray,
+    coarse_near: np.ndarray,
+    near: np.ndarray,
+    alike: float,
+    begin: int,
+    end: int,
+    enlarged: np.ndarray,
+) -> None:
+    """Enlarge the rows begin .. end of a map, each pixel from its own surface (Kopf et al. 2007).
+
+    Args:
+        coarse: (h, w, C) float32, bilinear where all is one surface.
+        coarse_near: (h, w) float32 disparity.   near: (H, W) float32 at full size.
+        alike: disparities closer than this are one surface.
+        enlarged: (H, W, C) float32, written.
+    """
+    (rows, columns), (height, width) = coarse_near.shape, near.shape
+    for y in range(begin, end):
+        down = np.float32((y + 0.5) * rows / height - 0.5)
+        for x in range(width):
+            right = np.float32((x + 0.5) * columns / width - 0.5)
+            weights = np.float32(0)
+            for c in range(coarse.shape[2]):
+                enlarged[y, x, c] = 0
+            closest, best_row, best_column = np.float32(np.inf), 0, 0
+            for j in range(2):
+                for i in range(2):
+                    row, column = int(np.floor(down)) + j, int(np.floor(right)) + i
+                    weight = np.float32((1 - abs(down - row)) * (1 - abs(right - column)))
+                    row, column = min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
+                    apart = abs(coarse_near[row, column] - near[y, x])
+                    if apart < closest:
+                        closest, best_row, best_column = apart, row, column
+                    if apart <= alike:
+                        weights += weight
+                        for c in range(coarse.shape[2]):
+                            enlarged[y, x, c] += weight * coarse[row, column, c]
+            for c in range(coarse.shape[2]):
+                if weights > 0:
+                    enlarged[y, x, c] /= weights
+                else:
+                    enlarged[y, x, c] = coarse[best_row, best_column, c]

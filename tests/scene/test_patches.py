@@ -15,7 +15,7 @@ from utils.camera import (
     find_focus,
     nearest_depth,
 )
-from utils.scene import FarSide, quilting
+from utils.scene import FarSide
 from utils.scene.cloud import Scene
 from utils.scene.filling import fill_from_far
 from utils.scene.making import grow
@@ -92,7 +92,7 @@ def test_blocks_replace_what_patches_leave_weak(monkeypatch):
     """Here patches say nothing at all."""
     monkeypatch.setattr("utils.scene.patches.vote", lambda *given: given[-1].doubt.fill(np.inf))
     _, blocks, known, truth = _both(_waves())
-    monkeypatch.setattr(quilting, "find_weak", lambda *given: np.zeros(len(given[3])))
+    monkeypatch.setattr("utils.scene.patches.replace_weak", lambda *given: given[3])
     _, neither, _, _ = _both(_waves())
     energies = [_energy(x, known) / _energy(truth, known) for x in (neither, blocks)]
     assert energies[0] < 0.5 and 0.6 < energies[1] < 1.3

@@ -33,9 +33,9 @@ def surrounded(mask: np.ndarray, side: int) -> np.ndarray:
     return cv2.erode(mask, square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
 
 
-def ranked(mask: np.ndarray, near: np.ndarray, thin: int = 1) -> Sources:
-    """The pixels of a mask (H, W) as sources, of every `thin`-th row and column."""
-    places = thin * np.argwhere(mask[::thin, ::thin]).astype(np.int32)
+def ranked(mask: np.ndarray, near: np.ndarray) -> Sources:
+    """The pixels of a mask (H, W) as sources."""
+    places = np.argwhere(mask).astype(np.int32)
     order = np.argsort(at(near, places), kind="stable")
     return Sources(places[order], at(near, places[order]))
 
