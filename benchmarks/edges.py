@@ -5,8 +5,8 @@
 Protocol:
 * Drawn scenes are flat layers with a texture and an outline given by formulas, so every view has a
   truth: the mean of 4 x 4 rays per pixel. Depth is that of the pixel's middle, as a depth sensor
-  without alpha would have it. The photo is lifted, filled by rule for the second view as for a
-  film, and rendered there. `soft` scenes are seen through a lens (a Gaussian of 1 px).
+  without alpha would have it. The photo is lifted, closed and filled by rule for the second view as
+  for a film, and rendered there. `soft` scenes are seen through a lens (a Gaussian of 1 px).
 * Judged are the pixels within 3 px of a depth edge of the second view: `seen`, those whose surface
   the photo shows, and `band`, all of them.
 * val/stereo: the same with both photographs and true disparity; an unknown one takes the nearest
@@ -265,6 +265,14 @@ def methods():
     return {"opaque": {"rims": False}, "rims": {}}
 
 
+def second_view(scene, shift):
+    """What a film of a scene shows at a shift, (H, W, 3) uint8."""
+    view = {"shift": shift, "focal_px": scene.focal_px, "size": scene.size}
+    scene.close_surfaces([view])
+    scene.inpaint(FarSide(), [1.1 * value for value in shift])
+    return scene.render(**view)[0]
+
+
 def drawn_rows():
     """Figures of every drawing by every method."""
     rows = {name: [] for name in methods()}
@@ -281,9 +289,7 @@ def drawn_rows():
                 )
                 rest, _ = scene.render((0, 0, 0))
                 at_rest = torch.from_numpy(edge_band(disparity))[None, None].float()
-                move = (*shift, 0.0)
-                scene.inpaint(FarSide(), [1.1 * value for value in move])
-                view, _ = scene.render(move)
+                view = second_view(scene, (*shift, 0.0))
                 rows[name].append(
                     {"drawing": drawing.name, **judged(view, truth, band, seen),
                      "psnr_rest": metrics.psnr(image_tensor(rest), image, at_rest)}
@@ -303,11 +309,9 @@ def stereo_rows(folder, limit):
         scaled = torch.from_numpy(left / largest * BASELINE)[None, None].clamp(min=0.6)
         for name, kind in methods().items():
             scene = Scene(pair.image, scaled, pair.image.shape[3] / 2, BASELINE, **kind)
-            move = (-largest, 0.0, 0.0)
             rest, _ = scene.render((0, 0, 0))
             at_rest = torch.from_numpy(edge_band(left))[None, None].float()
-            scene.inpaint(FarSide(), [1.1 * value for value in move])
-            view, _ = scene.render(move)
+            view = second_view(scene, (-largest, 0.0, 0.0))
             rows[name].append(
                 {"drawing": pair.name, **judged(view, pair.truth, band & (second > 0), seen),
                  "psnr_rest": metrics.psnr(image_tensor(rest), pair.image, at_rest)}
