@@ -41,13 +41,9 @@ def resize_image(image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Resize (1, 3, H, W), averaging where it shrinks so that fine texture does not alias."""
     if tuple(size) == tuple(image.shape[2:]):
         return image
-    shrinks = size[0] < image.shape[2]
-    return F.interpolate(
-        image,
-        tuple(size),
-        mode="area" if shrinks else "bilinear",
-        **({} if shrinks else {"align_corners": False}),
-    )
+    if size[0] < image.shape[2]:
+        return F.interpolate(image, tuple(size), mode="area")
+    return F.interpolate(image, tuple(size), mode="bilinear", align_corners=False)
 
 
 @torch.inference_mode()

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from kernels.jit import jit
 from kernels.threads import run_all
-from utils.depth.side_colours import AROUND, cells_of, colour_statistics, sum_colours
 from utils.depth.steps import EDGE_JUMP, least_step
-from utils.filters import blurred, dilated, eroded, extremes, nearest_pixels
+from utils.filters import BLUR_REACH, blurred, dilated, eroded, extremes, nearest_pixels
 
 # All measured by benchmarks.outlines (boundary error, bend, torn) and benchmarks.straight.
 # How far an outline may be from the edge of an estimate: of the long side (10 px at 1024), and
@@ -25,6 +25,7 @@ REACH, COARSE_PX = 0.01, 2.0
 # A ramp is an edge where a pixel's surroundings (3x3) hold this share of the step within reach, and
 # so many times what they hold of a plain slope.
 STEEP, STEEPER_THAN_SLOPE = 0.25, 1.6
+CELLS = 4  # per reach, in which the colours of a side are summed up
 # So many reaches are next to an edge: colours there are of both sides, and tell of neither; and
 # what a side reads a reach away is evened out along it by a Gaussian of that deviation.
 BESIDE = 0.3
@@ -67,7 +68,7 @@ def align_outlines(
         return disparity
     front = disparity > (edges.near + edges.far) / 2
     band = np.flatnonzero(edges.distance <= reach)
-    around = np.flatnonzero(edges.distance <= AROUND * reach)
+    around = np.flatnonzero(edges.distance <= BLUR_REACH * reach)
     distance = _signed_distance(front)
     labels, evidence = _take_sides(pixels, front, distance, band, around, reach)
     strength = _strength(edges, limit, reach) * _taper(front, distance, edges, reach) * evidence
@@ -109,9 +110,7 @@ def _take_sides(pixels, front, distance, band, around, reach):
     inside.flat[band] = 1
     clean = around[np.abs(distance.flat[around]) > BESIDE * reach]
     of_front = front.flat[clean]
-    cells, colours = cells_of(band, size, reach), pixels.reshape(-1, 3)[band].astype(np.float32)
-    sides = (clean[of_front], clean[~of_front])
-    looks = [(pixels, side, cells, colours, reach) for side in sides]
+    looks = [(pixels, side, band, reach) for side in (clean[of_front], clean[~of_front])]
     (of, of_known), (behind, behind_known) = run_all(_likelihood, looks)
     ratio = (of - behind).clip(-CERTAIN, CERTAIN) * (of_known & behind_known)
     belief = np.zeros(size, np.float32)
@@ -120,7 +119,6 @@ def _take_sides(pixels, front, distance, band, around, reach):
     belief += CERTAIN / reach * distance
     labels = front.copy()
     labels.flat[band] = belief.flat[band] > 0
-    labels = _without_islands(labels, front, band, distance, reach)
     agreement = np.zeros(size, np.float32)
     agreement.flat[band] = np.where(labels.flat[band], ratio, -ratio)
     window = (2 * reach + 1,) * 2
@@ -128,29 +126,54 @@ def _take_sides(pixels, front, distance, band, around, reach):
     return labels, _ramp(agreement, *EVIDENCE)
 
 
-def _likelihood(pixels, index, cells, colours, reach):
-    """Log likelihood of colours (N, 3) under the chosen pixels around them; where it is known."""
-    sums = sum_colours(pixels, index, reach)
-    used, place = np.unique(cells, return_inverse=True)
-    sums = sums[used]
+def _likelihood(pixels, side, band, reach):
+    """Log likelihood (N,) of a band's colours among those of a side around them; where it is known.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        side, band: flat indices.
+        reach: deviation of the Gaussian window around a pixel, px; of its cell, in fact.
+    """
+    cell = max(1, reach // CELLS)
+    rows, columns = (-(-length // cell) for length in pixels.shape[:2])
+    counted = np.zeros((rows, columns, 10), np.float64)
+    _count(pixels, side, cell, counted)
+    sums = cv2.GaussianBlur(
+        counted.astype(np.float32), (0, 0), reach / cell, borderType=cv2.BORDER_CONSTANT
+    )
+    y, x = np.divmod(band, pixels.shape[1])
+    used, place = np.unique(y // cell * columns + x // cell, return_inverse=True)
+    sums = sums.reshape(-1, 10)[used]
     known = sums[:, 0] > 0
     sums[~known, 0] = 1
-    mean, covariance = colour_statistics(sums)
+    mean, square = sums[:, 1:4] / sums[:, :1], np.empty((len(sums), 3, 3), np.float32)
+    first, second = np.triu_indices(3)
+    square[:, first, second] = square[:, second, first] = sums[:, 4:] / sums[:, :1]
+    covariance = square - mean[:, :, None] * mean[:, None]
     covariance += LEAST_DEVIATION**2 * np.eye(3, dtype=np.float32)
     inverse = np.linalg.inv(covariance).astype(np.float32)
     level = np.log(np.maximum(np.linalg.det(covariance), 1)).astype(np.float32)
-    apart = colours - mean[place]
+    apart = pixels.reshape(-1, 3)[band].astype(np.float32) - mean[place]
     squared = np.einsum("ni,nij,nj->n", apart, inverse[place], apart)
     return -(squared + level[place]) / 2, known[place]
 
 
-def _without_islands(labels, front, band, distance, reach):
-    """Labels (H, W) of which each piece hangs together with what was surely its side before."""
-    sure = np.abs(distance) > reach / 2
-    outside = np.ones(labels.shape, bool)
-    outside.flat[band] = False
-    whole = _connected(labels, labels & front & sure | labels & outside)
-    return ~_connected(~whole, ~whole & ~front & sure | ~whole & outside)
+@jit
+def _count(pixels, index, cell, counted):
+    """Add a one, the colour, and products of two channels to the cell of each pixel."""
+    color = np.empty(3, np.float32)
+    for k in range(index.shape[0]):
+        y, x = index[k] // pixels.shape[1], index[k] % pixels.shape[1]
+        sums = counted[y // cell, x // cell]
+        sums[0] += 1
+        column = 4
+        for first in range(3):
+            color[first] = pixels[y, x, first]
+            sums[1 + first] += color[first]
+        for first in range(3):
+            for second in range(first, 3):
+                sums[column] += color[first] * color[second]
+                column += 1
 
 
 def _strength(edges, limit, reach):
@@ -212,11 +235,3 @@ def _signed_distance(mask):
         cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 5) for part in (mask, ~mask)
     )
     return np.where(mask, within - np.float32(0.5), np.float32(0.5) - without)
-
-
-def _connected(mask, seeds):
-    """Those pieces of a mask (H, W) that hold a seed."""
-    count, pieces = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
-    kept = np.zeros(count, bool)
-    kept[pieces[seeds]] = True
-    return kept[pieces] & mask

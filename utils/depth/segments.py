@@ -75,22 +75,13 @@ def _join(ends, gap):
             continue
         near[:] = False
         near[first] = True
-        x, y, along_x, along_y = _line_through(ends, near)
+        line = _line_through(ends, near)
         for _ in range(2):
             for n in range(count):
-                ax, ay, bx, by = ends[n]
-                spans_a = (ax - x) * along_x + (ay - y) * along_y
-                spans_b = (bx - x) * along_x + (by - y) * along_y
-                off_a = abs((ay - y) * along_x - (ax - x) * along_y)
-                off_b = abs((by - y) * along_x - (bx - x) * along_y)
-                turned = abs((by - ay) * along_x - (bx - ax) * along_y)
-                near[n] = (
-                    of_line[n] < 0
-                    and max(off_a, off_b) <= 1
-                    and turned <= SINE * np.hypot(bx - ax, by - ay)
-                )
+                begin, end, off, sine = _along(ends[n], line)
+                near[n] = of_line[n] < 0 and off <= 1 and sine <= SINE
                 if near[n]:
-                    spans[n] = min(spans_a, spans_b), max(spans_a, spans_b)
+                    spans[n] = begin, end
             if not near[first]:
                 break
             low, high, grown = spans[first, 0], spans[first, 1], True
@@ -103,18 +94,26 @@ def _join(ends, gap):
                             grown = True
             for n in range(count):
                 near[n] = near[n] and spans[n, 0] >= low and spans[n, 1] <= high
-            x, y, along_x, along_y = _line_through(ends, near)
+            line = _line_through(ends, near)
         near[first] = True
         for n in range(count):
             if near[n]:
                 of_line[n] = found
-                ax, ay, bx, by = ends[n]
-                a = (ax - x) * along_x + (ay - y) * along_y
-                b = (bx - x) * along_x + (by - y) * along_y
-                spans[n] = min(a, b), max(a, b)
-        lines[found] = x, y, along_x, along_y
+                spans[n] = _along(ends[n], line)[:2]
+        lines[found] = line
         found += 1
     return lines[:found], of_line, spans
+
+
+@jit
+def _along(piece, line):
+    """From where to where a piece lies along a line, how far off it, px, and the sine between."""
+    ax, ay, bx, by = piece
+    x, y, right, down = line
+    begin, end = (ax - x) * right + (ay - y) * down, (bx - x) * right + (by - y) * down
+    off, other = (ay - y) * right - (ax - x) * down, (by - y) * right - (bx - x) * down
+    sine = abs(other - off) / np.hypot(bx - ax, by - ay)
+    return min(begin, end), max(begin, end), max(abs(off), abs(other)), sine
 
 
 @jit

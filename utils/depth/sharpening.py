@@ -15,8 +15,8 @@ from utils.depth.steps import EDGE_JUMP
 from utils.film.photos import as_bytes
 from utils.filters import extremes
 
-# Up to one least step (EDGE_JUMP) is a slope's and stays; so many are an edge and become sharp;
-# between them the result is blended.
+# So many least steps (EDGE_JUMP) are an edge and become sharp; up to half as many are a slope's and
+# stay; between them the result is blended.
 SHARP_STEPS = 4
 # How alike two colours are: standard deviation in RGB in [0, 255] (benchmarks.depth: dbe).
 COLOR_SIGMA = 20.0
@@ -112,7 +112,7 @@ def sharpen_edges(disparity: np.ndarray, pixels: np.ndarray, radius: int) -> np.
     for window in (radius, radius, max(2, radius // 2)):
         low, high = extremes(disparity, window)
         steps = (high - low) / np.float32(EDGE_JUMP * peak)
-        blend = ((steps - 1) / (SHARP_STEPS - 1)).clip(0, 1)
+        blend = (2 * steps / SHARP_STEPS - 1).clip(0, 1)
         lowest, highest = extremes(disparity, 1)
         # Zero on a ridge, or where a step begins or ends: those are surfaces, however thin.
         ramp = np.minimum(highest - disparity, disparity - lowest) / (RAMP_SHARE * peak)
@@ -156,10 +156,10 @@ def _weighted_medians(blurred, sharp, top, bottom):
             total = np.float32(0)
             lo = low[y, x]
             to_bin = np.float32(BINS - 1) / (high[y, x] - lo)
-            red, green, blue = np.int32(pixels[y, x, 0]), pixels[y, x, 1], pixels[y, x, 2]
+            red, green, blue = pixels[y, x]
             for row in range(max(0, y - radius), min(height, y + radius + 1)):
                 for column in range(max(0, x - radius), min(width, x + radius + 1)):
-                    dr = red - pixels[row, column, 0]
+                    dr = np.int32(red) - pixels[row, column, 0]
                     dg = np.int32(green) - pixels[row, column, 1]
                     db = np.int32(blue) - pixels[row, column, 2]
                     weight = (
