@@ -13,6 +13,7 @@ from utils.filters import extremes
 # A slope is longer than this, px, and than EDGE_REACH, with this share of its steepness or more all
 # along. What is shorter is the ramp of an edge: once outlines are aligned, 99 of 100 ramps are 5 px
 # or less, and those of a map of 384 px that another program has enlarged are two of its pixels.
+# From half its steepness on, 4 % of a steep wall would show the ground (benchmarks.surfaces).
 LONGEST_RAMP, SAME_SLOPE = np.float32(6), np.float32(1 / 3)
 SQRT2 = np.float32(2**0.5)  # px from a pixel to its diagonal neighbour
 # How far a lens or a scaled photo blurs an object over what lies behind it, as a share of the long

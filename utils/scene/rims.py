@@ -94,8 +94,7 @@ def _find_shares(photo, edges, front, band):
     sides = measure_both_sides(photo, edges)
     # A one-pixel ramp across the edge: the labels' staircase, smoothed and made steep again.
     ramp = 0.5 + 2.5 * (cv2.GaussianBlur(front.astype(np.float32), (5, 5), 1.0) - 0.5)
-    ramp = np.where(front, ramp.clip(0.75, 1), ramp.clip(0, 0.25))
-    ramp = np.where(edges.distance < 1.5, ramp, front).astype(np.float32)
+    ramp = np.where(edges.distance < 1.5, ramp.clip(0, 1), front).astype(np.float32)
     rough = np.full(front.shape, -1, np.float32)
     colors = np.zeros((len(band), 6), np.float32)
     _estimate_alpha(photo, ramp, edges, sides, band, rough)
