@@ -38,14 +38,13 @@ def render_pointcloud(
     size: tuple[int, int],
     focal_px: float | torch.Tensor,
     baseline: float | torch.Tensor,
-    depth_tolerance: float = 1.0,
     impl: str | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Splat point clouds into one view each, keeping only the nearest surface.
 
     Three passes: keep per pixel the largest disparity (z-buffer); pull a pixel that lies behind
     both opposite neighbours forward to their mean, reading a copy (degrid); spread each point
-    bilinearly over its four pixels unless the z-buffer there is over `depth_tolerance` nearer.
+    bilinearly over its four pixels unless the z-buffer there is over 1 px of disparity nearer.
     Gradients flow to `features`, not to `points`.
 
     Args:
@@ -55,7 +54,6 @@ def render_pointcloud(
         size: (height, width) of the view, px.
         focal_px: focal length, px; a number, or a tensor (B,) for one per sample.
         baseline: stereo baseline, only turns depth into disparity; a number or a tensor (B,).
-        depth_tolerance: disparity by which a point may lie behind the z-buffer and still show, px.
         impl: "cpu", "cuda", or None: by the device of `points`.
     Returns:
         view (B, C, H, W), 0 where nothing landed; coverage (B, 1, H, W), summed weights, 0 =
@@ -75,9 +73,7 @@ def render_pointcloud(
                 f"features must have as many {meaning} as points, {points.shape[axis]}, "
                 f"got {features.shape[axis]}."
             )
-    camera = _camera(points, size, focal_px, baseline)
-    tolerance = _positive("depth_tolerance", depth_tolerance)
-    return _Splat.apply(points, features, *camera, tolerance, impl)
+    return _Splat.apply(points, features, *_camera(points, size, focal_px, baseline), impl)
 
 
 def fill_disocclusion(
@@ -148,7 +144,6 @@ def zbuffer(
     size: tuple[int, int],
     focal_px: float | torch.Tensor,
     baseline: float | torch.Tensor,
-    depth_tolerance: float = 1.0,
     degridded: bool = True,
     impl: str | None = None,
 ) -> torch.Tensor:
@@ -162,9 +157,8 @@ def zbuffer(
     """
     _check("points", points, "B3N")
     size, focals, baselines = _camera(points, size, focal_px, baseline)
-    tolerance = _positive("depth_tolerance", depth_tolerance)
-    options = {"tolerance": tolerance, "degridded": bool(degridded)}
-    return _run("zbuffer", impl, points, size=size, focal_px=focals, baseline=baselines, **options)
+    options = {"size": size, "focal_px": focals, "baseline": baselines}
+    return _run("zbuffer", impl, points, **options, degridded=bool(degridded))
 
 
 def render_frame(
@@ -266,13 +260,12 @@ class _Splat(torch.autograd.Function):
     """`render_pointcloud` with its gradient: what a point gave to pixels, it collects from them."""
 
     @staticmethod
-    def forward(ctx, points, features, size, focal_px, baseline, tolerance, impl):
+    def forward(ctx, points, features, size, focal_px, baseline, impl):
         """Render, and keep the footprints (which pixels, what weights) for the gradient."""
         ctx.back_end, ctx.place = _back_end(points, impl)
         view, coverage, footprints = ctx.back_end.splat(
-            _ready(points, ctx.place), _ready(features, ctx.place),
-            size, focal_px, baseline, tolerance,
-        )  # fmt: skip
+            _ready(points, ctx.place), _ready(features, ctx.place), size, focal_px, baseline
+        )
         ctx.save_for_backward(*footprints)
         ctx.device = points.device
         view, coverage = view.to(ctx.device), coverage.to(ctx.device)
@@ -282,12 +275,12 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_view, _):
-        """Gradient of the features; points, camera and tolerance have none."""
+        """Gradient of the features; points and camera have none."""
         grad = None
         if ctx.needs_input_grad[1]:
             given = _ready(grad_view, ctx.place)
             grad = ctx.back_end.gather(given, ctx.saved_tensors).to(ctx.device)
-        return None, grad, None, None, None, None, None
+        return None, grad, None, None, None, None
 
 
 def _on_cuda(given, impl):

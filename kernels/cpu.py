@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .constants import COVERAGE_THRESHOLD, GUARD, NEAR_PLANE
+from .constants import COVERAGE_THRESHOLD, GUARD, NEAR_PLANE, TOLERANCE
 from .cpu_fill import fill_disocclusion as fill_disocclusion
 from .jit import jit
 from .threads import run_all
@@ -77,20 +77,19 @@ def _largest_disparity(corner, frac_x, frac_y, disparity, zbuffer):
 
 
 @jit
-def degrid(zbuffer: np.ndarray, closed: np.ndarray, tolerance: float | np.float32) -> None:
+def degrid(zbuffer: np.ndarray, closed: np.ndarray) -> None:
     """Close one-pixel cracks: pull a pixel up to the mean of opposite neighbours in front of it.
 
     Reads one padded z-buffer and writes another, so the order of the pixels does not matter.
     """
     height, width = zbuffer.shape[0] - 2, zbuffer.shape[1] - 2
-    tolerance = np.float32(tolerance)
     for y in range(height + 2):  # the padding stays as it is
         for x in range(width + 2):
             closed[y, x] = zbuffer[y, x]
     for y in range(1, height + 1):
         above, here, below = zbuffer[y - 1], zbuffer[y], zbuffer[y + 1]
         for x in range(1, width + 1):
-            limit = here[x] + tolerance
+            limit = here[x] + TOLERANCE
             total, count = np.float32(0), np.float32(0)
             for first, second in (
                 (here[x + 1], here[x - 1]),
@@ -108,10 +107,10 @@ def degrid(zbuffer: np.ndarray, closed: np.ndarray, tolerance: float | np.float3
 
 
 @jit
-def _weigh(corner, frac_x, frac_y, disparity, closed, tolerance, weights, coverage):
+def _weigh(corner, frac_x, frac_y, disparity, closed, weights, coverage):
     """Write the four weights of each point, 0 where it is hidden, and sum them per pixel."""
     flat, stride = closed.reshape(-1), closed.shape[1]
-    one, tolerance = np.float32(1), np.float32(tolerance)
+    one = np.float32(1)
     for i in range(corner.shape[0]):
         start = corner[i]
         if start == DROPPED:
@@ -125,7 +124,7 @@ def _weigh(corner, frac_x, frac_y, disparity, closed, tolerance, weights, covera
         for k in range(4):
             pixel = start + (k & 1) + (k >> 1) * stride
             # Not the nearest point alone: all points of the nearest surface are blended.
-            if disparity[i] < flat[pixel] - tolerance:
+            if disparity[i] < flat[pixel] - TOLERANCE:
                 weights[i, k] = np.float32(0)
             coverage[pixel] += weights[i, k]
 
@@ -230,22 +229,22 @@ def _projected(points, size, focal_px, baseline):
     return corner, frac_x, frac_y, disparity
 
 
-def _closed_zbuffer(projected, size, tolerance):
+def _closed_zbuffer(projected, size):
     """Padded z-buffers (H + 2, W + 2) of one sample, before and after degridding."""
     zbuffer = np.zeros((size[0] + 2, size[1] + 2), np.float32)
     _largest_disparity(*projected, zbuffer)
     closed = np.empty_like(zbuffer)
-    degrid(zbuffer, closed, tolerance)
+    degrid(zbuffer, closed)
     return zbuffer, closed
 
 
-def _footprints(points, size, focal_px, baseline, tolerance):
+def _footprints(points, size, focal_px, baseline):
     """Corner (N,), weights (N, 4) and summed weights per padded pixel of one sample."""
     projected = _projected(points, size, focal_px, baseline)
-    _, closed = _closed_zbuffer(projected, size, tolerance)
+    _, closed = _closed_zbuffer(projected, size)
     weights = np.empty((points.shape[1], 4), np.float32)
     coverage = np.zeros(closed.size, np.float32)
-    _weigh(*projected, closed, tolerance, weights, coverage)
+    _weigh(*projected, closed, weights, coverage)
     return projected[0], weights, coverage
 
 
@@ -260,7 +259,6 @@ def splat(
     size: tuple[int, int],
     focal_px: Sequence[float],
     baseline: Sequence[float],
-    tolerance: float,
 ) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 
@@ -270,7 +268,7 @@ def splat(
     """
     positions, values = points.numpy(), features.numpy()
     batch, channels = values.shape[:2]
-    cameras = [(positions[b], size, focal_px[b], baseline[b], tolerance) for b in range(batch)]
+    cameras = [(positions[b], size, focal_px[b], baseline[b]) for b in range(batch)]
     footprints = run_all(_footprints, cameras)
     view = np.empty((batch, channels, *size), np.float32)
     run_all(
@@ -312,14 +310,13 @@ def zbuffer(
     size: tuple[int, int],
     focal_px: Sequence[float],
     baseline: Sequence[float],
-    tolerance: float,
     degridded: bool,
 ) -> torch.Tensor:
     """See `kernels.zbuffer`; focal_px and baseline are lists of B floats."""
     result = np.empty((len(points), 1, *size), np.float32)
     for b, cloud in enumerate(points.numpy()):
         projected = _projected(cloud, size, focal_px[b], baseline[b])
-        result[b, 0] = _closed_zbuffer(projected, size, tolerance)[int(degridded)][1:-1, 1:-1]
+        result[b, 0] = _closed_zbuffer(projected, size)[int(degridded)][1:-1, 1:-1]
     return torch.from_numpy(result)
 
 

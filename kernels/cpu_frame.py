@@ -26,9 +26,9 @@ from .constants import (
 from .cpu import NOWHERE, degrid
 from .cpu_camera import HALF, INFINITY, ONE, ZERO, place, span, to_camera
 from .cpu_fill import KNOWN, OUTSIDE, UNMEASURED, clear_bounds, find_sources
-from .cpu_numbers import average, average_carried, cover
+from .cpu_numbers import average, cover, write_carried
 from .cpu_rims import LEAST_WEIGHT, compose, empty_layer, splat_rims
-from .cpu_sums import FULL_WEIGHT, HIGH_WORD, WORD, add, empty_carry, normalise_carried
+from .cpu_sums import FULL_WEIGHT, HIGH_WORD, WORD, add, empty_carry
 from .jit import jit
 
 if TYPE_CHECKING:
@@ -307,8 +307,7 @@ def _normalise_all(frame, holes, scratch, numbers):
     if scratch.carry is None:
         return uncovered, full
     if scratch.carry[-1]:
-        carried = average_carried if numbers else normalise_carried
-        carried(scratch.sums, scratch.carry, frame, holes)
+        write_carried(scratch.sums, scratch.carry, frame, holes, numbers)
     else:
         scratch.carry = None  # this frame did not need it, nor will the next one
     return uncovered, False
@@ -323,7 +322,7 @@ def render_frame(
         cloud = cloud._replace(spacing=np.empty(0, np.float32))
     camera = to_camera(view)
     _largest_disparity(cloud, camera, size, scratch.zbuffer)
-    degrid(scratch.zbuffer, scratch.closed, TOLERANCE)
+    degrid(scratch.zbuffer, scratch.closed)
     covered = _sum_colors(cloud, rims, camera, scratch)
     frame, holes = np.empty((*size, 3), np.uint8), np.empty(size, np.bool_)
     uncovered, full = _normalise_all(frame, holes, scratch, numbers)

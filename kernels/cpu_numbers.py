@@ -57,8 +57,8 @@ def average(sums: np.ndarray, frame: np.ndarray, holes: np.ndarray) -> Any:
 
 
 @jit
-def average_carried(
-    sums: np.ndarray, carry: np.ndarray, frame: np.ndarray, holes: np.ndarray
+def write_carried(
+    sums: np.ndarray, carry: np.ndarray, frame: np.ndarray, holes: np.ndarray, numbers: bool
 ) -> None:
     """Write the pixels of frame (H, W, 3) and holes (H, W) that have a carry, and clear it."""
     stride = frame.shape[1] + 2
@@ -70,8 +70,14 @@ def average_carried(
                 continue
             move_all(sums, carry, pixel)
             holes[y, x] = False
-            high, middle, low = carry[wide], carry[wide + ONE], carry[wide + TWO]
-            _write(frame[y, x], high, middle, low, carry[wide + ONE + TWO])
+            weight = carry[wide + ONE + TWO]
+            if numbers:
+                _write(frame[y, x], carry[wide], carry[wide + ONE], carry[wide + TWO], weight)
+                continue
+            inverse = np.float32(1) / np.float32(weight)
+            for c in range(3):
+                mean = np.float32(carry[wide + np.uint64(c)]) * inverse
+                frame[y, x, c] = np.int32(mean + np.float32(0.5))
     carry[:] = 0
 
 

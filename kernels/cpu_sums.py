@@ -54,23 +54,3 @@ def add(
         move_all(sums, carry, pixel)
     sums[word] += red_green * weight
     sums[word + WORD] += blue_one * weight
-
-
-@jit
-def normalise_carried(
-    sums: np.ndarray, carry: np.ndarray, frame: np.ndarray, holes: np.ndarray
-) -> None:
-    """Write the pixels of frame (H, W, 3) and holes (H, W) that have a carry, and clear it."""
-    half, stride = np.float32(0.5), frame.shape[1] + 2
-    for y in range(frame.shape[0]):
-        for x in range(frame.shape[1]):
-            pixel = np.uint64((y + 1) * stride + x + 1)
-            wide = WIDE * pixel
-            if carry[wide + np.uint64(3)] == 0:
-                continue
-            move_all(sums, carry, pixel)
-            holes[y, x] = False
-            inverse = np.float32(1) / np.float32(carry[wide + np.uint64(3)])
-            for c in range(3):
-                frame[y, x, c] = np.int32(np.float32(carry[wide + np.uint64(c)]) * inverse + half)
-    carry[:] = 0

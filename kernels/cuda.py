@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .constants import DEFINITIONS, FULL
+from .constants import DEFINITIONS, FULL, TOLERANCE
 from .cpu_fill import UNITS
 from .sources import digest
 
@@ -105,21 +105,20 @@ def _padded(shape, size, device):
     return buffer
 
 
-def _closed_zbuffer(points, size, cameras, tolerance):
+def _closed_zbuffer(points, size, cameras):
     """Padded z-buffers (B, H + 2, W + 2) before and after degridding."""
     batch, count, height, width = _sizes(points, size)
     buffer = _padded((len(points),), size, points.device)
     launch("pointcloud.cu", "largest_disparity", points.shape[0] * points.shape[2],
            points, *cameras, batch, count, height, width, buffer)  # fmt: skip
-    return buffer, _degrid(buffer, size, tolerance)
+    return buffer, _degrid(buffer, size)
 
 
-def _degrid(buffer, size, tolerance):
+def _degrid(buffer, size):
     """A copy of a padded z-buffer (B, H + 2, W + 2) with one-pixel cracks closed."""
     closed = buffer.clone()
     launch("pointcloud.cu", "degrid", len(buffer) * size[0] * size[1],
-           buffer, np.int32(len(buffer)), *map(np.int32, size), np.float32(tolerance),
-           closed)  # fmt: skip
+           buffer, np.int32(len(buffer)), *map(np.int32, size), TOLERANCE, closed)  # fmt: skip
     return closed
 
 
@@ -129,7 +128,6 @@ def splat(
     size: tuple[int, int],
     focal_px: Sequence[float],
     baseline: Sequence[float],
-    tolerance: float | np.float32,
 ) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Forward pass of `kernels.render_pointcloud`; focal_px and baseline are lists of B floats.
 
@@ -137,31 +135,30 @@ def splat(
         view (B, C, H, W), coverage (B, 1, H, W), and the tensors that `gather` needs again.
     """
     batch, count, height, width = _sizes(points, size)
-    channels, tolerance = np.int32(features.shape[1]), np.float32(tolerance)
+    channels = np.int32(features.shape[1])
     cameras = _cameras(points, focal_px, baseline)
-    closed = _closed_zbuffer(points, size, cameras, tolerance)[1]
+    closed = _closed_zbuffer(points, size, cameras)[1]
     view, coverage = (
         torch.zeros(len(points), planes, *size, dtype=torch.float32, device=points.device)
         for planes in (features.shape[1], 1)
     )
     launch("pointcloud.cu", "splat", points.shape[0] * points.shape[2],
-           points, features, *cameras, batch, channels, count, height, width, tolerance,
+           points, features, *cameras, batch, channels, count, height, width, TOLERANCE,
            closed, view, coverage)  # fmt: skip
     launch("pointcloud.cu", "normalise", coverage.numel(),
            batch, channels, height, width, view, coverage)  # fmt: skip
-    kept = torch.tensor(float(tolerance), dtype=torch.float32)
-    return view, coverage, (points, *cameras, kept, closed, coverage)
+    return view, coverage, (points, *cameras, closed, coverage)
 
 
 def gather(grad_view: torch.Tensor, footprints: Any) -> torch.Tensor:
     """Backward pass of `kernels.render_pointcloud`: (B, C, H, W) -> (B, C, N)."""
-    points, *cameras, tolerance, closed, coverage = footprints
+    points, *cameras, closed, coverage = footprints
     batch, count, height, width = _sizes(points, grad_view.shape[2:])
     shape = len(points), grad_view.shape[1], points.shape[2]
     grad = torch.empty(shape, dtype=torch.float32, device=points.device)
     launch("pointcloud.cu", "gather", points.shape[0] * points.shape[2],
            points, *cameras, batch, np.int32(grad_view.shape[1]), count, height, width,
-           np.float32(tolerance.item()), closed, coverage, grad_view, grad)  # fmt: skip
+           TOLERANCE, closed, coverage, grad_view, grad)  # fmt: skip
     return grad
 
 
@@ -170,12 +167,11 @@ def zbuffer(
     size: tuple[int, int],
     focal_px: Sequence[float],
     baseline: Sequence[float],
-    tolerance: float,
     degridded: bool,
 ) -> torch.Tensor:
     """See `kernels.zbuffer`; focal_px and baseline are lists of B floats."""
     cameras = _cameras(points, focal_px, baseline)
-    buffers = _closed_zbuffer(points, size, cameras, tolerance)
+    buffers = _closed_zbuffer(points, size, cameras)
     return buffers[int(degridded)][:, None, 1:-1, 1:-1].contiguous()
 
 
@@ -270,7 +266,7 @@ def render_frame(
     )
     launch("frame.cu", "frame_zbuffer", count,
            points, spacing, np.int64(count), *camera, zbuffer)  # fmt: skip
-    closed = _degrid(zbuffer, size, 1)
+    closed = _degrid(zbuffer, size)
     film = size, device
     words = 4 if film in _crowded else 2
     sums, layer, crowded = _sum_colors(cloud, rims, camera, closed, words)

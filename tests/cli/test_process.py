@@ -115,7 +115,7 @@ def test_compiling_is_said_once_and_only_where_nothing_is_compiled(tmp_path):
         "import logging; logging.basicConfig(level=logging.INFO, format='%(message)s');"
         "import numpy as np; from kernels.cpu import clear_padding, degrid;"
         "clear_padding(np.ones((4, 4), np.float32), 0.0);"
-        "degrid(np.ones((4, 4), np.float32), np.ones((4, 4), np.float32), 1.0)"
+        "degrid(np.ones((4, 4), np.float32), np.ones((4, 4), np.float32))"
     )
     said = [
         subprocess.run(

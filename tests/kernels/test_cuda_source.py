@@ -57,7 +57,7 @@ def shimmed(request, launchers, monkeypatch):
 def test_render_and_gradient_equal_the_cpu_twin(shimmed, seed):
     points, features, size = random_scene(seed, batch=2, channels=3)
     points[0, :, :3] = torch.tensor([float("nan"), float("inf"), -1.0])
-    camera = size, [FOCAL, 1.5 * FOCAL], [BASELINE, 2 * BASELINE], 1.0
+    camera = size, [FOCAL, 1.5 * FOCAL], [BASELINE, 2 * BASELINE]
     view, coverage, footprints = shimmed.splat(points, features, *camera)
     expected_view, expected_coverage, expected = cpu.splat(points, features, *camera)
     # Sums of floats depend on the order of the threads.
@@ -85,7 +85,7 @@ def test_what_the_gradient_needs_is_known_to_autograd(shimmed, monkeypatch, twin
     assert len(saved) >= 5
     gradient = torch.rand_like(view)
     found = torch.autograd.grad(view, features, gradient)[0]
-    _, _, footprints = cpu.splat(points, features.detach(), size, [FOCAL] * 2, [BASELINE] * 2, 1.0)
+    _, _, footprints = cpu.splat(points, features.detach(), size, [FOCAL] * 2, [BASELINE] * 2)
     assert torch.allclose(found, cpu.gather(gradient, footprints))
     with pytest.raises(RuntimeError, match="freed"):
         torch.autograd.grad(view, features, gradient)
@@ -95,13 +95,13 @@ def test_what_the_gradient_needs_is_known_to_autograd(shimmed, monkeypatch, twin
 @pytest.mark.parametrize("seed", SEEDS)
 def test_zbuffer_equals_the_cpu_twin(shimmed, seed, degridded):
     points, _, size = random_scene(seed, batch=2)
-    arguments = points, size, [FOCAL] * 2, [BASELINE] * 2, 1.0, degridded
+    arguments = points, size, [FOCAL] * 2, [BASELINE] * 2, degridded
     assert torch.equal(shimmed.zbuffer(*arguments), cpu.zbuffer(*arguments))
 
 
 def test_ties_of_the_nearest_pixel_fall_as_on_the_cpu(shimmed):
     points = at_pixels([(0.5, 0.5, 2.0), (2.5, 1.0, 3.0), (1.0, 2.5, 4.0)], (4, 4))
-    arguments = points, (4, 4), [FOCAL], [BASELINE], 1.0, False
+    arguments = points, (4, 4), [FOCAL], [BASELINE], False
     assert torch.equal(shimmed.zbuffer(*arguments), cpu.zbuffer(*arguments))
 
 
@@ -236,7 +236,7 @@ def results_of_all_operators():
     """Tensors that every kernel of `cuda`, and the benchmark's, had a part in."""
     points, features, size = random_scene(1, batch=2, channels=3)
     camera = size, [FOCAL] * 2, [BASELINE] * 2
-    view, coverage, footprints = cuda.splat(points, features, *camera, 1.0)
+    view, coverage, footprints = cuda.splat(points, features, *camera)
     moved = random_scene(2, batch=2)[0][:, :, : size[0] * size[1]].contiguous()
     found = [
         *(view, coverage, cuda.gather(view, footprints)),

@@ -109,9 +109,9 @@ def test_points_within_the_tolerance_blend():
     points = at_pixels([(2, 2, 4.0), (2, 2, 4.2)], (5, 5))  # disparities 8 and 7.6
     features = torch.tensor([[[1.0, 3.0]]])
     blended, _ = kernels.render_pointcloud(points, features, (5, 5), FOCAL, BASELINE)
-    strict, _ = kernels.render_pointcloud(points, features, (5, 5), FOCAL, BASELINE, 0.1)
+    apart, _ = kernels.render_pointcloud(points, features, (5, 5), FOCAL, 3 * BASELINE)
     assert blended[0, 0, 2, 2].item() == pytest.approx(2)
-    assert strict[0, 0, 2, 2].item() == pytest.approx(1)
+    assert apart[0, 0, 2, 2].item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("z", [0.0, -1.0, 0.0009, -0.0])
@@ -426,7 +426,6 @@ VIEW = {"view": torch.zeros(2, 1, 3, 4), "depth": torch.zeros(2, 1, 3, 4)}
         ("render_pointcloud", {"focal_px": 0.0}, ["focal_px", "positive", "0.0"]),
         ("render_pointcloud", {"focal_px": float("nan")}, ["focal_px", "nan"]),
         ("render_pointcloud", {"baseline": torch.ones(3)}, ["baseline", "(2,)", "3"]),
-        ("render_pointcloud", {"depth_tolerance": -1}, ["depth_tolerance", "-1"]),
         ("zbuffer", {"points": torch.zeros(2, 2, 4)}, ["points", "(2, 2, 4)"]),
         ("disocclusion_mask", {"size": (3, 4)}, ["points", "12", "4"]),
         ("fill_disocclusion", {"depth": torch.zeros(2, 1, 4, 3)}, ["depth", "(2, 1, 3, 4)"]),

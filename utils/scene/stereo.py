@@ -152,30 +152,10 @@ class StereoScene:
         ]
 
 
-def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Put the eyes' pictures (H, W, 3) next to each other."""
-    return np.hstack((left, right))
-
-
-def top_and_bottom(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Put the left eye's picture (H, W, 3) above the right one's."""
-    return np.vstack((left, right))
-
-
-def half_side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Put the eyes' pictures (H, W, 3), W even, next to each other, each in half its width."""
-    height, width = left.shape[:2]
-    return np.hstack([_area(eye, (width // 2, height)) for eye in (left, right)])
-
-
-def half_top_and_bottom(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Put the left eye's picture (H, W, 3), H even, above the right one's, each half as high."""
-    height, width = left.shape[:2]
-    return np.vstack([_area(eye, (width, height // 2)) for eye in (left, right)])
-
-
-def _area(picture, size):
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+def _squeezed(eye, across, down):
+    """An eye's picture (H, W, 3), so many times narrower and lower."""
+    size = eye.shape[1] // across, eye.shape[0] // down
+    return cv2.resize(eye, size, interpolation=cv2.INTER_AREA)
 
 
 def anaglyph(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -190,11 +170,12 @@ _LINEAR = srgb_to_light(np.arange(256) / 255).astype(np.float32)
 _GAMMA = np.rint(255 * light_to_srgb(np.arange(2**14) / (2**14 - 1))).astype(np.uint8)
 
 
-MERGES = {
-    "sbs": side_by_side,
-    "half-sbs": half_side_by_side,
-    "tb": top_and_bottom,
-    "half-tb": half_top_and_bottom,
+# What makes one picture of those of both eyes, (H, W, 3) uint8.
+MERGES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "sbs": lambda *eyes: np.hstack(eyes),
+    "half-sbs": lambda *eyes: np.hstack([_squeezed(eye, 2, 1) for eye in eyes]),
+    "tb": lambda *eyes: np.vstack(eyes),
+    "half-tb": lambda *eyes: np.vstack([_squeezed(eye, 1, 2) for eye in eyes]),
     "anaglyph": anaglyph,
 }
 
