@@ -202,6 +202,14 @@ def test_given_focus_where_nothing_stands_is_looked_at_all_the_same():
         assert abs(shot.focus.u - at[0]) < 25 and abs(shot.focus.v - at[1]) < 25
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("focus", [None, (5, 5)])
+def test_a_photo_of_one_colour_gets_a_shot_without_a_word(focus):
+    image, disparity = np.full((24, 36, 3), 90, np.uint8), np.full((24, 36), 60, np.float32)
+    shot, _, _ = shoot(image, disparity, focus=focus)
+    assert shot.start.window != shot.end.window
+
+
 def test_same_photo_same_shot_on_any_number_of_threads(monkeypatch):
     image, disparity, _ = square_before_wall()
     shots = []

@@ -125,7 +125,7 @@ def _regions(salient):
 
 def _agreement(mask, salient):
     """Correlation of a region with what stands out, but for a factor that all regions share."""
-    area, share = mask.mean(), salient[mask].sum() / salient.sum()
+    area, share = mask.mean(), salient[mask].sum() / max(salient.sum(), 1e-9)
     return (share - area) / np.sqrt(max(area * (1 - area), 1e-9))
 
 
