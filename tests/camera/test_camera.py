@@ -117,6 +117,28 @@ def test_first_whole_window_gives_the_film_its_shape():
     assert "240x210 becomes 240x120" in notes[0]
 
 
+def test_a_window_a_few_pixels_off_the_films_shape_is_adapted_where_it_stands_by_default():
+    """Of all of the photo's width it becomes all of its height: the default centre gives way."""
+    start, _, _, notes = complete_windows((192, 256), WindowNumbers(w=256, h=189), aspect=4 / 3)
+    assert start == CropWindow(128, 96, 256, 192)
+    assert "256x189 becomes 256x192" in notes[0]
+
+
+def test_what_makes_an_adapted_window_fit_is_said():
+    with pytest.raises(ValueError, match=r"or make --startW smaller"):
+        complete_windows((192, 256), WindowNumbers(128, 94, 256, 188), aspect=4 / 3)
+
+
+@pytest.mark.parametrize(
+    ("height", "adapted"), [(751, False), (749, False), (753, True), (747, True)]
+)
+def test_windows_count_as_the_films_shape_up_to_rounding(height, adapted):
+    numbers = WindowNumbers(1000, 700, 1000, height)
+    start, *_, notes = complete_windows((1500, 2000), numbers, aspect=4 / 3)
+    assert start.height == (750 if adapted else height)
+    assert len(notes) == adapted
+
+
 def test_portrait_film_of_a_landscape_photo_stays_inside():
     start, end, aspect, _ = complete_windows((480, 640), aspect=9 / 16)
     for window in (start, end):
@@ -298,6 +320,13 @@ def pillar_photo(size=(48, 64)):
     disparity = np.full(size, 16.0, np.float32)
     disparity[size[0] // 5 : -size[0] // 5, size[1] * 9 // 16 : size[1] * 23 // 32] = 32.0
     return Lifted(np.zeros((*size, 3), np.uint8), disparity, size[1] / 2, 20.0)
+
+
+def test_automatic_zoom_stays_centred_where_no_step_fits():
+    """In a long strip of a panorama even the smallest step leaves the photo."""
+    zoom = find_zoom_window(pillar_photo((30, 720)), CropWindow(360, 15, 720, 30))
+    assert len(zoom.centers) == 0
+    assert zoom.window == CropWindow(360, 15, 576, 24)
 
 
 def test_automatic_zoom_moves_away_from_what_it_would_uncover():

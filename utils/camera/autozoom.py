@@ -42,7 +42,7 @@ def find_zoom_window(
         depth_from: distance that the zoom is measured at; `nearest_depth` by default.
         side: long side of the copy on which it is searched, px.
     Returns:
-        AutoZoom.
+        AutoZoom. Where no candidate lies inside the photo, the window stays at the start's centre.
     Source: Niklaus et al., 2019, section 4.
     """
     copy = SmallCopy(photo, side, grow=False)
@@ -61,8 +61,8 @@ def find_zoom_window(
         for du, dv in centers - (start.center_u, start.center_v)
     ]
     uncovered = copy.uncovered(poses, copy.image_size)
-    best = centers[
-        uncovered.argmin()
-    ].tolist()  # the first of equals, as the paper's strict comparison
+    best = start.center_u, start.center_v
+    if len(centers):
+        best = centers[uncovered.argmin()].tolist()  # the first of equals, as the paper has it
     target = (max(1, int(extent / ZOOM)) for extent in (start.width, start.height))
     return AutoZoom(CropWindow(*best, *target), centers, uncovered)

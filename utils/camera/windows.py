@@ -144,31 +144,32 @@ def complete_windows(
         ValueError: a window is empty or leaves the photo.
     """
     photo_aspect = image_size[1] / image_size[0]
-    whole = [(n.w / n.h, n) for n in (start, end) if n.w and n.h]
-    if aspect is None and whole and not _alike(whole[0][0], photo_aspect, whole[0][1]):
-        aspect = whole[0][0]
+    shapes = [(n.w / n.h, n) for n in (start, end) if n.w and n.h]
+    if aspect is None and shapes and not _alike(shapes[0][1], photo_aspect):
+        aspect = shapes[0][0]
     box = aspect_box(image_size, aspect)
     windows, notes = [], []
     for name, numbers, default in zip(
         ("start", "end"), (start, end), _DEFAULTS[dolly], strict=True
     ):
-        window = _complete(numbers, default, image_size, box)
-        if not _alike(window.width / max(window.height, 1e-9), box[1] / box[0], window):
-            height = max(1, int(box[0] * window.width / box[1]))
+        if numbers.w and numbers.h and not _alike(numbers, box[1] / box[0]):
+            # As if no height was given: a default centre leaves room for it, an error names W.
+            given, numbers = numbers, numbers._replace(h=None)
+            window = _complete(numbers, default, image_size, box)
             notes.append(
-                f"the {name} window {window.width:g}x{window.height:g} becomes "
-                f"{window.width:g}x{height:g}, to have the film's shape"
+                f"the {name} window {given.w:g}x{given.h:g} becomes "
+                f"{window.width:g}x{window.height:g}, to have the film's shape"
             )
-            window = CropWindow(window.center_u, window.center_v, window.width, height)
+        window = _complete(numbers, default, image_size, box)
         check_window(window, image_size, name, numbers)
         windows.append(window)
     return windows[0], windows[1], box[1] / box[0], tuple(notes)
 
 
-def _alike(aspect, wanted, window):
-    """Whether two shapes are the same up to rounding the sides of the window to whole pixels."""
-    height = window.h if isinstance(window, WindowNumbers) else window.height
-    return abs(aspect / wanted - 1) <= 2 / max(min(height, height * wanted), 1)
+def _alike(numbers, aspect):
+    """Whether a window given whole has this shape, up to rounding its sides to whole pixels."""
+    shorter = min(numbers.h, numbers.h * aspect)
+    return abs(numbers.w / numbers.h / aspect - 1) <= 2 / max(shorter, 1)
 
 
 def _complete(numbers, default, image_size, box):
@@ -179,9 +180,9 @@ def _complete(numbers, default, image_size, box):
     if w is None and h is None:
         w, h = (max(1, math.floor(size_share * side)) for side in (box_width, box_height))
     elif w is None:
-        w = int(box_width * h / box_height)
+        w = max(1, int(box_width * h / box_height))
     elif h is None:
-        h = int(box_height * w / box_width)
+        h = max(1, int(box_height * w / box_width))
     u, v = numbers.u, numbers.v
     if u is None:
         u = fit_center((width - box_width) / 2 + box_width / center_divisor, w / 2, width)
