@@ -62,7 +62,7 @@ FIXED: dict[str, dict[str, str]] = {
         "utils/scene/closing.py": "TENT",
         "utils/scene/edges.py": "SQRT2",
         "utils/scene/filling.py": "_ANGLES",
-        "utils/scene/quilting.py": "CORNERS LOOKS",
+        "utils/scene/quilting.py": "CORNERS",
         "utils/scene/rims.py": "LOCAL_WEIGHTS",
     },
     # Memory, threads, waiting: they move time, never a frame. And what keeps from dividing by 0, or
@@ -85,10 +85,9 @@ FIXED: dict[str, dict[str, str]] = {
     "effort": {
         "kernels/constants.py": "WIDEST_FOOTPRINT",
         "utils/camera/path.py": "LOOKS VIEWS",
-        "utils/camera/planning.py": "POINTS",
         "utils/camera/shortening.py": "TIMES PRECISION",
         "utils/camera/staging.py": "MEASURED_SIDE",
-        "utils/camera/subject.py": "GRID LEVELS",
+        "utils/camera/subject.py": "LEVELS",
         "utils/camera/trials.py": "SEARCH_SIDE",
         "utils/depth/eye_rows.py": "MOST_POINTS TRIPLES MATCH_SIDE AXIS_SIDE",
         "utils/depth/joining.py": "FIT_ROUNDS",

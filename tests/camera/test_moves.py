@@ -206,6 +206,19 @@ def test_left_and_right_pass_the_scene():
         assert sign * moved[axis] < -3, "what stands there goes the other way"
 
 
+@pytest.mark.parametrize("size", [(90, 160), (48, 160)])
+@pytest.mark.parametrize("move", ["left", "up", "down"])
+def test_travels_past_a_wide_photo_show_most_of_it(move, size):
+    """By so much of the side that they go along: up is not as far as left."""
+    path = MOVES[move].plan(
+        stage_of(drawn(size, (80, size[0] // 2, 16), middle=22.0, bollard=False))
+    )
+    for t in (0, 1):
+        window = path.stand(t).window
+        assert window.width > 0.7 * size[1]
+        assert min(window.span()) >= 0 and window.span()[3] <= size[0]
+
+
 def test_camera_stays_clear_of_what_stands_before_the_focus():
     near = CropWindow(64, 48, 32, 24)
     scene = drawn((96, 128), (64, 48, 24))

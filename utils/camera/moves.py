@@ -183,8 +183,9 @@ def _between_windows(stage, shown):
 
 def _travel(stage, across, down):
     """Past the scene, with the same straight ahead all the way: what is near passes faster."""
-    unit, reach = stage.focus.depth / stage.focal_px, stage.aside()
-    middle = stage.window(1)
+    unit, middle = stage.focus.depth / stage.focal_px, stage.window(1)
+    side = middle.width if across else middle.height
+    reach = min(stage.aside(), stage.strength * MOST_PASSING * side * unit)
 
     def stand(t, share=1.0):
         x, y = (step * reach * (2 * t - 1) for step in (across, down))

@@ -32,7 +32,7 @@ STRIDE = 12
 TRIES = 32  # random sources per block
 
 CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
-# Where a block is compared with its sources, from its middle.
+# Where a block is compared with its sources, from its middle: nine places, so that it costs little.
 LOOKS = 2 * STRIDE // 3 * np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 
 
