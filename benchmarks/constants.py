@@ -103,6 +103,7 @@ FIXED: dict[str, dict[str, str]] = {
     "published": {
         "utils/camera/autozoom.py": "ZOOM CANDIDATES REACH",
         "utils/camera/focus.py": "BORDER_SHARE",
+        "kernels/constants.py": "TOLERANCE",
         "utils/camera/path.py": "OVERSHOOT",
         "utils/depth/eye_rows.py": "LOWE",
         "utils/depth/joining.py": "OUTLIER",

@@ -8,7 +8,9 @@ GUARD = 1e-7  # added to depth before division, as the published renderer does
 
 # Of whole frames.
 TOLERANCE = np.float32(1)  # a point this much behind the z-buffer (in disparity) still shows
-GROW_FROM = np.float32(1.25)  # projected spacing (px) from which a point is drawn that wide
+# Projected spacing (px) from which a point is drawn that wide. (benchmarks.surfaces: at twice walls
+# show 1.3 % of the ground; at half no figure moves.)
+GROW_FROM = np.float32(1.25)
 OVERLAP = np.float32(0.01)  # px, so that rounding leaves no crack between two such points
 WIDEST_FOOTPRINT = np.float32(32)  # bounds the work for points right before the camera
 WEIGHT_ONE = np.float32(65536)  # weights are counted in units of 2**-16

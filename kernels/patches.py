@@ -21,7 +21,9 @@ import numpy as np
 from .hashing import GOLDEN, below, mix, noise
 from .jit import jit
 
-RADIUS = 3  # of a patch, px
+# Of a patch, px: squares of 7, as usual (Barnes et al. 2009). (benchmarks.inpainting: with half
+# gradient energy +0.04 and PSNR of edges -0.05 dB; with twice -0.08, +0.26 dB.)
+RADIUS = 3
 SIDE = 2 * RADIUS + 1
 ROW = 3 * SIDE  # colours in a row of a patch
 NOTHING = np.int32(2**31 - 1)  # the distance of a patch that has found no source

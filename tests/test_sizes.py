@@ -10,7 +10,7 @@ from benchmarks.constants import TABLE, rows, tried, tuned
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_ARGUMENTS, MOST_LINES = 8, 60
-MOST_TUNED = 104  # numbers in the rooms of benchmarks/constants.py; it only falls
+MOST_TUNED = 103  # numbers in the rooms of benchmarks/constants.py; it only falls
 ROOMS = ("kernels", "models", "utils")
 
 

@@ -194,6 +194,14 @@ def test_strange_numbers_give_a_film_or_one_clear_error(photo, tmp_path, capsys,
         )
 
 
+@pytest.mark.parametrize("name", ["ones", "zero"])
+def test_a_map_without_depth_is_told(photo, tmp_path, capsys, name):
+    path = tmp_path / "map.npy"
+    np.save(path, STRANGE.get(name, np.ones((48, 64))))
+    assert run("--in", photo, "--out", tmp_path / "o", "--depth", path, *SHORT) == 0
+    assert f"{path}: all of it is equally far, so the film is flat" in capsys.readouterr().err
+
+
 # -- code -----------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 OVERSHOOT = 1.1
 NO_LENS = (0.0, 0.0)
 # At how many times, evenly spaced, `CameraPath.shows` looks, and how far beyond the frame, as a
-# share of its width: what only a time between two of those shows lies nearer to the frame.
+# share of its width: what only a time between two of those shows lies nearer to the frame. (Of the
+# moves of benchmarks.planning none needs it; a path that turns faster would.)
 LOOKS, SEEN_MARGIN = 17, 0.004
 VIEWS = 9  # for which surfaces are closed
 

@@ -13,10 +13,11 @@ import numpy as np
 from utils.depth.eye_rows import LEAST_SEEN
 
 # A strip is as wide as disparity steps beside it, to some columns; what steps by less is a slope.
-# As many on either side it is compared with, one px off its ends.
+# As many on either side it is compared with, one px off its ends. (At half the mean vote of 8
+# measured pairs falls by 0.03.)
 SIDE_PX = 4
-# On 8 Middlebury pairs, in both orders, the mean vote had the right sign each time, and was above
-# 0.2; of a dozen strips it may have any.
+# Measured on 8 Middlebury pairs, in both orders: the mean vote had the right sign each time, and
+# was above 0.2; of a dozen strips it may have any.
 CLEAR_ORDER = 0.15
 
 

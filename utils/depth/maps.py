@@ -149,6 +149,8 @@ def find_disparity(
             settings.depth_layer,
         )
         log.info("%s", note)
+        if not np.ptp(disparity):
+            log.warning("%s: all of it is equally far, so the film is flat", plan.depth_file)
         return plan, fit_disparity(cut_map(disparity, plan.photo_size), plan.image)
 
     @cache

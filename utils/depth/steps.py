@@ -4,10 +4,12 @@ import numpy as np
 
 from kernels.jit import jit
 
-# Neighbours farther apart than this share of the largest disparity are two surfaces.
+# Neighbours farther apart than this share of the largest disparity are two surfaces. (Lines bend by
+# 6 % more at half and at twice, benchmarks.straight; edges are 0.4 px less complete at twice,
+# benchmarks.outlines; at half walls open, benchmarks.surfaces.)
 EDGE_JUMP = 0.06
 # Where the back has this share of the front's disparity or less, the same share of such a step is
-# enough: against the sky a house is as distinct as a hand, and its disparity small.
+# enough: against the sky a house is as distinct as a hand, and its disparity small. By eye.
 TWICE_AS_FAR = np.float32(0.5)
 
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from utils.scene.uncovered import Inpaints
 
 # Far surfaces end here, as a share of the largest disparity (200 x the nearest depth): beyond it
-# nothing moves by a pixel, and single precision would place points badly
-# (docs/method/reference.md, G8).
+# nothing moves by a pixel, and single precision would place points badly (measured there:
+# docs/method/reference.md, G8).
 DISPARITY_FLOOR = 0.005
 # Inpainting works on at most this many pixels; a larger photo is inpainted at reduced size, which
 # bounds time and memory, and stays near the 1024 x 768 that the networks were trained for.

@@ -12,7 +12,8 @@ from utils.filters import extremes, gaussian_window
 LEAST = 1000  # fewer patches or pixels are done before another thread has begun
 SEED = 20260
 # Detail fades where it comes from another colour: e-fold (as a Gaussian) at this difference, RGB in
-# [0, 255]. There it knows nothing of the place.
+# [0, 255]. There it knows nothing of the place. (benchmarks.inpainting: at half gradient energy
+# -0.07, at twice SSIM -0.07.)
 TRUST_COLOR = np.float32(20)
 
 

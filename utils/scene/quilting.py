@@ -33,6 +33,7 @@ TRIES = 32  # random sources per block
 
 CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
 # Where a block is compared with its sources, from its middle: nine places, so that it costs little.
+# (benchmarks.inpainting: half as far apart SSIM -0.011.)
 LOOKS = 2 * STRIDE // 3 * np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 # the camera is nearest. 2 to 3 % is comfortable on a desk, in a living room and in a headset, and
 # what lies behind the screen (1.7 %) keeps eyes parallel on screens up to 3.8 m wide.
 PARALLAX_SHARE = 0.025
-IN_FRONT = 1 / 3  # of it is in front of the screen
-# Half the shift of the pictures is at most this share: a shallow scene stays a little flat.
+IN_FRONT = 1 / 3  # of it is in front of the screen, by eye
+# Half the shift of the pictures is at most this share, by eye: a shallow scene stays a little flat.
 MOST_SHIFT = 0.02
 
 # Left and right eye's linear RGB to what red-cyan glasses on an sRGB screen bring nearest to it, by
