@@ -4,6 +4,7 @@ And tuned numbers stay few, and known: docs/method/constants.md has them all.
 """
 
 import ast
+import re
 from pathlib import Path
 
 from benchmarks.constants import TABLE, rows, tried, tuned
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MOST_ARGUMENTS, MOST_LINES = 8, 60
 MOST_TUNED = 103  # numbers in the rooms of benchmarks/constants.py; it only falls
 ROOMS = ("kernels", "models", "utils")
+REASON = re.compile(r"benchmarks[./]|tests?\b|measured|by eye", re.IGNORECASE)
 
 
 def functions(node, inside=""):
@@ -69,6 +71,18 @@ def test_tuned_numbers_become_fewer():
     assert len(tuned()) <= MOST_TUNED, (
         "unite some; what is no tuning: FIXED, benchmarks/constants.py"
     )
+
+
+def test_each_tuned_number_says_what_it_was_chosen_by():
+    """In its paragraph of the code: a benchmark, tests, what was measured, or "by eye"."""
+    silent = []
+    for number in tuned():
+        paragraphs = (ROOT / number.file).read_text(encoding="utf-8").split("\n\n")
+        assigned = re.compile(rf"^(\w+, )*{number.name}\b.* = ", re.MULTILINE)
+        told = next(each for each in paragraphs if assigned.search(each))
+        if not REASON.search(told):
+            silent.append(number.key)
+    assert not silent
 
 
 def test_the_table_of_tuned_numbers_has_all_of_them_as_they_are():
