@@ -55,9 +55,9 @@ def find_zoom_window(
     half = np.array([start.width, start.height]) / ZOOM / 2
     inside = ((centers >= half) & (centers <= np.array([width, height]) - half)).all(axis=1)
     centers = centers[inside]
+    unit = depth_to / copy.focal_px
     poses = [
         CameraPose((-du * unit, -dv * unit, depth_to - depth_from), copy.focal_px)
-        for unit in [depth_to / copy.focal_px]
         for du, dv in centers - (start.center_u, start.center_v)
     ]
     uncovered = copy.uncovered(poses, copy.image_size)

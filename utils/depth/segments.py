@@ -10,10 +10,11 @@ import numpy as np
 from kernels.jit import jit
 
 # They are looked for on a copy of this long side, px. Of its long side, the least length of a
-# segment (as much twice may be unseen of it at a time), and that of a piece of it (a gap no longer
-# than that is none). benchmarks.straight: bent, zoom-in.
-DETECTION_SIDE, LONG, PIECE = 768, 0.05, 0.01
-SINE = 0.03  # of the angle by which pieces of one line, a pixel off it at most, may turn
+# segment, that of a piece of it (a gap no longer than that is none), and what may be unseen between
+# two pieces. Measured by benchmarks.straight: bent, zoom-in.
+DETECTION_SIDE, LONG, PIECE, UNSEEN = 768, 0.05, 0.01, 0.1
+# Pieces of one line: how far off it they lie, px, and the sine of the angle by which they may turn.
+OFF_LINE_PX, SINE = 1.0, 0.03
 
 
 class Segment(NamedTuple):
@@ -45,7 +46,7 @@ def find_segments(pixels: np.ndarray) -> list[Segment]:
     order = np.argsort(-length, kind="stable")
     ends = ends[order[length[order] >= PIECE * side]]
     back = np.array([width / grey.shape[1], height / grey.shape[0]])
-    lines, of_line, spans = _join(ends, 2 * LONG * side)
+    lines, of_line, spans = _join(ends, UNSEEN * side)
     segments = []
     for number, (x, y, across_x, across_y) in enumerate(lines):
         own = spans[of_line == number]
@@ -75,13 +76,23 @@ def _join(ends, gap):
             continue
         near[:] = False
         near[first] = True
-        line = _line_through(ends, near)
+        x, y, along_x, along_y = _line_through(ends, near)
         for _ in range(2):
             for n in range(count):
-                begin, end, off, sine = _along(ends[n], line)
-                near[n] = of_line[n] < 0 and off <= 1 and sine <= SINE
+                ax, ay, bx, by = ends[n]
+                spans_a = (ax - x) * along_x + (ay - y) * along_y
+                spans_b = (bx - x) * along_x + (by - y) * along_y
+                off_a = abs((ay - y) * along_x - (ax - x) * along_y)
+                off_b = abs((by - y) * along_x - (bx - x) * along_y)
+                turned = abs((by - ay) * along_x - (bx - ax) * along_y)
+                near[n] = (
+                    of_line[n] < 0
+                    and off_a <= OFF_LINE_PX
+                    and off_b <= OFF_LINE_PX
+                    and turned <= SINE * np.hypot(bx - ax, by - ay)
+                )
                 if near[n]:
-                    spans[n] = begin, end
+                    spans[n] = min(spans_a, spans_b), max(spans_a, spans_b)
             if not near[first]:
                 break
             low, high, grown = spans[first, 0], spans[first, 1], True
@@ -94,26 +105,18 @@ def _join(ends, gap):
                             grown = True
             for n in range(count):
                 near[n] = near[n] and spans[n, 0] >= low and spans[n, 1] <= high
-            line = _line_through(ends, near)
+            x, y, along_x, along_y = _line_through(ends, near)
         near[first] = True
         for n in range(count):
             if near[n]:
                 of_line[n] = found
-                spans[n] = _along(ends[n], line)[:2]
-        lines[found] = line
+                ax, ay, bx, by = ends[n]
+                a = (ax - x) * along_x + (ay - y) * along_y
+                b = (bx - x) * along_x + (by - y) * along_y
+                spans[n] = min(a, b), max(a, b)
+        lines[found] = x, y, along_x, along_y
         found += 1
     return lines[:found], of_line, spans
-
-
-@jit
-def _along(piece, line):
-    """From where to where a piece lies along a line, how far off it, px, and the sine between."""
-    ax, ay, bx, by = piece
-    x, y, right, down = line
-    begin, end = (ax - x) * right + (ay - y) * down, (bx - x) * right + (by - y) * down
-    off, other = (ay - y) * right - (ax - x) * down, (by - y) * right - (bx - x) * down
-    sine = abs(other - off) / np.hypot(bx - ax, by - ay)
-    return min(begin, end), max(begin, end), max(abs(off), abs(other)), sine
 
 
 @jit

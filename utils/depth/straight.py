@@ -21,10 +21,15 @@ from utils.depth.segments import PIECE, Segment
 from utils.depth.steps import EDGE_JUMP, is_step
 
 WORKING_SIDE = 1024  # px, about: of the copy that a larger map is straightened on
-# Measured by benchmarks.straight: how far lines bend; bend, torn and dragged of outlines.
-# In reaches (`reach_px`): how far off a line its disparity is read (it is taken to hold for half a
-# one), and from place to place along it.
-READ_ASIDE, EVERY = 0.4, 1 / 6
+# Measured by benchmarks.straight (how far lines bend) and benchmarks.outlines (bend, dragged), and
+# by eye: without fading a quarter less bends by the figures, and the post of images/example.jpg
+# gets a kink in its film.
+# How far beyond its ends one looks whether a surface goes on, of the long side; if it does, what is
+# changed fades within this share of a segment's length.
+LOOK_BEYOND, FADE = 0.03, 0.25
+# In reaches (`reach_px`): how far off a line its disparity is read, at least 1.5 px; how far to the
+# side it is taken to hold; and places along it.
+READ_ASIDE, ASIDE_PX, BAND, EVERY = 0.4, 1.5, 0.5, 1 / 6
 # In reaches, how far what is changed there spreads, first the large forms; and what weighs against
 # it, so that it dies away.
 SPREADS, DAMPING = (4.0, 1.0, 0.25), np.float32(0.02)
@@ -34,10 +39,9 @@ OF_SIDE = 0.7
 # In least steps (EDGE_JUMP): how far off its course what is explained by it may be (up to half as
 # far again it is changed in part), and a pixel off what was read beside it.
 OFF_COURSE = 0.7
-# Of a course, whose medians are tried in pairs; fewer places make none. By eye: by five, or by the
-# median slope of all, fewer lines bend, as the figures have it, and some get a kink in films.
-BLOCKS = 9
-STOPS = 0.2  # least steps, from pixel to pixel, that let no change pass; less lets more
+# From pixel to pixel, in least steps: what lets a change pass, and what stops it.
+PASSES, STOPS = 0.04, 0.15
+BLOCKS = 9  # of a course, whose medians are tried in pairs; fewer places make none
 SOWN_PX = 0.7  # from sample to sample beside a line, so that no pixel is left out
 
 
@@ -47,6 +51,7 @@ class _Lines(NamedTuple):
     places: np.ndarray  # (N, 2) float32 x, y, px
     across: np.ndarray  # (N, 2) unit vectors, to the second side
     along: np.ndarray  # (N,) from 0, where its segment begins, to 1
+    seen: np.ndarray  # (N,) bool; else it lies beyond an end
     first: np.ndarray  # (S + 1,) number of the first place of each segment, and of the next one
 
 
@@ -68,56 +73,63 @@ def straighten(
     stride = max(1, round(max(disparity.shape) / WORKING_SIDE))
     small = np.ascontiguousarray(disparity[stride // 2 :: stride, stride // 2 :: stride])
     reach = max(2.0, reach_px(disparity.shape, enlarged)) / stride
-    aside, band, every = (max(1.0, share * reach) for share in (READ_ASIDE, 1 / 2, EVERY))
-    lines = _lines_of(segments, max(small.shape), stride, every)
-    values = _beside(small, lines, aside)
-    wanted, weights = _courses(values, lines.along, lines.first, limit)
+    lines = _lines_of(segments, small.shape, stride, max(1.0, EVERY * reach))
+    values = _beside(small, lines, reach)
+    wanted, weights = _courses(values, lines.along, lines.seen, lines.first, limit)
     if not weights.any():
         return disparity
-    wanted, same = values + weights * (wanted - values), np.float32(OFF_COURSE * limit)
+    wanted = values + weights * (wanted - values)
     change, gates = np.zeros_like(small), _gates(small, limit)
     for spread in SPREADS:
-        now = small + change
-        sown, beside = np.zeros((*now.shape, 2), np.float32), _beside(now, lines, aside)
-        _sow(sown, now, lines, beside, wanted - beside, weights, (band, every / 2, same))
-        sown[..., 0] /= np.maximum(sown[..., 1], 1)
-        sown[..., 1] = sown[..., 1] > 0
+        sown = _sown(small + change, lines, wanted, weights, reach, limit)
         change += _spread(sown, gates, spread * reach)
     if stride == 1:
         return (disparity + change).clip(0, disparity.max())
-    changed = _add_enlarged(change, small, disparity, stride, same)
+    changed = _add_enlarged(change, small, disparity, stride, np.float32(OFF_COURSE * limit))
     return changed.clip(0, disparity.max())
 
 
-def _lines_of(segments, side, stride, every):
-    """_Lines, `every` so many px, in a map of every `stride`th pixel, `side` px long."""
+def _lines_of(segments, size, stride, every):
+    """Places `every` so many px along segments, in a map (height, width) of every `stride`th pixel.
+
+    Those where they were seen, and some beyond each end, if the picture is as large.
+    """
+    height, width = size
+    unseen, beyond = (share * max(size) for share in (PIECE, LOOK_BEYOND))
     parts = []
     for start, end, pieces in segments:
         start, end = ((at - stride // 2) / stride for at in (start, end))
         length = np.hypot(*(end - start))
-        at = np.linspace(0, length, math.ceil(length / every) + 1)
+        count = math.ceil((length + 2 * beyond) / every) + 1
+        at = np.linspace(-beyond, length + beyond, count)
         off = np.maximum(pieces[:, 0] / stride - at[:, None], at[:, None] - pieces[:, 1] / stride)
-        along = at[(off <= PIECE * side).any(1)] / length
-        places = start + along[:, None] * (end - start)
+        seen = (off <= unseen).any(1) & (at >= 0) & (at <= length)
+        places = start + (at / length)[:, None] * (end - start)
+        x, y = places.T
+        within = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+        kept = seen | ((at < 0) & within[0]) | ((at > length) & within[-1])
         x, y = (end - start) / length
-        parts.append((places, np.tile((-y, x), (len(along), 1)), along))
-    first = np.cumsum([0, *(len(along) for *_, along in parts)])
-    floats = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
-    return _Lines(*floats, first)
+        across = np.tile((-y, x), (kept.sum(), 1))
+        parts.append((places[kept], across, at[kept] / length, seen[kept]))
+    first = np.cumsum([0, *(len(seen) for *_, seen in parts)])
+    places, across, along, seen = (np.concatenate(part) for part in zip(*parts, strict=True))
+    floats = (part.astype(np.float32) for part in (places, across, along))
+    return _Lines(*floats, seen, first)
 
 
-def _beside(disparity, lines, aside):
-    """Disparity (N, 2) at the nearest pixels on both sides of lines, `aside` px off."""
+def _beside(disparity, lines, reach):
+    """Disparity (N, 2) at the nearest pixels on both sides of lines."""
+    aside = np.float32(max(ASIDE_PX, READ_ASIDE * reach))
     height, width = disparity.shape
     sides = []
-    for off in (-np.float32(aside), np.float32(aside)):
-        x, y = np.rint(lines.places + off * lines.across).astype(int).T
+    for sign in (-1, 1):
+        x, y = np.rint(lines.places + sign * aside * lines.across).astype(int).T
         sides.append(disparity[y.clip(0, height - 1), x.clip(0, width - 1)])
     return np.stack(sides, 1)
 
 
 @jit
-def _courses(values, along, first, limit):
+def _courses(values, along, seen, first, limit):
     """The affine course (N, 2) of disparity on both sides of lines; (N, 2) how much it counts."""
     courses, weights = np.zeros_like(values), np.zeros_like(values)
     for number in range(len(first) - 1):
@@ -127,27 +139,28 @@ def _courses(values, along, first, limit):
             one, other = values[begin + n]
             if is_step(one, other, limit):
                 own[0, n], own[1, n] = one > other, other > one
-        at, both, least = along[begin:end], own[0] & own[1], OF_SIDE * (end - begin)
-        if both.sum() >= least:
+        at, there, both = along[begin:end], seen[begin:end], own[0] & own[1]
+        least = OF_SIDE * there.sum()
+        if (both & there).sum() >= least:
             middle = (values[begin:end, 0] + values[begin:end, 1]) / 2
-            course, weight = _course(middle, at, both, limit)
+            course, weight = _course(middle, at, both, there, limit)
             for side in range(2):
                 courses[begin:end, side] = course + values[begin:end, side] - middle
                 weights[begin:end, side] = weight
             continue
         for side in range(2):
-            if own[side].sum() >= least:
-                course, weight = _course(values[begin:end, side], at, own[side], limit)
+            if (own[side] & there).sum() >= least:
+                course, weight = _course(values[begin:end, side], at, own[side], there, limit)
                 courses[begin:end, side], weights[begin:end, side] = course, weight
     return courses, weights
 
 
 @jit
-def _course(values, along, own, limit):
+def _course(values, along, own, seen, limit):
     """The affine course of values (N,) where they are its own; how much it counts (N,)."""
     tolerance = np.float32(OFF_COURSE) * limit
     nothing = np.zeros(len(values), np.float32)
-    at = np.flatnonzero(own)
+    at = np.flatnonzero(own & seen)
     if len(at) < BLOCKS:
         return nothing, nothing
     height, slope = _through_medians(values, along, at, tolerance)
@@ -167,7 +180,13 @@ def _course(values, along, own, limit):
     off = np.abs(values - course) / tolerance
     if (off[at] < 1).mean() < OF_SIDE:
         return nothing, nothing
-    weights = np.minimum(1, np.maximum(0, 3 - 2 * off)) * own
+    weights = np.minimum(1, np.maximum(0, 3 - 2 * off)) * (own & seen)
+    # Where the surface goes on beyond an end, as it may with a bend, it must not break there.
+    for way in range(2):
+        ahead = along if way == 0 else 1 - along
+        beyond = values[ahead < 0]
+        if len(beyond) > 1 and np.abs(np.diff(beyond)).max() < limit / 4:
+            weights *= np.minimum(1, np.maximum(0, ahead / FADE))
     return course.astype(np.float32), weights.astype(np.float32)
 
 
@@ -193,14 +212,21 @@ def _through_medians(values, along, at, tolerance):
     return height, slope
 
 
+def _sown(disparity, lines, wanted, weights, reach, limit):
+    """(H, W, 2): the change that is wanted beside lines, and 1 there; 0 elsewhere."""
+    beside = _beside(disparity, lines, reach)
+    sums = np.zeros((*disparity.shape, 2), np.float32)
+    change = np.where(weights > 0, wanted - beside, np.float32(0))
+    sizes = (max(ASIDE_PX, BAND * reach), max(1.0, EVERY * reach) / 2, float(OFF_COURSE * limit))
+    _sow(sums, disparity, lines, beside, change, weights, sizes)
+    sums[..., 0] /= np.maximum(sums[..., 1], 1)
+    sums[..., 1] = sums[..., 1] > 0
+    return sums
+
+
 @jit
 def _sow(sums, disparity, lines, beside, change, weights, sizes):
-    """Sum up what is to change, and how often, in pixels like those read beside a line.
-
-    Args:
-        sizes: how far off a line, and to both sides of a place along it, px; and by how much
-            disparity may be off what was read there.
-    """
+    """Sum up what is to change, and how often, in pixels like those read beside a line."""
     height, width = disparity.shape
     band, half, same = sizes
     for n in range(len(change)):
@@ -221,10 +247,10 @@ def _sow(sums, disparity, lines, beside, change, weights, sizes):
 
 
 def _gates(disparity, limit):
-    """What passes on to the right, and down, from each pixel: 1 where it is flat, 0 at steps."""
-    stops = np.float32(STOPS * limit)
+    """What passes on to the right, and down, from each pixel: 1 on a surface, 0 at steps."""
+    low, high = np.float32(PASSES * limit), np.float32(STOPS * limit)
     return [
-        (1 - np.abs(np.diff(part, axis=1)) / stops).clip(0, 1)
+        ((high - np.abs(np.diff(part, axis=1))) / (high - low)).clip(0, 1)
         for part in (disparity, cv2.transpose(disparity))
     ]
 

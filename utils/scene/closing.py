@@ -215,9 +215,7 @@ class _Asked(NamedTuple):
     shift: np.ndarray  # (V, 3)
     focal_px: np.ndarray  # (V,)
     lens: np.ndarray  # (V, 2)
-    reach: (
-        np.ndarray
-    )  # (V, 2) how far the frame reaches to each side, and what is closed beyond, px
+    reach: np.ndarray  # (V, 2) px to each side of the middle that are closed
 
 
 def _asked(views):

@@ -7,7 +7,7 @@ from utils.film import as_bytes
 from utils.scene.cloud import Scene, reduce_photo
 
 
-def small_scene(scene: Scene, long_side: int = 480) -> Scene:
+def small_scene(scene: Scene, long_side: int) -> Scene:
     """Return a copy of the photo's scene, of this long side, in which the same poses hold."""
     scale = min(1.0, long_side / max(scene.size))
     image, disparity = reduce_photo(scene.image, scene.disparity, scale)
